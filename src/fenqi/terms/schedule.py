@@ -1,0 +1,224 @@
+"""A schedule: what is paid when, to the fen.
+
+`build_schedule` applies a plan to an amount on a date. Everything is integer arithmetic: a flat fee and
+its shares follow the plan's residue rule, an annuity rounds each row half to even and lets the last row
+absorb what is left.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import Final, Literal
+
+import msgspec
+
+from fenqi.calendars import Unit, due_dates
+from fenqi.money import check_minor, round_half_even
+from fenqi.terms.plan import (
+    Annuity,
+    DownPayment,
+    FlatFee,
+    PayInFull,
+    Plan,
+    TermsError,
+    check_plan,
+)
+
+__all__ = ["Row", "RowKind", "Schedule", "build_schedule", "period_rate"]
+
+RowKind = Literal["down_payment", "instalment", "payment"]
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One payment: the part that pays the price back, and the part that is its cost.
+
+    A down payment is number 0; instalments count from 1; a full payment is number 1.
+    """
+
+    number: int
+    kind: RowKind
+    due_on: date
+    principal_minor: int
+    fee_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        """What the customer pays on the day."""
+        return self.principal_minor + self.fee_minor
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Every payment of one way to pay for `amount_minor`.
+
+    amount = down payment + financed; total = amount + fee = the sum of the rows.
+    """
+
+    currency: str
+    amount_minor: int
+    down_payment_minor: int
+    financed_minor: int
+    fee_minor: int
+    total_minor: int
+    rows: tuple[Row, ...]
+
+
+def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date) -> Schedule:
+    """The dated payments of `plan` for an amount, starting on `start_on` (the shop's date).
+
+    Raises `TermsError` where the plan itself is wrong or its down payment leaves nothing to finance,
+    `MoneyError` where the amount cannot be used.
+
+    >>> from decimal import Decimal
+    >>> plan = Plan("mall-12", "mall", "shop", "instalment_sale", 12, FlatFee(Decimal("0.006")))
+    >>> bill = build_schedule(plan, 600_000, "CNY", date(2026, 11, 23))
+    >>> bill.fee_minor, bill.rows[0].total_minor, bill.rows[11].due_on.isoformat()
+    (43200, 53600, '2027-11-23')
+    """
+    terms = _prepared(plan)
+    check_minor(amount_minor, currency)
+    if amount_minor == 0:
+        raise TermsError("amount_minor", amount_minor, "more than 0")
+    if terms.at_once:
+        row = Row(1, "payment", start_on, amount_minor, 0)
+        return Schedule(currency, amount_minor, 0, amount_minor, 0, amount_minor, (row,))
+
+    down_minor = terms.down_minor
+    if terms.down_numerator:
+        down_minor = round_half_even(amount_minor * terms.down_numerator, terms.down_denominator)
+    financed = amount_minor - down_minor
+    if financed <= 0:
+        raise TermsError("amount_minor", amount_minor, f"more than the down payment of {down_minor}")
+    periods = terms.periods
+    dates = due_dates(start_on, plan.unit, plan.every, periods, plan.defer_periods)
+
+    if terms.annuity_numerator:
+        rows, fee = _annuity_rows(terms, financed, dates)
+    else:
+        fee = 0
+        if terms.fee_numerator:
+            fee = round_half_even(financed * terms.fee_numerator, terms.fee_denominator)
+        rows = _even_rows(terms, financed, fee, dates)
+    if down_minor:
+        rows.insert(0, Row(0, "down_payment", start_on, down_minor, 0))
+    return Schedule(currency, amount_minor, down_minor, financed, fee, amount_minor + fee, tuple(rows))
+
+
+def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
+    """The rate of one period from a nominal yearly one: months are twelfths, days are 365ths.
+
+    >>> period_rate(Fraction(72, 1000), "month", 1)
+    Fraction(3, 500)
+    """
+    if unit == "month":
+        return annual_rate * every / 12
+    return annual_rate * every * (7 if unit == "week" else 1) / 365
+
+
+class _Prepared(msgspec.Struct, frozen=True):
+    """A checked plan with its rates as integer ratios, so that a schedule is integer work alone."""
+
+    plan: Plan
+    at_once: bool
+    periods: int
+    residue_first: bool
+    down_minor: int = 0
+    down_numerator: int = 0
+    down_denominator: int = 1
+    fee_numerator: int = 0
+    fee_denominator: int = 1
+    annuity_numerator: int = 0
+    annuity_denominator: int = 1
+    interest_numerator: int = 0
+    interest_denominator: int = 1
+
+
+# Keyed by identity: hashing a plan costs more than building its schedule. The entry holds its plan, so
+# an id cannot come to mean another plan while the entry stands.
+_PREPARED: Final[dict[int, _Prepared]] = {}
+_PREPARED_LIMIT: Final = 4096
+
+
+def _prepared(plan: Plan) -> _Prepared:
+    known = _PREPARED.get(id(plan))
+    if known is not None and known.plan is plan:
+        return known
+    terms = _prepare(plan)
+    if len(_PREPARED) >= _PREPARED_LIMIT:
+        _PREPARED.clear()
+    _PREPARED[id(plan)] = terms
+    return terms
+
+
+def _prepare(plan: Plan) -> _Prepared:
+    problems = check_plan(plan)
+    if problems:
+        worst = problems[0]
+        raise TermsError(f"plan {plan.id}: {worst.place}", worst.value, worst.expected, worst.way_out)
+    down_minor, down_rate = _down(plan.down_payment)
+    fee = Fraction(0)
+    annuity = interest = Fraction(0)
+    pricing = plan.pricing
+    if isinstance(pricing, FlatFee):
+        if pricing.rate_per_period is not None:
+            fee = Fraction(pricing.rate_per_period) * plan.periods
+        elif pricing.total_rate is not None:
+            fee = Fraction(pricing.total_rate)
+    elif isinstance(pricing, Annuity) and pricing.annual_rate:
+        interest = period_rate(Fraction(pricing.annual_rate), plan.unit, plan.every)
+        growth = (1 + interest) ** plan.periods
+        annuity = interest * growth / (growth - 1)
+    return _Prepared(
+        plan=plan,
+        at_once=isinstance(pricing, PayInFull),
+        periods=plan.periods,
+        residue_first=plan.residue == "first",
+        down_minor=down_minor,
+        down_numerator=down_rate.numerator,
+        down_denominator=down_rate.denominator,
+        fee_numerator=fee.numerator,
+        fee_denominator=fee.denominator,
+        annuity_numerator=annuity.numerator,
+        annuity_denominator=annuity.denominator,
+        interest_numerator=interest.numerator,
+        interest_denominator=interest.denominator,
+    )
+
+
+def _down(down: DownPayment | None) -> tuple[int, Fraction]:
+    if down is None:
+        return 0, Fraction(0)
+    if down.amount_minor is not None:
+        return down.amount_minor, Fraction(0)
+    return 0, Fraction(down.share or 0)
+
+
+def _even_rows(terms: _Prepared, financed: int, fee: int, dates: tuple[date, ...]) -> list[Row]:
+    """Principal and fee, each floor-divided, with the remainder in the first or the last row."""
+    periods = terms.periods
+    principal, principal_rest = divmod(financed, periods)
+    share, share_rest = divmod(fee, periods)
+    rows = [Row(number, "instalment", due_on, principal, share) for number, due_on in enumerate(dates, 1)]
+    if principal_rest or share_rest:
+        at = 0 if terms.residue_first else periods - 1
+        rows[at] = Row(at + 1, "instalment", dates[at], principal + principal_rest, share + share_rest)
+    return rows
+
+
+def _annuity_rows(terms: _Prepared, financed: int, dates: tuple[date, ...]) -> tuple[list[Row], int]:
+    """Equal totals; interest on the balance, half to even; the last row pays what is left."""
+    over, under = terms.interest_numerator, terms.interest_denominator
+    instalment = round_half_even(financed * terms.annuity_numerator, terms.annuity_denominator)
+    balance, charged = financed, 0
+    rows: list[Row] = []
+    last = terms.periods
+    for number, due_on in enumerate(dates, 1):
+        whole, rest = divmod(balance * over, under)
+        rest *= 2
+        if rest > under or (rest == under and whole & 1):
+            whole += 1
+        principal = balance if number == last else min(instalment - whole, balance)
+        balance -= principal
+        charged += whole
+        rows.append(Row(number, "instalment", due_on, principal, whole))
+    return rows, charged

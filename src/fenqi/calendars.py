@@ -7,7 +7,7 @@ back. Nothing here asks for the time: every instant comes in as an argument.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -131,7 +131,7 @@ def to_epoch(instant: datetime) -> int:
     return since.days * 86_400 + since.seconds
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def from_epoch(epoch: int, zone: str) -> datetime:
@@ -187,7 +187,7 @@ def at_local(on: date, minute_of_day: int, zone: str) -> int:
         raise CalendarError("minute_of_day", minute_of_day, "0 to 1440")
     days, minute = divmod(minute_of_day, 1440)
     start = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=zone_of(zone))
-    return to_epoch((start + timedelta(days=days)).astimezone(timezone.utc))
+    return to_epoch((start + timedelta(days=days)).astimezone(UTC))
 
 
 def format_date(on: date, locale: str, *, year: int | None = None) -> str:

@@ -1,0 +1,453 @@
+"""Compiling: a snapshot becomes a `Policy`, whose rules are one generated Python function.
+
+The function reads each fact once and answers with bits: one for every rule that is violated, one where an unknown
+fact decided, one where an answer is on its way. Plans are masks over those bits. Its source consists of names made
+here (`f0`, `k1`, ...) and integers; every other constant comes in through its globals, so nothing that a policy's
+author writes is ever code. `fenqi.policy.conditions.evaluate_plain` is the meaning it is tested against.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Final
+
+from fenqi.policy.conditions import RATE_ONE, All, Clause, Condition, Not, Op, Range, facts_of
+from fenqi.policy.facts import Facts, FactType
+from fenqi.policy.placement import Placed, Placements, placements_of
+from fenqi.policy.placement import place as _place
+from fenqi.policy.snapshot import (
+    FORMAT,
+    LAYERS,
+    SEMANTICS,
+    Family,
+    Funder,
+    Notice,
+    Rule,
+    Selector,
+    ShopTerms,
+    Snapshot,
+    SnapshotError,
+    Window,
+    digest,
+    selects,
+    vocabulary_of,
+)
+from fenqi.policy.timeline import Timing, next_point, timing_of
+from fenqi.policy.verdict import Until, Verdict
+from fenqi.terms.plan import Plan
+
+__all__ = ["Bits", "Policy", "agreement_rules", "compile_policy", "next_boundary", "place"]
+
+Bits = tuple[int, int, int]
+"""Violated (unknowns resolved as their rules say), of these decided by an unknown fact, pending."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Policy:
+    """A compiled snapshot. `rules` are ordered by layer; rule `i` has bit `1 << i` everywhere."""
+
+    snapshot: Snapshot
+    digest: str
+    shop: ShopTerms
+    plans: tuple[Plan, ...]
+    plan_index: Mapping[str, int]
+    families: Mapping[str, Family]
+    funders: Mapping[str, Funder]
+    notices: Mapping[str, Notice]
+    vocabulary: Mapping[str, FactType]
+    rules: tuple[Rule, ...]
+    timings: tuple[Timing, ...]
+    personal: tuple[bool, ...]
+    masks: tuple[int, ...]
+    """Per plan: the rules of the first pass that are about it."""
+    first: Callable[[Facts], Bits]
+    second: tuple[Callable[[Facts, Facts], Bits] | None, ...]
+    """Per plan: its priced rules, over the facts and the offer's facts; None where it has none."""
+    open_verdicts: tuple[Verdict, ...]
+    placements: Placements
+    sources: tuple[str, ...]
+    """The generated functions' sources, for the curious and for tests."""
+
+    @property
+    def zone(self) -> str:
+        """The shop's time zone."""
+        return self.shop.time_zone
+
+    @property
+    def currency(self) -> str:
+        """The shop's currency."""
+        return self.shop.currency
+
+    def plan(self, plan_id: str) -> Plan:
+        """The plan of that id; `KeyError` where there is none."""
+        return self.plans[self.plan_index[plan_id]]
+
+    @cached_property
+    def rule_index(self) -> dict[str, int]:
+        """From a rule's id to its position."""
+        return {rule.id: index for index, rule in enumerate(self.rules)}
+
+    @cached_property
+    def boundaries(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """All dated instants and all daily minutes at which some rule or place may change."""
+        dated = {edge for timing in self.timings for edge in timing.dated}
+        minutes = {minute for timing in self.timings for minute in timing.minutes}
+        return tuple(sorted(dated | set(self.placements.since))), tuple(sorted(minutes))
+
+
+def compile_policy(snapshot: Snapshot) -> Policy:
+    """Compile a snapshot. Raises `SnapshotError` where it refers to what it does not contain."""
+    if snapshot.format != FORMAT or snapshot.semantics != SEMANTICS:
+        raise SnapshotError(
+            "snapshot.semantics",
+            f"{snapshot.format} {snapshot.semantics}",
+            f"{FORMAT} {SEMANTICS}",
+            "use the version of Fenqi that wrote it",
+        )
+    vocabulary = vocabulary_of(snapshot)
+    rules = sorted((*snapshot.rules, *agreement_rules(snapshot)), key=lambda rule: LAYERS.index(rule.layer))
+    _check_references(snapshot, rules, vocabulary)
+    first_rules: list[tuple[int, Rule]] = []
+    priced_rules: list[tuple[int, Rule]] = []
+    for index, rule in enumerate(rules):
+        (priced_rules if _is_priced(rule) else first_rules).append((index, rule))
+    sources: list[str] = []
+    first, source = _generate(first_rules, vocabulary, priced=False)
+    sources.append(source)
+
+    masks: list[int] = []
+    second: list[Callable[[Facts, Facts], Bits] | None] = []
+    shared: dict[tuple[int, ...], Callable[[Facts, Facts], Bits]] = {}
+    for plan in snapshot.plans:
+        masks.append(sum(1 << index for index, rule in first_rules if selects(rule.applies, plan)))
+        about = [(index, rule) for index, rule in priced_rules if selects(rule.applies, plan)]
+        key = tuple(index for index, _ in about)
+        if about and key not in shared:
+            shared[key], source = _generate(about, vocabulary, priced=True)
+            sources.append(source)
+        second.append(shared[key] if about else None)
+
+    funders = {funder.id: funder for funder in snapshot.funders}
+    return Policy(
+        snapshot=snapshot,
+        digest=digest(snapshot),
+        shop=snapshot.shop,
+        plans=snapshot.plans,
+        plan_index={plan.id: index for index, plan in enumerate(snapshot.plans)},
+        families={family.id: family for family in snapshot.families},
+        funders=funders,
+        notices={notice.id: notice for notice in snapshot.notices},
+        vocabulary=vocabulary,
+        rules=tuple(rules),
+        timings=tuple(timing_of(rule) for rule in rules),
+        personal=tuple(_is_personal(rule, vocabulary) for rule in rules),
+        masks=tuple(masks),
+        first=first,
+        second=tuple(second),
+        open_verdicts=tuple(
+            Verdict(
+                plan=plan.id,
+                state="available" if funders[plan.funder].decides == "here" else "funder_decides",
+                until=Until("none"),
+            )
+            for plan in snapshot.plans
+        ),
+        placements=placements_of(snapshot),
+        sources=tuple(sources),
+    )
+
+
+def place(policy: Policy, at: int) -> dict[str, Placed]:
+    """Where every plan stands on the page at an instant (epoch seconds)."""
+    return _place(policy.placements, at)
+
+
+def next_boundary(policy: Policy, at: int) -> int | None:
+    """The next instant after `at` at which time may change a verdict or a place; None where it never does."""
+    dated, minutes = policy.boundaries
+    return next_point(dated, minutes, at, policy.zone)
+
+
+def agreement_rules(snapshot: Snapshot) -> list[Rule]:
+    """The rules that each funder's agreement amounts to: its dates, amounts, terms and cost ceiling."""
+    rules: list[Rule] = []
+    for funder in snapshot.funders:
+        agreement = funder.agreement
+        if agreement is None:
+            continue
+        applies = Selector(funders=(funder.id,))
+        name = f"agreement.{funder.id}"
+        if agreement.valid_from is not None:
+            window = Window(None, agreement.valid_from)
+            rules.append(_limit(f"{name}.start", "AGREEMENT_ADJUST", applies, "time", blocked=window))
+        if agreement.valid_to is not None:
+            window = Window(agreement.valid_to, None)
+            rules.append(_limit(f"{name}.end", "AGREEMENT_EXPIRED", applies, "shop", blocked=window))
+        if agreement.min_amount_minor is not None:
+            least = Clause("cart.amount", ">=", agreement.min_amount_minor)
+            rules.append(_limit(f"{name}.amount_min", "AMOUNT_LOW", applies, "cart", require=least))
+        if agreement.max_amount_minor is not None:
+            most = Clause("cart.amount", "<=", agreement.max_amount_minor)
+            rules.append(_limit(f"{name}.amount_max", "AMOUNT_HIGH", applies, "cart", require=most))
+        if agreement.terms:
+            outside = tuple(
+                plan.id
+                for plan in snapshot.plans
+                if plan.funder == funder.id and plan.periods not in agreement.terms
+            )
+            if outside:
+                terms = Selector(plans=outside)
+                rules.append(_limit(f"{name}.terms", "TERM_UNAVAILABLE", terms, "cart", blocked=Window()))
+        if agreement.cost_ceiling is not None:
+            ceiling = Clause("offer.annual_cost", "<=", int(agreement.cost_ceiling * RATE_ONE))
+            rules.append(_limit(f"{name}.ceiling", "COST_OVER_CAP", applies, "shop", require=ceiling))
+    return rules
+
+
+def _limit(
+    rule_id: str,
+    reason: str,
+    applies: Selector,
+    change: str,
+    *,
+    require: Condition | None = None,
+    blocked: Window | None = None,
+) -> Rule:
+    return Rule(
+        id=rule_id,
+        layer="agreement",
+        owner="agreement",
+        reason=reason,
+        applies=applies,
+        require=require,
+        blocked=blocked,
+        change=change,  # type: ignore[arg-type]  # one of Change, by the calls above
+    )
+
+
+def _check_references(snapshot: Snapshot, rules: list[Rule], vocabulary: Mapping[str, FactType]) -> None:
+    funders = {funder.id for funder in snapshot.funders}
+    families = {family.id for family in snapshot.families}
+    for plan in snapshot.plans:
+        if plan.funder not in funders or plan.family not in families:
+            raise SnapshotError(
+                f"plans.{plan.id}", f"{plan.funder}/{plan.family}", "a funder and a family of the snapshot"
+            )
+    for kind, ids in (
+        ("plans", [plan.id for plan in snapshot.plans]),
+        ("rules", [rule.id for rule in rules]),
+    ):
+        twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
+        if twice:
+            raise SnapshotError(kind, ", ".join(sorted(twice)), "ids that occur once")
+    for rule in rules:
+        for name in _facts_of_rule(rule):
+            if name not in vocabulary:
+                raise SnapshotError(f"rules.{rule.id}", name, "a fact of the vocabulary")
+
+
+def _facts_of_rule(rule: Rule) -> frozenset[str]:
+    names: set[str] = set()
+    trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
+    for tree in trees:
+        if tree is not None:
+            names |= facts_of(tree)
+    if rule.pending is not None:
+        names.add(rule.pending.deadline)
+    return frozenset(names)
+
+
+def _is_priced(rule: Rule) -> bool:
+    return any(name.startswith("offer.") for name in _facts_of_rule(rule))
+
+
+def _is_personal(rule: Rule, vocabulary: Mapping[str, FactType]) -> bool:
+    return rule.layer in ("risk", "customer") or any(
+        vocabulary[name].personal for name in _facts_of_rule(rule)
+    )
+
+
+# --- generating ------------------------------------------------------------------------------------------------
+
+_ORDER: Final[dict[Op, str]] = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "is": "==", "is not": "!="}
+_COUNTER: Final[dict[Op, str]] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "is": "!=", "is not": "=="}
+
+
+class _Writer:
+    """Builds one function. Facts become locals, constants globals; the text holds nothing else."""
+
+    def __init__(self, vocabulary: Mapping[str, FactType]) -> None:
+        self.vocabulary = vocabulary
+        self.locals: dict[str, str] = {}
+        self.constants: dict[str, object] = {}
+        self.lines: list[str] = []
+
+    def fact(self, name: str) -> str:
+        return self.locals.setdefault(name, f"f{len(self.locals)}")
+
+    def constant(self, value: object) -> str:
+        if type(value) is int:
+            return int.__repr__(value)
+        if isinstance(value, bool):
+            return "True" if value else "False"
+        for name, known in self.constants.items():
+            if type(known) is type(value) and known == value:
+                return name
+        name = f"k{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def outcome(self, condition: Condition, wanted: bool) -> str:
+        """An expression that is true exactly where the condition is known to be `wanted`."""
+        if isinstance(condition, Not):
+            return self.outcome(condition.part, not wanted)
+        if isinstance(condition, Clause):
+            return self._clause(condition, wanted)
+        if not condition.parts:
+            return "True" if isinstance(condition, All) is wanted else "False"
+        joint = " and " if isinstance(condition, All) is wanted else " or "
+        return "(" + joint.join(self.outcome(part, wanted) for part in condition.parts) + ")"
+
+    def _clause(self, clause: Clause, wanted: bool) -> str:
+        fact = self.fact(clause.fact)
+        known = [] if clause.fact in _ALWAYS_KNOWN else [f"{fact} is not None"]
+        if clause.other is not None:
+            other = self.fact(clause.other)
+            if clause.other not in _ALWAYS_KNOWN:
+                known.append(f"{other} is not None")
+            bound = other
+        else:
+            bound = "" if isinstance(clause.value, Range) else self.constant(clause.value)
+        return "(" + " and ".join((*known, self._test(clause, fact, bound, wanted))) + ")"
+
+    def _test(self, clause: Clause, fact: str, bound: str, wanted: bool) -> str:
+        op = clause.op
+        if op in _ORDER:
+            return f"{fact} {(_ORDER if wanted else _COUNTER)[op]} {bound}"
+        if op in ("in", "not in"):
+            inside = (op == "in") is wanted
+            if isinstance(clause.value, Range):
+                return self._range(fact, clause.value, clause.open_end, inside)
+            return f"{fact} {'in' if inside else 'not in'} {bound}"
+        if op in ("has all of", "lacks some of"):
+            wanted = wanted is (op == "has all of")
+            return f"{bound} <= {fact}" if wanted else f"not {bound} <= {fact}"
+        disjoint = (op == "has none of") is wanted
+        return f"{bound}.isdisjoint({fact})" if disjoint else f"not {bound}.isdisjoint({fact})"
+
+    def _range(self, fact: str, bound: Range, open_end: bool, inside: bool) -> str:
+        low, high = self.constant(bound.low), self.constant(bound.high)
+        end = "<" if open_end else "<="
+        past_midnight = open_end and bound.high < bound.low
+        if past_midnight:
+            return f"({fact} >= {low} or {fact} < {high})" if inside else f"{high} <= {fact} < {low}"
+        return f"{low} <= {fact} {end} {high}" if inside else f"not {low} <= {fact} {end} {high}"
+
+    def windows(self, rule: Rule) -> list[str]:
+        """Conditions on the clock under which the rule is in force at all."""
+        tests: list[str] = []
+        for window in (rule.valid, rule.blocked):
+            if window is None:
+                continue
+            now = self.fact("clock.now")
+            start, end = window.start, window.end
+            if start is not None and end is not None:
+                tests.append(f"{self.constant(start)} <= {now} < {self.constant(end)}")
+            elif start is not None:
+                tests.append(f"{now} >= {self.constant(start)}")
+            elif end is not None:
+                tests.append(f"{now} < {self.constant(end)}")
+        if rule.daily is not None:
+            span = Range(rule.daily.start, rule.daily.end)
+            tests.append(self._range(self.fact("clock.time"), span, True, True))
+        return tests
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def rule(self, index: int, rule: Rule) -> None:
+        bit = int.__repr__(1 << index)
+        depth = 1
+        windows = self.windows(rule)
+        if rule.pending is None and not windows and rule.when is None and isinstance(rule.require, Clause):
+            self._single(bit, rule, rule.require)
+            return
+        if windows:
+            self.line(depth, f"if {' and '.join(windows)}:")
+            depth += 1
+        if rule.pending is not None:
+            if rule.when is not None:
+                self.line(depth, f"if not {self.outcome(rule.when, False)}:")
+                depth += 1
+            deadline, now = self.fact(rule.pending.deadline), self.fact("clock.now")
+            self.line(depth, f"if {self.outcome(rule.pending.when, True)}:")
+            self.line(depth + 1, f"if {deadline} is not None and {now} < {deadline}: p |= {bit}")
+            self.line(depth + 1, f"else: {self._unknown(bit, rule)}")
+            self.line(depth, "else:")
+            depth += 1
+        self._violation(depth, bit, rule)
+
+    def _unknown(self, bit: str, rule: Rule) -> str:
+        return "pass" if rule.unknown == "allow" else f"u |= {bit}"
+
+    def _single(self, bit: str, rule: Rule, require: Clause) -> None:
+        """The commonest rule, one clause required: one look at the fact, one comparison."""
+        names = [n for n in (require.fact, require.other) if n is not None and n not in _ALWAYS_KNOWN]
+        bound = ""
+        if require.other is not None:
+            bound = self.fact(require.other)
+        elif not isinstance(require.value, Range):
+            bound = self.constant(require.value)
+        test = self._test(require, self.fact(require.fact), bound, False)
+        if not names:
+            self.line(1, f"if {test}: v |= {bit}")
+        elif rule.unknown == "allow":
+            known = " and ".join(f"{self.fact(name)} is not None" for name in names)
+            self.line(1, f"if {known} and {test}: v |= {bit}")
+        else:
+            missing = " or ".join(f"{self.fact(name)} is None" for name in names)
+            self.line(1, f"if {missing}: u |= {bit}")
+            self.line(1, f"elif {test}: v |= {bit}")
+
+    def _violation(self, depth: int, bit: str, rule: Rule) -> None:
+        holds = [self.outcome(rule.when, True)] if rule.when is not None else []
+        fails = [self.outcome(rule.when, False)] if rule.when is not None else []
+        if rule.require is not None:
+            holds.append(self.outcome(rule.require, False))
+            fails.append(self.outcome(rule.require, True))
+        if not holds:
+            self.line(depth, f"v |= {bit}")
+        elif rule.unknown == "allow":
+            self.line(depth, f"if {' and '.join(holds)}: v |= {bit}")
+        else:
+            self.line(depth, f"if not ({' or '.join(fails)}):")
+            self.line(depth + 1, f"if {' and '.join(holds)}: v |= {bit}")
+            self.line(depth + 1, f"else: u |= {bit}")
+
+
+_ALWAYS_KNOWN: Final = frozenset({"clock.now", "clock.time", "clock.weekday"})
+
+
+def _generate(
+    rules: Iterable[tuple[int, Rule]], vocabulary: Mapping[str, FactType], *, priced: bool
+) -> tuple[Callable[..., Bits], str]:
+    writer = _Writer(vocabulary)
+    for index, rule in rules:
+        writer.rule(index, rule)
+    head = ["def answer(facts, offer):" if priced else "def answer(facts):"]
+    if writer.locals:
+        head.append("    get = facts.get")
+    if priced:
+        head.append("    of_offer = offer.get")
+    for name, local in writer.locals.items():
+        getter = "of_offer" if priced and name.startswith("offer.") else "get"
+        head.append(f"    {local} = {getter}({writer.constant(name)})")
+    head.append("    v = u = p = 0")
+    source = "\n".join((*head, *writer.lines, "    return v | u, u, p", ""))
+    space: dict[str, object] = {"__builtins__": {}, **writer.constants}
+    exec(compile(source, "<fenqi policy>", "exec"), space)
+    answer = space["answer"]
+    assert callable(answer), "the source defines it"
+    return answer, source

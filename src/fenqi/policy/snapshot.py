@@ -1,0 +1,298 @@
+"""A snapshot: one whole policy as one immutable value, named by its digest.
+
+Funders, agreements, plans, rules, placements and notices compile into it. Its encoding is canonical (keys in
+order, sets sorted), so the digest depends on what the policy says and on nothing else. Publishing swaps one
+reference to a snapshot; rolling back publishes an old digest again. Everything typed by people has been parsed
+before it gets here: instants are epoch seconds, amounts minor units, conditions trees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from fenqi.policy.conditions import Condition
+from fenqi.policy.facts import FactType, vocabulary_for
+from fenqi.problems import BadInput
+from fenqi.terms.plan import LegalForm, Plan
+from fenqi.texts import Text
+
+__all__ = [
+    "FORMAT",
+    "LAYERS",
+    "SEMANTICS",
+    "Agreement",
+    "AudienceText",
+    "Change",
+    "DailyWindow",
+    "Family",
+    "Funder",
+    "Group",
+    "Layer",
+    "Notice",
+    "Pending",
+    "Placement",
+    "Rule",
+    "Selector",
+    "ShopTerms",
+    "Snapshot",
+    "SnapshotError",
+    "Window",
+    "decode",
+    "digest",
+    "encode",
+    "selects",
+    "vocabulary_of",
+]
+
+FORMAT: Final = "fenqi/policy@1"
+SEMANTICS: Final = 1
+"""The meaning of rules. A change of meaning raises it, and the evaluator of every released number stays."""
+
+Layer = Literal[
+    "law", "compliance", "agreement", "risk", "maintenance", "health", "strategy", "cart", "customer"
+]
+LAYERS: Final[tuple[Layer, ...]] = (
+    "law",
+    "compliance",
+    "agreement",
+    "risk",
+    "maintenance",
+    "health",
+    "strategy",
+    "cart",
+    "customer",
+)
+"""The order in which reasons are shown."""
+
+Group = Literal["instalment", "payment"]
+Change = Literal["customer", "cart", "time", "funder", "shop", "nobody"]
+"""Who or what can make a reason go away."""
+
+
+class SnapshotError(BadInput):
+    """A snapshot that cannot be read or that this version of Fenqi cannot evaluate."""
+
+
+class Window(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}, omit_defaults=True):
+    """From an instant up to, and without, another (epoch seconds); an end left out is not known."""
+
+    start: int | None = None
+    end: int | None = None
+
+    def holds(self, at: int) -> bool:
+        """Whether the instant lies inside."""
+        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+
+
+class DailyWindow(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """From a minute of the shop's day up to, and without, another; past midnight where `end` < `start`."""
+
+    start: int
+    end: int
+
+    def holds(self, minute: int) -> bool:
+        """Whether the minute of the day lies inside."""
+        if self.start < self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+
+class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which plans something is about: all, or those named in any of the lists."""
+
+    all: bool = False
+    funders: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    legal_forms: tuple[LegalForm, ...] = ()
+
+
+def selects(selector: Selector, plan: Plan) -> bool:
+    """Whether the selector covers the plan."""
+    return (
+        selector.all
+        or plan.id in selector.plans
+        or plan.family in selector.families
+        or plan.funder in selector.funders
+        or plan.legal_form in selector.legal_forms
+    )
+
+
+class ShopTerms(msgspec.Struct, frozen=True):
+    """The storefront: its zone decides what a day is, its currency what an amount is."""
+
+    id: str
+    name: Text
+    time_zone: str
+    currency: str
+
+
+class Agreement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A funder's dated terms with the shop. Each limit given becomes a rule of the layer `agreement`.
+
+    `cost_ceiling` bounds the annual cost (IRR x 12), as a ratio.
+    """
+
+    version: str
+    valid_from: int | None = None
+    valid_to: int | None = None
+    min_amount_minor: int | None = None
+    max_amount_minor: int | None = None
+    terms: tuple[int, ...] = ()
+    cost_ceiling: Decimal | None = None
+
+
+class Funder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who puts up the money. `own_book`: what is owed is owed to us. `decides`: where the answer is given."""
+
+    id: str
+    name: Text
+    kind: Literal["shop", "wallet", "bank", "consumer_finance", "acquirer"]
+    decides: Literal["here", "on_its_page"] = "here"
+    own_book: bool = False
+    agreement: Agreement | None = None
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to pay, whose plans differ in their term."""
+
+    id: str
+    funder: str
+    name: Text
+    legal_form: LegalForm
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """While `when` holds, the rule's answer is on its way, until the instant in the fact `deadline`."""
+
+    when: Condition
+    deadline: str
+
+
+class AudienceText(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A text for the customer, and where they need other words, for the agent and the operator."""
+
+    customer: Text
+    agent: Text | None = None
+    operator: Text | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A rule blocks; it never allows. It is violated at an instant when all of this holds, absent parts being true:
+    the instant is inside `valid`, `blocked` and `daily`; `when` is true; `require` is not.
+
+    `unknown` says what becomes of it when facts leave that open: `block`, `allow`, or `ask` (block, and ask the
+    customer for the fact). `public="generic"` keeps its particulars from the customer.
+    """
+
+    id: str
+    layer: Layer
+    owner: str
+    reason: str
+    applies: Selector
+    when: Condition | None = None
+    require: Condition | None = None
+    blocked: Window | None = None
+    daily: DailyWindow | None = None
+    valid: Window | None = None
+    unknown: Literal["block", "allow", "ask"] = "block"
+    pending: Pending | None = None
+    instead: tuple[str, ...] = ()
+    notice: str | None = None
+    public: Literal["full", "generic"] = "full"
+    change: Change = "nobody"
+    source: str | None = None
+    title: AudienceText | None = None
+    detail: AudienceText | None = None
+    fix: AudienceText | None = None
+
+
+class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where plans stand on the page, from an instant on: a change of place is announced like any other.
+
+    What is left out stays as it was: another placement in force, or the default.
+    """
+
+    id: str
+    applies: Selector
+    group: Group | None = None
+    rank: int | None = None
+    collapsed: bool | None = None
+    reason: Text | None = None
+    since: int | None = None
+    notice: str | None = None
+
+
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the public is told about a change: why, since and until when, who is affected and what is not."""
+
+    id: str
+    title: Text
+    reason: Text
+    affected: Text
+    unaffected: Text
+    since: int
+    until: int | None = None
+    next_update: int | None = None
+    rules: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A whole policy. Two snapshots with the same digest answer alike."""
+
+    shop: ShopTerms
+    funders: tuple[Funder, ...] = ()
+    families: tuple[Family, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    placements: tuple[Placement, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    facts: tuple[FactType, ...] = ()
+    format: str = FORMAT
+    semantics: int = SEMANTICS
+
+
+class _Head(msgspec.Struct):
+    format: str = ""
+    semantics: int = 0
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The snapshot as canonical JSON: the same policy is the same bytes."""
+    raw = msgspec.json.decode(msgspec.json.encode(snapshot, order="sorted"))
+    # The two versions are written even where they are the defaults of today.
+    raw["format"], raw["semantics"] = snapshot.format, snapshot.semantics
+    return msgspec.json.encode(raw, order="sorted")
+
+
+def digest(snapshot: Snapshot) -> str:
+    """The snapshot's name: `sha256:` and 64 hexadecimal digits over its encoding."""
+    return "sha256:" + hashlib.sha256(encode(snapshot)).hexdigest()
+
+
+def decode(data: bytes) -> Snapshot:
+    """Read an encoded snapshot. Raises `SnapshotError` for another format, semantics or shape."""
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+    except msgspec.DecodeError as error:
+        raise SnapshotError("snapshot", str(error), "an encoded snapshot") from error
+    if head.format != FORMAT:
+        raise SnapshotError("snapshot.format", head.format, FORMAT)
+    if head.semantics != SEMANTICS:
+        raise SnapshotError(
+            "snapshot.semantics", head.semantics, str(SEMANTICS), "use the version of Fenqi that wrote it"
+        )
+    try:
+        return msgspec.json.decode(data, type=Snapshot)
+    except msgspec.ValidationError as error:
+        raise SnapshotError("snapshot", str(error), "the shape of a snapshot") from error
+
+
+def vocabulary_of(snapshot: Snapshot) -> dict[str, FactType]:
+    """All facts that the snapshot's rules may name."""
+    return vocabulary_for(((f.id, f.name) for f in snapshot.funders), snapshot.facts)

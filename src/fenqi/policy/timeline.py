@@ -1,0 +1,206 @@
+"""When a rule bites: since when, until when, and the next instant at which anything can change.
+
+Only time moves here; every other fact stays as it is. A rule's outcome changes at no other moment than its dated
+instants (windows, `clock.now`) and the wall-clock minutes it names (daily windows, `clock.time`, midnight for
+`clock.weekday`), so looking at those finds the exact second, and looking at nothing else keeps it quick. A day on
+which the shop's zone turns its clocks adds the turn itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from fenqi.calendars import local_date, to_epoch, zone_of
+from fenqi.policy.conditions import Clause, Range, clauses_of, evaluate_plain
+from fenqi.policy.facts import CLOCK_FACTS, Facts, FactValue, clock_facts
+from fenqi.policy.snapshot import Rule
+
+__all__ = ["Timing", "next_point", "opens_at", "since_when", "timing_of", "violated_at"]
+
+_DAYS_OF_MINUTES: Final = 3
+_DAYS_OF_WEEKDAYS: Final = 16  # a turned clock may swallow one week's only occurrence
+_STEPS: Final = 400
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """What of a rule depends on time. `plain`: its `valid` and `blocked` windows alone."""
+
+    dated: tuple[int, ...]
+    minutes: tuple[int, ...]
+    weekdays: bool
+    plain: bool
+
+    @property
+    def moves(self) -> bool:
+        """Whether time can change the outcome at all."""
+        return bool(self.dated or self.minutes)
+
+
+def timing_of(rule: Rule) -> Timing:
+    """Collect a rule's instants and minutes."""
+    dated: set[int] = set()
+    minutes: set[int] = set()
+    weekdays = False
+    for window in (rule.valid, rule.blocked):
+        if window is not None:
+            dated.update(edge for edge in (window.start, window.end) if edge is not None)
+    plain = rule.daily is None
+    if rule.daily is not None:
+        minutes.update((rule.daily.start % 1440, rule.daily.end % 1440))
+    for clause in (c for tree in (rule.when, rule.require) if tree is not None for c in clauses_of(tree)):
+        if clause.fact not in CLOCK_FACTS:
+            continue
+        plain = False
+        if clause.fact == "clock.weekday":
+            weekdays = True
+            minutes.add(0)
+        else:
+            (dated if clause.fact == "clock.now" else minutes).update(_edges(clause))
+    if any(minute >= 1440 for minute in minutes):
+        minutes = {minute % 1440 for minute in minutes}
+    return Timing(tuple(sorted(dated)), tuple(sorted(minutes)), weekdays, plain)
+
+
+def _edges(clause: Clause) -> tuple[int, ...]:
+    bound = clause.value
+    if isinstance(bound, Range):
+        return (bound.low, bound.high)
+    if not isinstance(bound, int):
+        return ()
+    # A minute or second later covers `>`, `<=` and `is`; an edge too many costs one look, never a wrong answer.
+    return (bound, bound + 1)
+
+
+def violated_at(rule: Rule, facts: Facts, at: int, zone: str) -> bool:
+    """Whether the rule would be violated at another instant, all facts but the clock staying as they are.
+
+    An unknown outcome counts as the rule says it does.
+    """
+    if rule.valid is not None and not rule.valid.holds(at):
+        return False
+    if rule.blocked is not None and not rule.blocked.holds(at):
+        return False
+    clock = clock_facts(at, zone)
+    minute = clock["clock.time"]
+    assert isinstance(minute, int), "clock.time is a minute"
+    if rule.daily is not None and not rule.daily.holds(minute):
+        return False
+    then: dict[str, FactValue] = {**facts, **clock}
+    when = True if rule.when is None else evaluate_plain(rule.when, then)
+    require = False if rule.require is None else evaluate_plain(rule.require, then)
+    if when is False or require is True:
+        return False
+    if when is None or require is None:
+        return rule.unknown != "allow"
+    return True
+
+
+def since_when(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> int | None:
+    """The instant at which time alone made the rule bite as it does at `at`; None where time did not."""
+    if timing.plain:
+        starts = [w.start for w in (rule.valid, rule.blocked) if w is not None and w.start is not None]
+        return max(starts, default=None)
+    for point in _points_before(timing, at, zone):
+        if not violated_at(rule, facts, point - 1, zone):
+            return point
+    return None
+
+
+def opens_at(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> int | None:
+    """The first instant after `at` at which time alone lets the rule go; None where time does not."""
+    if timing.plain:
+        ends = [w.end for w in (rule.valid, rule.blocked) if w is not None and w.end is not None]
+        return min(ends, default=None)
+    for point in _points_after(timing, at, zone):
+        if not violated_at(rule, facts, point, zone):
+            return point
+    return None
+
+
+def _points_after(timing: Timing, at: int, zone: str) -> Iterator[int]:
+    """Instants after `at` at which the outcome may change, in order; a bounded number of them."""
+    days = _DAYS_OF_WEEKDAYS if timing.weekdays else _DAYS_OF_MINUTES
+    steps = 0
+    dated = timing.dated[bisect_right(timing.dated, at) :]
+    for edge in (*dated, None):
+        if timing.minutes:
+            first = local_date(at, zone).toordinal()
+            for ordinal in range(first, first + days):
+                for point in _day_points(zone, ordinal, timing.minutes):
+                    if point > at and (edge is None or point < edge):
+                        yield point
+                        steps += 1
+        if edge is not None:
+            yield edge
+            at = edge
+        if steps > _STEPS:
+            return
+
+
+def _points_before(timing: Timing, at: int, zone: str) -> Iterator[int]:
+    """Instants up to `at` at which the outcome may have changed, latest first; a bounded number of them."""
+    days = _DAYS_OF_WEEKDAYS if timing.weekdays else _DAYS_OF_MINUTES
+    steps = 0
+    dated = timing.dated[: bisect_right(timing.dated, at)]
+    for edge in (*reversed(dated), None):
+        if timing.minutes:
+            first = local_date(at, zone).toordinal()
+            for ordinal in range(first, first - days, -1):
+                for point in reversed(_day_points(zone, ordinal, timing.minutes)):
+                    if point <= at and (edge is None or point > edge):
+                        yield point
+                        steps += 1
+        if edge is not None:
+            yield edge
+            at = edge - 1
+        if steps > _STEPS:
+            return
+
+
+@lru_cache(maxsize=4096)
+def _day_points(zone: str, ordinal: int, minutes: tuple[int, ...]) -> tuple[int, ...]:
+    """The instants of a local date at which its wall clock reaches one of the minutes, or is turned."""
+    on = date.fromordinal(ordinal)
+    tz = zone_of(zone)
+    points: set[int] = set()
+    for minute in minutes:
+        for fold in (0, 1):
+            wall = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=tz, fold=fold)
+            points.add(to_epoch(wall.astimezone(UTC)))
+    midnight = datetime(on.year, on.month, on.day, tzinfo=tz)
+    following = midnight + timedelta(days=1)
+    if midnight.utcoffset() != following.utcoffset():
+        low, high = to_epoch(midnight.astimezone(UTC)), to_epoch(following.astimezone(UTC))
+        before = midnight.utcoffset()
+        while high - low > 1:
+            middle = (low + high) // 2
+            if datetime.fromtimestamp(middle, tz).utcoffset() == before:
+                low = middle
+            else:
+                high = middle
+        points.add(high)
+    return tuple(sorted(points))
+
+
+def next_point(dated: tuple[int, ...], minutes: Iterable[int], at: int, zone: str) -> int | None:
+    """The first of the instants and the daily minutes that lies after `at`.
+
+    >>> next_point((1795370400,), (), 1795370399, "Asia/Shanghai")
+    1795370400
+    """
+    position = bisect_left(dated, at + 1)
+    best = dated[position] if position < len(dated) else None
+    daily = tuple(minutes)
+    if daily:
+        first = local_date(at, zone).toordinal()
+        for ordinal in range(first, first + _DAYS_OF_MINUTES):
+            later = [point for point in _day_points(zone, ordinal, daily) if point > at]
+            if later:
+                return later[0] if best is None else min(best, later[0])
+    return best

@@ -1,0 +1,390 @@
+"""The verdict: whether each plan may be offered, and if not, every reason why.
+
+`decide` is the one decision function: product page, checkout, confirmation, diagnosis and simulation all ask it. Its
+two passes make one verdict: rules over facts, then, where offers are given, rules over each plan's priced facts.
+The rules themselves run compiled; only where a plan is blocked are its violated rules walked, to say which clauses
+failed, with what was found and what is asked for, since when, until when, and who can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from fenqi.policy.conditions import All, Clause, Condition, Constant, Not, Op, Range, compare, negated
+from fenqi.policy.facts import Facts, FactValue, clock_facts
+from fenqi.policy.snapshot import Change, Layer, Rule
+from fenqi.policy.timeline import opens_at, since_when
+
+if TYPE_CHECKING:
+    from fenqi.policy.compile import Policy
+
+__all__ = ["Failing", "Param", "Reason", "State", "Until", "Verdict", "decide", "for_customer"]
+
+State = Literal["available", "unavailable", "pending", "funder_decides"]
+Param = int | str
+"""A reason's parameter: minor units, epoch seconds, a minute, a number, or a rate as a decimal string."""
+
+
+class Until(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When something ends by itself: at an exact `instant`; at a time `unknown`; or `none`, time does not change it."""
+
+    kind: Literal["instant", "unknown", "none"]
+    at: int | None = None
+
+
+class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A clause that stands in the way: `fact` should be `op` `bound`, and is `actual` (None: unknown).
+
+    Where the bound is another fact, `other` names it and `bound` is its value.
+    """
+
+    fact: str
+    op: Op
+    actual: FactValue | None
+    bound: Constant | None
+    other: str | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One rule in the way. `unknown`: for want of a fact, not because of one. `pending`: its answer is on its way."""
+
+    code: str
+    layer: Layer
+    rule: str
+    until: Until
+    change: Change
+    since: int | None = None
+    params: dict[str, Param] = {}
+    clauses: tuple[Failing, ...] = ()
+    notice: str | None = None
+    instead: tuple[str, ...] = ()
+    public: Literal["full", "generic"] = "full"
+    personal: bool = False
+    unknown: bool = False
+    pending: bool = False
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The answer for one plan, with all reasons, those of law first.
+
+    `until`: when it opens by itself, all reasons together. `asks`: facts that the customer can tell. `deadline`: by
+    when a pending answer is due.
+    """
+
+    plan: str
+    state: State
+    until: Until
+    reasons: tuple[Reason, ...] = ()
+    asks: tuple[str, ...] = ()
+    deadline: int | None = None
+
+    @property
+    def offered(self) -> bool:
+        """Whether the customer can take it now."""
+        return self.state in ("available", "funder_decides")
+
+
+NONE: Final = Until("none")
+UNKNOWN: Final = Until("unknown")
+_ROUNDS: Final = 64
+_NO_OFFER: Final[Facts] = {}
+
+
+def decide(policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None = None) -> dict[str, Verdict]:
+    """Every plan's verdict, in the policy's order.
+
+    `facts` needs `clock.now`; the other facts of the clock follow from it. Without `offers` only the rules over facts
+    are asked. With them, keyed by plan, the priced rules are asked too, in the same call. A plan without an offer
+    that nothing else blocks counts as priced at unknown figures, so that a cost ceiling never fails open.
+    """
+    now = facts.get("clock.now")
+    if type(now) is not int:
+        raise ValueError(
+            "facts have no clock.now: a decision is made at an instant; add clock_facts(at, zone)"
+        )
+    if "clock.time" not in facts or "clock.weekday" not in facts:
+        facts = {**facts, **clock_facts(now, policy.zone)}
+    violated, unknown, pending = policy.first(facts)
+    trouble = violated | pending
+    verdicts: dict[str, Verdict] = {}
+    case: _Case | None = None
+    masks, second, opened = policy.masks, policy.second, policy.open_verdicts
+    for index, plan in enumerate(policy.plans):
+        mask = masks[index]
+        bad = trouble & mask
+        priced = second[index]
+        if priced is None or offers is None:
+            if not bad:
+                verdicts[plan.id] = opened[index]
+                continue
+            found = (violated & mask, unknown & mask, pending & mask)
+            offer = _NO_OFFER
+        else:
+            of_plan = offers.get(plan.id)
+            if of_plan is None and bad:
+                found = (violated & mask, unknown & mask, pending & mask)
+                offer = _NO_OFFER
+            else:
+                offer = of_plan or _NO_OFFER
+                more = priced(facts, offer)
+                if not bad and not more[0] and not more[2]:
+                    verdicts[plan.id] = opened[index]
+                    continue
+                found = (
+                    violated & mask | more[0],
+                    unknown & mask | more[1],
+                    pending & mask | more[2],
+                )
+        if case is None:
+            case = _Case(policy, facts, now)
+        verdicts[plan.id] = case.blocked(index, found, offer)
+    return verdicts
+
+
+class _Case:
+    """One decision's facts, and the reasons already worked out for one plan that another shares."""
+
+    def __init__(self, policy: Policy, facts: Facts, now: int) -> None:
+        self.policy = policy
+        self.facts = facts
+        self.now = now
+        self.reasons: dict[int, Reason] = {}
+
+    def blocked(self, plan: int, found: tuple[int, int, int], offer: Facts) -> Verdict:
+        policy = self.policy
+        violated, unknown, pending = found
+        mask = policy.masks[plan]
+        reasons: list[Reason] = []
+        asks: list[str] = []
+        deadlines: list[int] = []
+        kind, at = "instant", 0
+        rest = violated | pending
+        while rest:
+            bit = rest & -rest
+            rest ^= bit
+            index = bit.bit_length() - 1
+            rule = policy.rules[index]
+            if bit & mask:
+                reason = self.reasons.get(index)
+                if reason is None:
+                    reason = self._reason(index, rule, self.facts, bool(bit & unknown), bool(bit & pending))
+                    self.reasons[index] = reason
+            else:
+                priced = {**self.facts, **offer}
+                reason = self._reason(index, rule, priced, bool(bit & unknown), bool(bit & pending))
+            reasons.append(reason)
+            if reason.unknown and rule.unknown == "ask":
+                asks.extend(_unknown_facts(reason, asks))
+            if reason.pending and rule.pending is not None:
+                deadline = self.facts.get(rule.pending.deadline)
+                if isinstance(deadline, int):
+                    deadlines.append(deadline)
+            until = reason.until
+            if until.kind == "instant":
+                if until.at is not None and until.at > at:
+                    at = until.at
+            elif kind != "none":
+                kind = until.kind
+        state: State = "pending" if not violated else "unavailable"
+        if kind == "instant":
+            until = self._opening(plan, at, offer)
+        else:
+            until = NONE if kind == "none" else UNKNOWN
+        return Verdict(
+            plan=policy.plans[plan].id,
+            state=state,
+            reasons=tuple(reasons),
+            asks=tuple(asks),
+            until=until,
+            deadline=max(deadlines) if deadlines else None,
+        )
+
+    def _opening(self, plan: int, at: int, offer: Facts) -> Until:
+        """The first instant from `at` on when no rule at all is in the plan's way.
+
+        Where the last of today's reasons ends another may have begun; each step goes to the latest end of those,
+        before which the plan cannot open.
+        """
+        policy, zone = self.policy, self.policy.zone
+        mask, priced = policy.masks[plan], policy.second[plan]
+        for _ in range(_ROUNDS):
+            then: dict[str, FactValue] = {**self.facts, **clock_facts(at, zone)}
+            violated, _unknown, pending = policy.first(then)
+            violated, pending = violated & mask, pending & mask
+            if priced is not None and offer:
+                more = priced(then, offer)
+                violated, pending = violated | more[0], pending | more[2]
+                then.update(offer)
+            if pending:
+                return UNKNOWN
+            if not violated:
+                return Until("instant", at)
+            while violated:
+                bit = violated & -violated
+                violated ^= bit
+                index = bit.bit_length() - 1
+                until = _until(policy.rules[index], policy, index, then, at)
+                if until.kind != "instant" or until.at is None:
+                    return until
+                at = max(at, until.at)
+        return UNKNOWN
+
+    def _reason(self, index: int, rule: Rule, facts: Facts, unknown: bool, pending: bool) -> Reason:
+        policy = self.policy
+        timing = policy.timings[index]
+        clauses = tuple(_failing(rule, facts))
+        since = until = None
+        if pending:
+            until = UNKNOWN
+        else:
+            if timing.moves:
+                since = since_when(rule, timing, facts, self.now, policy.zone)
+            asked = unknown and rule.unknown == "ask"
+            until = _until(rule, policy, index, facts, self.now, asked=asked)
+        return Reason(
+            code=rule.reason,
+            layer=rule.layer,
+            rule=rule.id,
+            since=since,
+            until=until,
+            change=rule.change,
+            params=_params(policy, rule, clauses, since, until),
+            clauses=clauses,
+            notice=rule.notice,
+            instead=rule.instead,
+            public=rule.public,
+            personal=policy.personal[index],
+            unknown=unknown,
+            pending=pending,
+        )
+
+
+def _until(rule: Rule, policy: Policy, index: int, facts: Facts, at: int, *, asked: bool = False) -> Until:
+    timing = policy.timings[index]
+    if timing.moves:
+        opens = opens_at(rule, timing, facts, at, policy.zone)
+        if opens is not None:
+            return Until("instant", opens)
+        if rule.blocked is not None and rule.blocked.start is not None and rule.blocked.end is None:
+            return UNKNOWN
+    if asked or rule.change in ("customer", "cart", "nobody"):
+        return NONE
+    return UNKNOWN
+
+
+def _failing(rule: Rule, facts: Facts) -> Iterator[Failing]:
+    """The clauses that keep the rule violated: what its `require` misses, or what its `when` forbids."""
+    if rule.require is not None:
+        yield from _missing(rule.require, facts, wanted=True)
+        if rule.when is not None:
+            yield from (
+                clause for clause in _missing(rule.when, facts, wanted=False) if clause.actual is None
+            )
+    elif rule.when is not None:
+        yield from _missing(rule.when, facts, wanted=False)
+
+
+def _missing(condition: Condition, facts: Facts, *, wanted: bool) -> Iterator[Failing]:
+    """The clauses that are not known to be `wanted`, said as what they should be."""
+    if isinstance(condition, Clause):
+        actual = facts.get(condition.fact)
+        bound = condition.value if condition.other is None else facts.get(condition.other)
+        known = actual is not None and bound is not None
+        if known and compare(condition.op, actual, bound, condition.open_end) is wanted:
+            return
+        op = condition.op if wanted else negated(condition.op)
+        yield Failing(condition.fact, op, actual, bound, condition.other)
+        return
+    if isinstance(condition, Not):
+        yield from _missing(condition.part, facts, wanted=not wanted)
+        return
+    if isinstance(condition, All) is wanted:
+        for part in condition.parts:
+            yield from _missing(part, facts, wanted=wanted)
+        return
+    # One part would have been enough: all of them are named only if none was.
+    found: list[Failing] = []
+    for part in condition.parts:
+        missing = list(_missing(part, facts, wanted=wanted))
+        if not missing:
+            return
+        found.extend(missing)
+    yield from found
+
+
+def _unknown_facts(reason: Reason, known: list[str]) -> Iterator[str]:
+    seen = set(known)
+    for clause in reason.clauses:
+        for name in (
+            clause.fact if clause.actual is None else None,
+            clause.other if clause.bound is None else None,
+        ):
+            if name is not None and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _params(
+    policy: Policy, rule: Rule, clauses: tuple[Failing, ...], since: int | None, until: Until
+) -> dict[str, Param]:
+    params: dict[str, Param] = {}
+    if since is not None:
+        params["since"] = since
+    if until.at is not None:
+        params["until"] = until.at
+    if rule.daily is not None:
+        params["from"], params["to"] = rule.daily.start, rule.daily.end
+    if not clauses:
+        return params
+    clause = clauses[0]
+    kind = policy.vocabulary[clause.fact].type
+    if kind not in ("money", "int", "rate", "time"):
+        return params
+    if isinstance(clause.bound, Range):
+        params["min"] = _param(kind, clause.bound.low)
+        params["max"] = _param(kind, clause.bound.high)
+    elif isinstance(clause.bound, int) and clause.op in (">=", ">"):
+        params["min"] = _param(kind, clause.bound)
+    elif isinstance(clause.bound, int) and clause.op in ("<=", "<"):
+        params["max"] = _param(kind, clause.bound)
+    if isinstance(clause.actual, int):
+        params["current"] = _param(kind, clause.actual)
+    return params
+
+
+def _param(kind: str, value: int) -> Param:
+    if kind != "rate":
+        return value
+    sign = "-" if value < 0 else ""
+    whole, part = divmod(abs(value), 10**12)
+    return f"{sign}{whole}.{part:012d}".rstrip("0").rstrip(".")
+
+
+_HIDDEN_CODE: Final = "ACCOUNT_RISK"
+
+
+def for_customer(reason: Reason) -> Reason:
+    """The reason as the customer may see it: a generic one keeps its dates and ways on, and loses its particulars.
+
+    Which signal fired is never disclosed; that something did, until when, and whom to ask, always is.
+    """
+    if reason.public == "full":
+        return reason
+    return Reason(
+        code=_HIDDEN_CODE,
+        layer=reason.layer,
+        rule="",
+        since=reason.since,
+        until=reason.until,
+        change="nobody" if reason.change in ("customer", "cart") else reason.change,
+        params={name: value for name, value in reason.params.items() if name in ("since", "until")},
+        notice=reason.notice,
+        instead=reason.instead,
+        public="generic",
+        personal=True,
+        unknown=reason.unknown,
+        pending=reason.pending,
+    )

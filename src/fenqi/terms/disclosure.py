@@ -153,7 +153,7 @@ def digest(disclosure: Disclosure) -> str:
 def percent(rate_e12: int, places: int = 2) -> str:
     """A rate in 1e-12 as a percentage without its sign, rounded half up (away from zero), for display.
 
-    >>> percent(130_341_554_373), percent(30_550_000_000, 1), percent(-18_513_945_654)
+    >>> percent(130_342_242_811), percent(30_550_000_000, 1), percent(-18_513_945_654)
     ('13.03', '3.1', '-1.85')
     """
     if not 0 <= places <= 10:

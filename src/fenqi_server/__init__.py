@@ -1,0 +1,1 @@
+"""Fenqi's service: facts, quotes, contracts, books, announcements and pages around the engine in `fenqi`."""

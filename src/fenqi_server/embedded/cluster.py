@@ -1,0 +1,473 @@
+"""One PostgreSQL server over one data folder: made, started or adopted, and stopped by whoever started it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import sql
+
+from fenqi_server.embedded.binaries import Binaries, find_binaries
+from fenqi_server.embedded.placement import Account, account, place_binaries, place_home, place_socket
+from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
+
+__all__ = ["OWNER_ROLE", "SERVICE_ROLE", "Cluster", "acquire"]
+
+# Migrations grant to these names, so they are the same in every installation.
+OWNER_ROLE = "fenqi_owner"
+SERVICE_ROLE = "fenqi_service"
+DATABASE = "fenqi"
+_SUPERUSER = "postgres"
+_PORT = 5432  # only a part of the socket's name: the server listens on no network address
+_START_SECONDS = 60
+_STOP_SECONDS = 30
+_LOG_BYTES = 10_000_000
+_PR_SET_PDEATHSIG = 1
+
+_SETTINGS = {
+    "listen_addresses": "''",
+    "port": str(_PORT),
+    "unix_socket_permissions": "0700",
+    "password_encryption": "'scram-sha-256'",
+    "log_destination": "'stderr'",
+    "logging_collector": "off",
+    # A failed statement would carry a customer's values into the log.
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+    "log_timezone": "'UTC'",
+    "timezone": "'UTC'",
+    "lc_messages": "'C'",
+    "jit": "off",
+}
+# Only for a test's throw-away data: a crash of the machine may lose or tear everything.
+_THROWAWAY_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "'2GB'",
+    "autovacuum": "off",
+}
+
+
+@dataclass
+class Cluster:
+    """A reachable database with its two addresses.
+
+    Attributes:
+        owner_url: for migrations, backup and restore. `None` when `FENQI_DATABASE_URL` is given without
+            `FENQI_OWNER_URL`: this program may then serve, but not migrate.
+        service_url: for everything else.
+        superuser_url: of an embedded server; tests make further databases with it.
+        binaries: the programs of the same major, where we run the server ourselves.
+    """
+
+    owner_url: str | None
+    service_url: str
+    superuser_url: str | None = None
+    binaries: Binaries | None = None
+    data_dir: Path | None = None
+    started: bool = False
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def stop(self) -> None:
+        """Stops the server if this program started it, letting running transactions be rolled back cleanly."""
+        process = self._process
+        if process is None:
+            return
+        for stopping in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if process.poll() is not None:
+                break
+            process.send_signal(stopping)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+        self._process = None
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def acquire(
+    state_dir: Path,
+    *,
+    binaries: Binaries | None = None,
+    environ: Mapping[str, str] = os.environ,
+    root_home: Path | None = None,
+    durable: bool = True,
+) -> Cluster:
+    """A database to work with: the one named in the environment, or our own server over `state_dir`.
+
+    Our own is made on first use, adopted where it already runs, and started otherwise. A server that was
+    started dies with its starter, even one killed with SIGKILL; an adopted one is never stopped.
+
+    Args:
+        state_dir: `.fenqi`; keeps the pointer, the passwords (0600) and, for a normal user, the data.
+        binaries: instead of those found; tests name others.
+        root_home: above the short folder that root uses; `/var/lib/fenqi` unless a test says otherwise.
+        durable: False only for a test's throw-away data.
+
+    Raises:
+        EmbeddedError: with what is wrong and the way out.
+        OtherMajor: the data is another major's.
+    """
+    if environ.get("FENQI_DATABASE_URL"):
+        return Cluster(
+            owner_url=environ.get("FENQI_OWNER_URL") or None, service_url=environ["FENQI_DATABASE_URL"]
+        )
+    state_dir = state_dir.resolve()
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runner = account()
+    with _only_one(state_dir / "postgres.lock"):
+        pointer = _Pointer.read(state_dir, runner, root_home)
+        data_dir = pointer.home / "data"
+        found = place_binaries(binaries or find_binaries(), pointer.home, runner)
+        if not data_dir.exists():
+            _initialise(found, data_dir, pointer, runner, durable=durable)
+        data_major = int((data_dir / "PG_VERSION").read_text())
+        if data_major != found.major:
+            raise OtherMajor(data_dir, data_major, found.major)
+        socket_dir = pointer.socket_dir(runner)
+        cluster = Cluster(
+            owner_url=_url(OWNER_ROLE, pointer.passwords["owner"], socket_dir),
+            service_url=_url(SERVICE_ROLE, pointer.passwords["service"], socket_dir),
+            superuser_url=_url(_SUPERUSER, pointer.passwords["superuser"], socket_dir, "postgres"),
+            binaries=found,
+            data_dir=data_dir,
+        )
+        assert cluster.superuser_url is not None
+        if not _adopt(data_dir, cluster.superuser_url):
+            _configure(data_dir, socket_dir, runner, durable=durable)
+            cluster._process = _start(found, data_dir, socket_dir, state_dir / "postgres.log", runner)
+            cluster.started = True
+        try:
+            _establish(cluster.superuser_url, pointer.passwords)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+
+# ---------------------------------------------------------------------------------------------- the pointer
+
+
+@dataclass
+class _Pointer:
+    """`.fenqi/postgres.json`, 0600: where the files are, and the three passwords."""
+
+    path: Path
+    home: Path
+    passwords: dict[str, str]
+    socket: Path | None = None
+
+    @classmethod
+    def read(cls, state_dir: Path, runner: Account, root_home: Path | None) -> _Pointer:
+        path = state_dir / "postgres.json"
+        try:
+            kept = json.loads(path.read_text())
+        except FileNotFoundError:
+            kept = {}
+        except ValueError as problem:
+            raise EmbeddedError(
+                f"{path} is not readable JSON ({problem}). It holds the database's passwords and the way to its data: "
+                f"put back the file, or move the whole folder away to begin anew."
+            ) from problem
+        # A normal user's data lies inside `state_dir`, so that the folder can be moved.
+        if kept.get("home"):
+            home = Path(kept["home"])
+            if not home.is_dir():
+                raise EmbeddedError(
+                    f"{path} says that the data is in {home}, and that folder is gone. Bring it back, or move {path} "
+                    f"away to begin with an empty database (`fenqi restore` fills it from a backup)."
+                )
+        else:
+            home = place_home(state_dir, runner, root_home)
+        passwords = kept.get("passwords") or {
+            who: secrets.token_urlsafe(24) for who in ("superuser", "owner", "service")
+        }
+        pointer = cls(path=path, home=home, passwords=passwords)
+        if kept.get("socket"):
+            pointer.socket = Path(kept["socket"])
+        if not kept:
+            pointer.write()
+        return pointer
+
+    def socket_dir(self, runner: Account) -> Path:
+        """The folder of the socket. One outside `home` (a long path) is remembered, so that others find it."""
+        if self.socket is None or not self.socket.is_dir():
+            self.socket = place_socket(self.home, runner)
+            self.write()
+        return self.socket
+
+    def write(self) -> None:
+        inside = self.home.parent == self.path.parent
+        kept = {
+            "home": None if inside else str(self.home),
+            "socket": None if self.socket is None or self.socket.parent == self.home else str(self.socket),
+            "passwords": self.passwords,
+        }
+        write_private(self.path, json.dumps(kept, indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Two programs never make, adopt, start or upgrade the same data folder at the same time."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EmbeddedError(
+                        f"Another program has been starting the database of {path.parent} for {_START_SECONDS} s."
+                    ) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _url(role: str, password: str, socket_dir: Path, database: str = DATABASE) -> str:
+    where = urlencode({"host": str(socket_dir), "port": _PORT})
+    return f"postgresql://{role}:{quote(password, safe='')}@/{database}?{where}"
+
+
+# ------------------------------------------------------------------------------------- making and starting
+
+
+def _initialise(
+    binaries: Binaries, data_dir: Path, pointer: _Pointer, runner: Account, *, durable: bool
+) -> None:
+    """`initdb` into a folder beside, renamed when whole: an interrupted one is not taken for data."""
+    building = data_dir.with_name("data.new")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(mode=0o700)
+    runner.own(building)
+    password_file = data_dir.with_name("initdb.password")
+    write_private(password_file, pointer.passwords["superuser"] + "\n")
+    runner.own(password_file)
+    try:
+        _run(
+            [
+                binaries.program("initdb"),
+                *("--pgdata", str(building)),
+                *("--username", _SUPERUSER, "--pwfile", str(password_file)),
+                *("--auth-local", "scram-sha-256", "--auth-host", "scram-sha-256"),
+                # One order of text on every system and major: by code point. Pages sort by pinyin themselves.
+                *("--encoding", "UTF8", "--locale", "C"),
+                "--data-checksums",
+                *(() if durable else ("--no-sync",)),
+            ],
+            runner,
+            pointer.home,
+        )
+    finally:
+        password_file.unlink()
+    building.rename(data_dir)
+
+
+def _configure(data_dir: Path, socket_dir: Path, runner: Account, *, durable: bool) -> None:
+    """Our settings in a file of their own, included last; what an operator adds goes into `postgresql.auto.conf`."""
+    settings = {**_SETTINGS, "unix_socket_directories": "'" + str(socket_dir).replace("'", "''") + "'"}
+    if not durable:
+        settings |= _THROWAWAY_SETTINGS
+    ours = data_dir / "fenqi.conf"
+    ours.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+    ours.chmod(0o600)
+    runner.own(ours)
+    main = data_dir / "postgresql.conf"
+    include = "include 'fenqi.conf'\n"
+    text = main.read_text()
+    if include not in text:
+        main.write_text(f"{text.rstrip()}\n\n{include}")
+
+
+def _start(
+    binaries: Binaries, data_dir: Path, socket_dir: Path, log: Path, runner: Account
+) -> subprocess.Popen[bytes]:
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        begins_at = os.fstat(descriptor).st_size
+        process = subprocess.Popen(
+            [binaries.program("postgres"), "-D", str(data_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd=data_dir.parent,
+            env=_environment(),
+            # Ctrl-C goes to the program, which stops its parts in order: service first, database last.
+            start_new_session=True,
+            preexec_fn=_die_with_parent(signal.SIGINT),
+            **runner.subprocess_options(),  # type: ignore[call-overload]
+        )
+    finally:
+        os.close(descriptor)
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise EmbeddedError(
+                f"PostgreSQL stopped while starting (exit code {process.returncode}); it said: {_tail(log, begins_at)}"
+            )
+        if _status(data_dir) == (process.pid, "ready"):
+            return process
+        time.sleep(0.01)
+    process.send_signal(signal.SIGQUIT)
+    process.wait()
+    raise EmbeddedError(f"PostgreSQL was not ready after {_START_SECONDS} s; its log is {log}")
+
+
+def _die_with_parent(stopping: signal.Signals) -> Callable[[], None] | None:
+    """The child gets `stopping` when the program that started it is gone, however it went (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(stopping))
+        if os.getppid() != parent:  # it went between fork and prctl
+            os._exit(1)
+
+    return before_exec
+
+
+def _adopt(data_dir: Path, superuser_url: str) -> bool:
+    """Does a server already run over this data? Waits for one that is starting or stopping; clears a stale trace."""
+    deadline = time.monotonic() + _START_SECONDS
+    while (status := _status(data_dir)) is not None:
+        pid, state = status
+        if not _is_postgres(pid):
+            # The machine went down, or the number belongs to another program by now. PostgreSQL itself would
+            # refuse to start as long as any process of this account carries the number.
+            (data_dir / "postmaster.pid").unlink(missing_ok=True)
+            return False
+        if state in ("ready", "standby"):
+            try:
+                with psycopg.connect(superuser_url, connect_timeout=3) as session:
+                    session.execute("SELECT 1")
+                return True
+            except psycopg.OperationalError as problem:
+                if "password" in str(problem):
+                    raise EmbeddedError(
+                        f"A server runs over {data_dir} and refuses the password in .fenqi/postgres.json; "
+                        f"the file belongs to other data."
+                    ) from problem
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                f"A PostgreSQL (process {pid}) holds {data_dir} and does not answer after {_START_SECONDS} s. It was "
+                f"not started by this program, so it is left alone; stop it and start again."
+            )
+        time.sleep(0.05)
+    return False
+
+
+def _status(data_dir: Path) -> tuple[int, str] | None:
+    """Process number and state from `postmaster.pid`: starting, ready, stopping or standby."""
+    try:
+        lines = (data_dir / "postmaster.pid").read_text().splitlines()
+        return int(lines[0]), lines[7].strip() if len(lines) > 7 else "starting"
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+
+
+def _is_postgres(pid: int) -> bool:
+    command = Path(f"/proc/{pid}/cmdline")
+    try:
+        if Path("/proc/self/cmdline").exists():
+            words = command.read_bytes().split(b"\0")
+            # An empty command line is a process that has ended and was not yet reaped.
+            return Path(os.fsdecode(words[0])).name in ("postgres", "postmaster")
+        said = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return "postgres" in said.stdout
+
+
+def _establish(superuser_url: str, passwords: Mapping[str, str]) -> None:
+    """The two roles and the database, made where missing: a start that was interrupted is completed."""
+    with psycopg.connect(superuser_url, autocommit=True) as session:
+        there = {row[0] for row in session.execute("SELECT rolname FROM pg_roles")}
+        for role, who in ((OWNER_ROLE, "owner"), (SERVICE_ROLE, "service")):
+            if role not in there:
+                # The server sees the verifier only, never the password; so does its log.
+                verifier = session.pgconn.encrypt_password(
+                    passwords[who].encode(), role.encode(), b"scram-sha-256"
+                )
+                session.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(role), sql.Literal(verifier.decode())
+                    )
+                )
+        known = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        if known is None:
+            create_database(session, DATABASE)
+
+
+def create_database(session: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """An empty database of the owner's, which the service's role may enter."""
+    database = sql.Identifier(name)
+    session.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(database, sql.Identifier(OWNER_ROLE))
+    )
+    session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    session.execute(
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(SERVICE_ROLE))
+    )
+
+
+def _run(command: list[str], runner: Account, cwd: Path) -> None:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        **runner.subprocess_options(),  # type: ignore[call-overload]
+    )
+    if done.returncode != 0:
+        raise EmbeddedError(
+            f"{Path(command[0]).name} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the caller's: PGDATA, PGHOST or a locale of its own would change what PostgreSQL does."""
+    return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _tail(log: Path, begins_at: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begins_at)
+        return file.read()[-1500:].decode(errors="replace").strip()

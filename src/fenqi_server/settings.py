@@ -1,0 +1,187 @@
+"""Django's settings. Everything that differs between installations comes from the environment.
+
+| Variable | Meaning |
+|---|---|
+| `FENQI_DATABASE_URL` | the service's role: reads and adds, no DDL. The CLI fills it in from the embedded database |
+| `FENQI_SECRET_KEY` | signs sessions and CSRF tokens |
+| `FENQI_SIGNING_KEYS` | `id:hex,id:hex`: the first signs quotes, links and webhooks, every one verifies |
+| `FENQI_ORIGIN` | the public origin, e.g. `https://pay.example.com`. https switches on HSTS and secure cookies |
+| `FENQI_HOSTS` | further host names to answer to, separated by commas |
+| `FENQI_STATIC_ROOT` | where collected static files lie |
+| `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
+
+No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fenqi/keys.json`, readable by their owner alone.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from fenqi_server.database import django_database
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set; start through `fenqi serve` or `fenqi demo`, or set it.")
+    return value
+
+
+def _signing_keys(text: str) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for pair in text.split(","):
+        key_id, _, secret = pair.strip().partition(":")
+        try:
+            keys[key_id] = bytes.fromhex(secret)
+        except ValueError:
+            keys[key_id] = b""
+        if not key_id or len(keys[key_id]) < 32:
+            raise ImproperlyConfigured(
+                "FENQI_SIGNING_KEYS must be id:hex pairs, each of at least 32 bytes (64 hex digits)."
+            )
+    return keys
+
+
+PACKAGE = Path(__file__).resolve().parent
+
+SECRET_KEY = _required("FENQI_SECRET_KEY")
+# dicts keep their order: the first key signs, all of them verify, so that a key can be retired without a gap.
+FENQI_SIGNING_KEYS = _signing_keys(_required("FENQI_SIGNING_KEYS"))
+FENQI_SIGNING_KEY_ID = next(iter(FENQI_SIGNING_KEYS))
+FENQI_DEMO = os.environ.get("FENQI_DEMO", "") == "1"
+FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
+
+DEBUG = False
+_origin = urlsplit(FENQI_ORIGIN)
+_https = _origin.scheme == "https"
+ALLOWED_HOSTS = [
+    host
+    for host in (_origin.hostname, "127.0.0.1", "localhost", *os.environ.get("FENQI_HOSTS", "").split(","))
+    if host
+]
+CSRF_TRUSTED_ORIGINS = [FENQI_ORIGIN] if _https else []
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "fenqi_server.policies",
+    "fenqi_server.decisions",
+    "fenqi_server.servicing",
+    "fenqi_server.books",
+    "fenqi_server.funders",
+    "fenqi_server.announcements",
+    "fenqi_server.support",
+    "fenqi_server.storefront",
+    "fenqi_server.demo",
+]
+
+MIDDLEWARE = [
+    "fenqi_server.headers.SecurityHeadersMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+
+ROOT_URLCONF = "fenqi_server.urls"
+WSGI_APPLICATION = "fenqi_server.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [PACKAGE / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csrf",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+            ],
+        },
+    },
+]
+
+# A migration runs in a process of its own, whose FENQI_DATABASE_URL is the owner's: the service never holds
+# the owner's password.
+DATABASES = {"default": django_database(_required("FENQI_DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "zh-hans"  # pages say lang="zh-CN"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LANGUAGE_COOKIE_NAME = "fenqi_language"
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [PACKAGE / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"  # a shop's own zone is data; pages convert to it by name
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(os.environ.get("FENQI_STATIC_ROOT", ".fenqi/static")).resolve()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Hashed names are cached for ever; gzip is made once, when collected.
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+# Sessions live in the database, so that one can be ended from the server's side.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "fenqi_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _https
+CSRF_COOKIE_NAME = "fenqi_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = _https
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = False  # TLS ends at the proxy in front, which redirects
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False
+X_FRAME_OPTIONS = "DENY"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
+FENQI_JOBS = [
+    "fenqi_server.decisions.log.write_due",
+    "fenqi_server.decisions.outbox.deliver_due",
+    "fenqi_server.funders.handoffs.query_due",
+    "fenqi_server.announcements.requests.fulfil_due",
+]
+
+# Never a body, a header or a query string: they carry what belongs to a customer.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"path_only": {"()": "fenqi_server.headers.PathOnly"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["path_only"]},
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "fenqi_server": {"level": "INFO"},
+        # A traceback's frames would print local variables only in Django's own mail; none is sent.
+        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}

@@ -25,6 +25,7 @@ from fenqi.money import MoneyError, format_money, parse_money
 from fenqi.policy.facts import Facts, FactType, FactValue
 
 __all__ = [
+    "RATE_ONE",
     "All",
     "Any",
     "Clause",

@@ -292,8 +292,11 @@ def _missing(condition: Condition, facts: Facts, *, wanted: bool) -> Iterator[Fa
     if isinstance(condition, Clause):
         actual = facts.get(condition.fact)
         bound = condition.value if condition.other is None else facts.get(condition.other)
-        known = actual is not None and bound is not None
-        if known and compare(condition.op, actual, bound, condition.open_end) is wanted:
+        if (
+            actual is not None
+            and bound is not None
+            and compare(condition.op, actual, bound, condition.open_end) is wanted
+        ):
             return
         op = condition.op if wanted else negated(condition.op)
         yield Failing(condition.fact, op, actual, bound, condition.other)

@@ -1,0 +1,948 @@
+"""Policy documents: the YAML files that people write, read into a snapshot.
+
+Every scalar is read as text and typed by its field or its fact, so that `no`, `012` and `22:30` mean what they say.
+What is wrong comes back as values, all of it and not only the first, each with file, line, column, the text found
+and, where there is one, what was perhaps meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, TypeVar, get_args
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from fenqi.calendars import CalendarError, Unit, zone_of
+from fenqi.money import CURRENCIES, MoneyError, parse_money
+from fenqi.policy.compile import compile_policy
+from fenqi.policy.conditions import (
+    All,
+    Any,
+    Condition,
+    ConditionError,
+    Dialect,
+    Not,
+    ValueTrouble,
+    facts_of,
+    parse,
+    parse_instant,
+    parse_minute,
+    parse_ratio,
+)
+from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocabulary_for
+from fenqi.policy.placement import default_group
+from fenqi.policy.reasons import CATALOGUE, PARAMETERS
+from fenqi.policy.snapshot import (
+    FORMAT,
+    LAYERS,
+    Agreement,
+    AudienceText,
+    Change,
+    DailyWindow,
+    Family,
+    Funder,
+    Group,
+    Layer,
+    Notice,
+    Pending,
+    Placement,
+    Rule,
+    Selector,
+    ShopTerms,
+    Snapshot,
+    SnapshotError,
+    Window,
+    selects,
+)
+from fenqi.terms.plan import (
+    Annuity,
+    Authority,
+    ContingentCost,
+    DownPayment,
+    FlatFee,
+    LegalForm,
+    PayInFull,
+    Plan,
+    Pricing,
+    ZeroInterest,
+    check_plan,
+)
+from fenqi.texts import Text, TextError, placeholders
+
+__all__ = ["LoadResult", "Problem", "load_policy", "read_policy"]
+
+MAX_FILE_BYTES: Final = 2_000_000
+MAX_DEPTH: Final = 16
+_UNKNOWN_MANDATORY: Final = ("law", "risk", "health")
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+_FUNDER_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
+_FACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+_SHOWN_CHARACTERS: Final = 120
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing wrong in a policy's files; line and column count from 1.
+
+    >>> str(Problem("rules/banks.yaml", 12, 15, "cbc", "card.bank is cbc: not one of cmb, ccb", "did you mean ccb?"))
+    'rules/banks.yaml:12:15: card.bank is cbc: not one of cmb, ccb; did you mean ccb?'
+    """
+
+    file: str
+    line: int
+    column: int
+    text: str
+    message: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        tail = f"; {self.suggestion}" if self.suggestion else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"
+
+
+class LoadResult(msgspec.Struct, frozen=True):
+    """A snapshot, or all the problems that keep it from being one."""
+
+    snapshot: Snapshot | None
+    problems: tuple[Problem, ...]
+
+
+def load_policy(folder: Path | str) -> LoadResult:
+    """Read every `*.yaml` and `*.yml` under a folder as one policy."""
+    root = Path(folder)
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    paths = sorted(path for path in root.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        try:
+            data = path.read_bytes()
+            if len(data) > MAX_FILE_BYTES:
+                problems.append(Problem(name, 1, 1, "", f"the file has more than {MAX_FILE_BYTES} bytes"))
+                continue
+            files[name] = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            problems.append(Problem(name, line, 1, "", "the file is not UTF-8", "save it as UTF-8"))
+        except OSError as error:
+            problems.append(Problem(name, 1, 1, "", f"the file cannot be read: {error.strerror}"))
+    if not paths:
+        problems.append(Problem(str(folder), 1, 1, "", "there is no policy here: no *.yaml file"))
+    if problems:
+        return LoadResult(None, tuple(problems))
+    return read_policy(files)
+
+
+def read_policy(files: Mapping[str, str]) -> LoadResult:
+    """Read a policy from its files' names and contents. No I/O: the same files are the same result."""
+    reader = _Reader()
+    snapshot = reader.read(files)
+    if reader.problems:
+        ordered = sorted(reader.problems, key=lambda problem: (problem.file, problem.line, problem.column))
+        return LoadResult(None, tuple(dict.fromkeys(ordered)))
+    return LoadResult(snapshot, ())
+
+
+_T = TypeVar("_T")
+_SECTIONS: Final = (
+    "format",
+    "shop",
+    "facts",
+    "funders",
+    "families",
+    "plans",
+    "rules",
+    "placements",
+    "notices",
+)
+_RULE_REQUIRED: Final = ("id", "layer", "owner", "reason", "applies")
+_RULE_OPTIONAL: Final = (
+    "when",
+    "require",
+    "blocked",
+    "daily",
+    "valid",
+    "unknown",
+    "pending",
+    "instead",
+    "notice",
+    "public",
+    "change",
+    "source",
+    "title",
+    "detail",
+    "fix",
+)
+_NO_TEXT: Final = Text("-", "-")
+_Fields = dict[str, Node]
+
+
+class _Reader:
+    """Collects problems while it reads. What cannot be read is replaced by something of its type and reported."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.files: dict[int, str] = {}
+        self.zone = "UTC"
+        self.currency = "CNY"
+        self.vocabulary: Mapping[str, FactType] = VOCABULARY
+        self.ids: dict[str, set[str]] = {}
+
+    # --- the whole -----------------------------------------------------------------------------------------
+
+    def read(self, files: Mapping[str, str]) -> Snapshot | None:
+        sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
+        shops: list[tuple[Node, Node]] = []
+        first_file = min(files, default="")
+        for name in sorted(files):
+            root = self._compose(name, files[name])
+            if root is None:
+                continue
+            fields = self.fields(root, "a policy file", (), _SECTIONS)
+            if "shop" in fields and "format" not in fields:
+                self.problem(root, "the file with the shop has no format", f"write format: {FORMAT}")
+            if "format" in fields:
+                self.one_of(fields["format"], (FORMAT,), "format")
+            if "shop" in fields:
+                shops.append((root, fields["shop"]))
+            for section in _SECTIONS[2:]:
+                if section in fields:
+                    sections[section].extend(self.items(fields[section], section))
+        if not shops:
+            if not self.problems:
+                self.problems.append(
+                    Problem(first_file, 1, 1, "", "no file says which shop this is", "write shop:")
+                )
+            return None
+        for _, extra in shops[1:]:
+            self.problem(extra, "the shop is described twice", "keep one")
+        shop = self.shop(shops[0][1])
+        for section in ("funders", "families", "plans", "rules", "placements", "notices"):
+            self.ids[section] = self.collect_ids(section, sections[section])
+        facts = tuple(self.fact(node) for node in sections["facts"])
+        funders = tuple(self.funder(node) for node in sections["funders"])
+        self.vocabulary = vocabulary_for(((f.id, f.name) for f in funders), facts)
+        families = tuple(self.family(node) for node in sections["families"])
+        by_id = {family.id: family for family in families}
+        plans = tuple(self.plan(node, by_id) for node in sections["plans"])
+        notices = tuple(self.notice(node) for node in sections["notices"])
+        rules = tuple(self.rule(node) for node in sections["rules"])
+        placements = tuple(self.placement(node, plans) for node in sections["placements"])
+        if self.problems:
+            return None
+        snapshot = Snapshot(
+            shop=shop,
+            funders=funders,
+            families=families,
+            plans=plans,
+            rules=rules,
+            placements=placements,
+            notices=notices,
+            facts=facts,
+        )
+        try:
+            compile_policy(snapshot)
+        except SnapshotError as error:
+            self.problems.append(Problem(first_file, 1, 1, error.problem.value, error.problem.sentence))
+        return snapshot
+
+    def _compose(self, name: str, content: str) -> Node | None:
+        try:
+            root = YAML(typ="safe", pure=True).compose(content)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            shown = content.splitlines()[line - 1].strip() if 0 < line <= len(content.splitlines()) else ""
+            said = " ".join(str(part) for part in (error.context, error.problem) if part)
+            self.problems.append(
+                Problem(name, line, column, shown[:_SHOWN_CHARACTERS], f"this is not YAML: {said}")
+            )
+            return None
+        except RecursionError:
+            self.problems.append(Problem(name, 1, 1, "", "the file is nested too deeply"))
+            return None
+        except (YAMLError, ValueError) as error:
+            said = str(error).splitlines()[0]
+            self.problems.append(Problem(name, 1, 1, "", f"this is not YAML: {said}"))
+            return None
+        if root is None:
+            self.problems.append(Problem(name, 1, 1, "", "the file is empty"))
+            return None
+        self._adopt(root, name)
+        return root if not any(problem.file == name for problem in self.problems) else None
+
+    def _adopt(self, root: Node, name: str) -> None:
+        """Note each node's file; refuse what the language does not have (anchors, tags)."""
+        stack = [root]
+        seen: set[int] = set()
+        while stack:
+            node = stack.pop()
+            self.files[id(node)] = name
+            if id(node) in seen:
+                self.problem(node, "an alias (*name) has no place in a policy", "write it out")
+                continue
+            seen.add(id(node))
+            if node.anchor is not None:
+                self.problem(node, f"an anchor (&{node.anchor}) has no place in a policy", "write it out")
+            if not str(node.tag).startswith("tag:yaml.org,2002:"):
+                self.problem(node, f"the tag {node.tag} has no place in a policy")
+            if isinstance(node, MappingNode):
+                for key, value in node.value:
+                    stack.extend((value, key))
+            elif isinstance(node, SequenceNode):
+                stack.extend(node.value)
+        # Nodes are known by identity: they must live as long as the reader.
+        self._roots = [*getattr(self, "_roots", []), root]
+
+    # --- reporting -----------------------------------------------------------------------------------------
+
+    def problem(
+        self, node: Node, message: str, suggestion: str = "", *, offset: int = 0, length: int | None = None
+    ) -> None:
+        mark = node.start_mark
+        column = mark.column
+        text = node.value if isinstance(node, ScalarNode) else ""
+        if isinstance(node, ScalarNode) and offset:
+            quotes = 2 if node.style in ("'", '"') else 0
+            one_line = node.end_mark.line == mark.line
+            # Escapes shift what stands behind them; then the scalar's own beginning is the honest answer.
+            if one_line and node.end_mark.column - column == len(text) + quotes:
+                column += offset + quotes // 2
+        elif isinstance(node, ScalarNode) and node.style in ("'", '"') and length is not None:
+            column += 1
+        if length is not None:
+            text = text[offset : offset + length] or text
+        file = self.files.get(id(node), "")
+        self.problems.append(
+            Problem(file, mark.line + 1, column + 1, text[:_SHOWN_CHARACTERS], message, suggestion)
+        )
+
+    def meant(self, word: str, options: Iterable[str]) -> str:
+        close = get_close_matches(word, list(options), n=1, cutoff=0.6)
+        return f"did you mean {close[0]}?" if close else ""
+
+    # --- shapes --------------------------------------------------------------------------------------------
+
+    def fields(self, node: Node, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> _Fields:
+        required = tuple(required)
+        allowed = tuple(dict.fromkeys((*required, *optional)))
+        if not isinstance(node, MappingNode):
+            self.problem(node, f"{what} is written as keys and values", f"keys are {', '.join(allowed)}")
+            return {}
+        fields: _Fields = {}
+        for key_node, value in node.value:
+            key = key_node.value if isinstance(key_node, ScalarNode) else "?"
+            if key in fields:
+                self.problem(key_node, f"{key} stands twice in {what}", "keep one")
+            elif key.isdigit() and isinstance(value, ScalarNode) and not value.value:
+                self.problem(
+                    key_node,
+                    f"{key} is not a key of {what}",
+                    'inside { } a comma ends an entry: write "¥5,000"',
+                )
+            elif key not in allowed:
+                self.problem(
+                    key_node,
+                    f"{key} is not a key of {what}",
+                    self.meant(key, allowed) or f"keys are {', '.join(allowed)}",
+                )
+            else:
+                fields[key] = value
+        for key in required:
+            if key not in fields:
+                self.problem(node, f"{what} has no {key}", f"write {key}:")
+        return fields
+
+    def items(self, node: Node, what: str) -> list[Node]:
+        if isinstance(node, SequenceNode):
+            return list(node.value)
+        self.problem(node, f"{what} is not a list", "begin each entry with a dash")
+        return []
+
+    def scalar(self, node: Node, what: str) -> str:
+        if not isinstance(node, ScalarNode):
+            self.problem(node, f"{what} is one text, not a list or keys")
+            return ""
+        value = str(node.value)
+        if not value.strip():
+            self.problem(node, f"{what} is empty", "write a value, or leave the key out")
+        return value
+
+    def optional(self, fields: _Fields, key: str, read: Callable[[Node, str], _T], default: _T) -> _T:
+        return read(fields[key], key) if key in fields else default
+
+    def one_of(self, node: Node, options: Iterable[str], what: str) -> str:
+        options = tuple(options)
+        value = self.scalar(node, what)
+        if value and value not in options:
+            self.problem(
+                node, f"{what} is {value}: not one of {', '.join(options)}", self.meant(value, options)
+            )
+        return value if value in options else options[0]
+
+    def literal(self, node: Node, kind: object, what: str) -> str:
+        return self.one_of(node, get_args(kind), what)
+
+    def reference(self, node: Node, section: str, what: str) -> str:
+        value = self.scalar(node, what)
+        known = self.ids[section]
+        if value and value not in known:
+            self.problem(
+                node, f"{what} is {value}: there is no such entry in {section}", self.meant(value, known)
+            )
+        return value
+
+    def references(self, node: Node, section: str, what: str) -> tuple[str, ...]:
+        return tuple(self.reference(item, section, what) for item in self.items(node, what))
+
+    def boolean(self, node: Node, what: str) -> bool:
+        return self.one_of(node, ("no", "yes", "true", "false"), what) in ("yes", "true")
+
+    def integer(self, node: Node, what: str) -> int:
+        value = self.scalar(node, what)
+        if re.fullmatch(r"[0-9]{1,9}", value):
+            return int(value)
+        if value:
+            self.problem(node, f"{what} is {value}: not a whole number")
+        return 0
+
+    def money(self, node: Node, what: str) -> int:
+        value = self.scalar(node, what)
+        if not value:
+            return 0
+        if re.fullmatch(r"[0-9][0-9,.]*", value):
+            self.problem(
+                node, f"{what} is {value}: an amount needs its currency", f"write {value} {self.currency}"
+            )
+            return 0
+        try:
+            return parse_money(value, self.currency)
+        except MoneyError as error:
+            self.problem(node, f"{what} is {value}: expected {error.problem.expected}", error.problem.way_out)
+            return 0
+
+    def ratio(self, node: Node, what: str) -> Decimal:
+        value = self.scalar(node, what)
+        ratio = parse_ratio(value)
+        if ratio is None:
+            if value:
+                self.problem(node, f"{what} is {value}: not a rate", "write it like 24% or 0.6%")
+            return Decimal(0)
+        return ratio
+
+    def instant(self, node: Node, what: str) -> int:
+        return self._instant(node, what, end=False)
+
+    def end_instant(self, node: Node, what: str) -> int:
+        return self._instant(node, what, end=True)
+
+    def _instant(self, node: Node, what: str, *, end: bool) -> int:
+        value = self.scalar(node, what)
+        try:
+            return parse_instant(value, self.zone, end=end) if value else 0
+        except ValueTrouble as trouble:
+            self.problem(node, f"{what}: {trouble.message}", trouble.suggestion)
+        except CalendarError as error:
+            self.problem(node, f"{what}: {error.problem.sentence}")
+        return 0
+
+    def minute(self, node: Node, what: str) -> int:
+        value = self.scalar(node, what)
+        try:
+            return parse_minute(value) if value else 0
+        except ValueTrouble as trouble:
+            self.problem(node, f"{what}: {trouble.message}", trouble.suggestion)
+            return 0
+
+    def text(self, node: Node, what: str) -> Text:
+        fields = self.fields(node, what, (), ("zh-CN", "en"))
+        found: dict[str, str] = {}
+        if isinstance(node, MappingNode):
+            for locale, name in (("zh-CN", "Chinese"), ("en", "English")):
+                if locale not in fields:
+                    self.problem(node, f"{what} has no {name} text", f"write {locale}:")
+                else:
+                    found[locale] = self.scalar(fields[locale], f"{what} in {name}")
+        return Text(found.get("zh-CN") or "-", found.get("en") or "-")
+
+    def filled_text(self, node: Node, what: str) -> Text:
+        """A text whose gaps a reason's parameters fill."""
+        text = self.text(node, what)
+        gaps: list[dict[str, str]] = []
+        for written in (text.zh_cn, text.en):
+            try:
+                gaps.append(dict(placeholders(written)))
+            except TextError as error:
+                self.problem(node, f"{what}: {error.problem.sentence}")
+                return text
+        for name in dict.fromkeys((*gaps[0], *gaps[1])):
+            if name not in PARAMETERS:
+                self.problem(
+                    node,
+                    f"{what} has the gap {{{name}}}: no reason has such a parameter",
+                    self.meant(name, PARAMETERS) or f"gaps are {', '.join(PARAMETERS)}",
+                )
+        if gaps[0] != gaps[1]:
+            self.problem(node, f"{what} has not the same gaps in both languages")
+        return text
+
+    def audience_text(self, node: Node, what: str) -> AudienceText:
+        keys = {key.value for key, _ in node.value} if isinstance(node, MappingNode) else set()
+        if not keys & {"customer", "agent", "operator"}:
+            return AudienceText(self.filled_text(node, what))
+        fields = self.fields(node, what, ("customer",), ("agent", "operator"))
+        texts = {key: self.filled_text(value, f"{what} for the {key}") for key, value in fields.items()}
+        return AudienceText(texts.get("customer", _NO_TEXT), texts.get("agent"), texts.get("operator"))
+
+    def window(self, node: Node, what: str) -> Window:
+        fields = self.fields(node, what, (), ("from", "to"))
+        start = self.instant(fields["from"], f"{what}.from") if "from" in fields else None
+        end = self.end_instant(fields["to"], f"{what}.to") if "to" in fields else None
+        if isinstance(node, MappingNode) and start is None and end is None:
+            self.problem(node, f"{what} has neither from nor to")
+        if start is not None and end is not None and end <= start and not self.has_problem(fields):
+            self.problem(fields["to"], f"{what} ends before it begins")
+        return Window(start, end)
+
+    def has_problem(self, fields: _Fields) -> bool:
+        lines = {(self.files.get(id(node)), node.start_mark.line + 1) for node in fields.values()}
+        return any((problem.file, problem.line) in lines for problem in self.problems)
+
+    def daily(self, node: Node, what: str) -> DailyWindow:
+        fields = self.fields(node, what, ("from", "to"))
+        before = len(self.problems)
+        start = self.minute(fields["from"], f"{what}.from") if "from" in fields else 0
+        end = self.minute(fields["to"], f"{what}.to") if "to" in fields else 1440
+        if before == len(self.problems) and start % 1440 == end % 1440 and (start, end) != (0, 1440):
+            self.problem(fields.get("to", node), f"{what} is over as it begins")
+        return DailyWindow(start % 1440, end)
+
+    def selector(self, node: Node, what: str) -> Selector:
+        if isinstance(node, ScalarNode):
+            if node.value != "all":
+                self.problem(
+                    node,
+                    f"{what} is {node.value}: not all, nor keys such as plan or funder",
+                    f"write {{plan: {node.value}}}" if node.value in self.ids["plans"] else "",
+                )
+            return Selector(all=True)
+        plural = {"funder": "funders", "family": "families", "plan": "plans"}
+        fields = self.fields(
+            node,
+            what,
+            (),
+            ("plan", "plans", "family", "families", "funder", "funders", "legal_form", "legal_forms"),
+        )
+        named: dict[str, tuple[str, ...]] = {}
+        for one, many in plural.items():
+            found: tuple[str, ...] = ()
+            if one in fields:
+                found = (self.reference(fields[one], many, f"{what}.{one}"),)
+            if many in fields:
+                found += self.references(fields[many], many, f"{what}.{many}")
+            named[many] = found
+        forms: list[LegalForm] = []
+        nodes = [fields["legal_form"]] if "legal_form" in fields else []
+        if "legal_forms" in fields:
+            nodes.extend(self.items(fields["legal_forms"], f"{what}.legal_forms"))
+        for item in nodes:
+            forms.append(self.literal(item, LegalForm, f"{what}.legal_form"))  # type: ignore[arg-type]
+        if isinstance(node, MappingNode) and not node.value:
+            self.problem(node, f"{what} names nothing", "write all, or a plan, family, funder or legal_form")
+        return Selector(
+            funders=named["funders"],
+            families=named["families"],
+            plans=named["plans"],
+            legal_forms=tuple(forms),
+        )
+
+    def condition(self, node: Node, what: str, depth: int = 0) -> Condition:
+        nothing = All(())
+        if depth > MAX_DEPTH:
+            self.problem(node, f"{what} is nested more than {MAX_DEPTH} deep")
+            return nothing
+        if isinstance(node, ScalarNode):
+            try:
+                return parse(str(node.value), Dialect(self.vocabulary, self.currency, self.zone))
+            except ConditionError as error:
+                self.problem(node, error.message, error.suggestion, offset=error.offset, length=error.length)
+            except CalendarError as error:
+                self.problem(node, error.problem.sentence)
+            return nothing
+        if isinstance(node, SequenceNode):
+            parts = self.parts(node, what, depth)
+            return parts[0] if len(parts) == 1 else All(parts)
+        fields = self.fields(node, what, (), ("all", "any", "not"))
+        if len(fields) != 1:
+            if isinstance(node, MappingNode) and len(node.value) != 1:
+                self.problem(node, f"{what} needs exactly one of all, any, not")
+            return nothing
+        ((joint, inner),) = fields.items()
+        if joint == "not":
+            return Not(self.condition(inner, f"{what}.not", depth + 1))
+        if not isinstance(inner, SequenceNode):
+            self.problem(inner, f"{what}.{joint} is not a list", "begin each clause with a dash")
+            return nothing
+        parts = self.parts(inner, f"{what}.{joint}", depth)
+        return Any(parts) if joint == "any" else All(parts)
+
+    def parts(self, node: Node, what: str, depth: int) -> tuple[Condition, ...]:
+        if not node.value:
+            self.problem(node, f"{what} is an empty list", "write a clause, or leave the key out")
+        return tuple(self.condition(item, what, depth + 1) for item in node.value)
+
+    # --- entries -------------------------------------------------------------------------------------------
+
+    def collect_ids(self, section: str, nodes: list[Node]) -> set[str]:
+        ids: set[str] = set()
+        for node in nodes:
+            if not isinstance(node, MappingNode):
+                continue
+            for key, value in node.value:
+                if not (isinstance(key, ScalarNode) and key.value == "id" and isinstance(value, ScalarNode)):
+                    continue
+                if value.value in ids:
+                    self.problem(value, f"{value.value} stands twice in {section}", "ids occur once")
+                pattern = _FUNDER_ID if section == "funders" else _ID
+                if not pattern.fullmatch(str(value.value)):
+                    self.problem(
+                        value,
+                        f"{value.value} is not an id",
+                        "ids are small letters, digits, _ (and . or - except in funders)",
+                    )
+                if section == "rules" and str(value.value).startswith("agreement."):
+                    self.problem(
+                        value, f"{value.value}: ids in agreement. are made from agreements", "rename it"
+                    )
+                ids.add(str(value.value))
+        return ids
+
+    def shop(self, node: Node) -> ShopTerms:
+        fields = self.fields(node, "shop", ("id", "name", "time_zone", "currency"))
+        if "time_zone" in fields:
+            zone = self.scalar(fields["time_zone"], "time_zone")
+            try:
+                zone_of(zone)
+                self.zone = zone
+            except CalendarError:
+                self.problem(
+                    fields["time_zone"], f"time_zone is {zone}: not an IANA time zone", "write Asia/Shanghai"
+                )
+        if "currency" in fields:
+            self.currency = self.one_of(fields["currency"], CURRENCIES, "currency")
+        return ShopTerms(
+            self.optional(fields, "id", self.scalar, ""),
+            self.optional(fields, "name", self.text, _NO_TEXT),
+            self.zone,
+            self.currency,
+        )
+
+    def fact(self, node: Node) -> FactType:
+        fields = self.fields(
+            node,
+            "a fact",
+            ("name", "type", "source", "label"),
+            ("values", "value_labels", "changeable", "personal"),
+        )
+        name = self.optional(fields, "name", self.scalar, "")
+        kind = self.literal(fields["type"], FactKind, "type") if "type" in fields else "int"
+        built_in = VOCABULARY.get(name)
+        if name and not _FACT_NAME.fullmatch(name):
+            self.problem(fields["name"], f"{name} is not a fact's name", "write it like merchant.kind")
+        elif name.startswith(("offer.", "clock.", "funder.")):
+            self.problem(fields["name"], f"{name}: facts of offer, clock and funder are Fenqi's own")
+        elif built_in is not None and built_in.type != kind:
+            self.problem(fields["name"], f"{name} is {built_in.type} already", f"write type: {built_in.type}")
+        labels: dict[str, Text] = {}
+        values: tuple[str, ...] = ()
+        if "values" in fields:
+            values = tuple(self.scalar(item, "values") for item in self.items(fields["values"], "values"))
+        if "value_labels" in fields:
+            written = self.fields(fields["value_labels"], "value_labels", (), values)
+            labels = {value: self.text(label, f"the label of {value}") for value, label in written.items()}
+        if kind == "enum" and not values and "type" in fields:
+            self.problem(node, f"{name} is an enum without values", "write values: [a, b]")
+        return FactType(
+            name=name,
+            type=kind,  # type: ignore[arg-type]
+            source=self.literal(fields["source"], FactSource, "source") if "source" in fields else "cart",  # type: ignore[arg-type]
+            label=self.optional(fields, "label", self.text, _NO_TEXT),
+            values=values,
+            value_labels=labels,
+            changeable=self.optional(fields, "changeable", self.boolean, False),
+            personal=self.optional(fields, "personal", self.boolean, False),
+        )
+
+    def funder(self, node: Node) -> Funder:
+        fields = self.fields(node, "a funder", ("id", "name", "kind"), ("decides", "own_book", "agreement"))
+        kinds = ("shop", "wallet", "bank", "consumer_finance", "acquirer")
+        return Funder(
+            id=self.optional(fields, "id", self.scalar, ""),
+            name=self.optional(fields, "name", self.text, _NO_TEXT),
+            kind=self.one_of(fields["kind"], kinds, "kind") if "kind" in fields else "shop",  # type: ignore[arg-type]
+            decides=self.one_of(fields["decides"], ("here", "on_its_page"), "decides")  # type: ignore[arg-type]
+            if "decides" in fields
+            else "here",
+            own_book=self.optional(fields, "own_book", self.boolean, False),
+            agreement=self.agreement(fields["agreement"]) if "agreement" in fields else None,
+        )
+
+    def agreement(self, node: Node) -> Agreement:
+        fields = self.fields(
+            node, "an agreement", ("version",), ("from", "to", "min", "max", "terms", "cost_ceiling")
+        )
+        agreement = Agreement(
+            version=self.optional(fields, "version", self.scalar, ""),
+            valid_from=self.instant(fields["from"], "from") if "from" in fields else None,
+            valid_to=self.end_instant(fields["to"], "to") if "to" in fields else None,
+            min_amount_minor=self.money(fields["min"], "min") if "min" in fields else None,
+            max_amount_minor=self.money(fields["max"], "max") if "max" in fields else None,
+            terms=tuple(self.integer(item, "terms") for item in self.items(fields["terms"], "terms"))
+            if "terms" in fields
+            else (),
+            cost_ceiling=self.ratio(fields["cost_ceiling"], "cost_ceiling")
+            if "cost_ceiling" in fields
+            else None,
+        )
+        least, most = agreement.min_amount_minor, agreement.max_amount_minor
+        if least is not None and most is not None and most < least and not self.has_problem(fields):
+            self.problem(fields["max"], "max is less than min")
+        start, end = agreement.valid_from, agreement.valid_to
+        if start is not None and end is not None and end <= start and not self.has_problem(fields):
+            self.problem(fields["to"], "the agreement ends before it begins")
+        return agreement
+
+    def family(self, node: Node) -> Family:
+        fields = self.fields(node, "a family", ("id", "funder", "name", "legal_form"))
+        form = (
+            self.literal(fields["legal_form"], LegalForm, "legal_form") if "legal_form" in fields else "loan"
+        )
+        return Family(
+            id=self.optional(fields, "id", self.scalar, ""),
+            funder=self.reference(fields["funder"], "funders", "funder") if "funder" in fields else "",
+            name=self.optional(fields, "name", self.text, _NO_TEXT),
+            legal_form=form,  # type: ignore[arg-type]
+        )
+
+    def plan(self, node: Node, families: Mapping[str, Family]) -> Plan:
+        fields = self.fields(
+            node,
+            "a plan",
+            ("id", "family", "periods", "pricing"),
+            (
+                "unit",
+                "every",
+                "down_payment",
+                "defer_periods",
+                "authority",
+                "residue",
+                "fee_code",
+                "fee_payee",
+                "contingent",
+                "indicative_basis",
+            ),
+        )
+        before = len(self.problems)
+        family_id = self.reference(fields["family"], "families", "family") if "family" in fields else ""
+        family = families.get(family_id)
+        pricing = self.pricing(fields["pricing"]) if "pricing" in fields else PayInFull()
+        plan = Plan(
+            id=self.optional(fields, "id", self.scalar, ""),
+            family=family_id,
+            funder=family.funder if family else "",
+            legal_form=family.legal_form if family else "loan",
+            periods=self.optional(fields, "periods", self.integer, 1),
+            pricing=pricing,
+            unit=self.literal(fields["unit"], Unit, "unit") if "unit" in fields else "month",  # type: ignore[arg-type]
+            every=self.optional(fields, "every", self.integer, 1),
+            down_payment=self.down_payment(fields["down_payment"]) if "down_payment" in fields else None,
+            defer_periods=self.optional(fields, "defer_periods", self.integer, 0),
+            authority=self.literal(fields["authority"], Authority, "authority")  # type: ignore[arg-type]
+            if "authority" in fields
+            else "shop",
+            residue=self.one_of(fields["residue"], ("first", "last"), "residue")  # type: ignore[arg-type]
+            if "residue" in fields
+            else "first",
+            fee_code=self.optional(fields, "fee_code", self.scalar, "instalment_fee"),
+            fee_payee=self.scalar(fields["fee_payee"], "fee_payee") if "fee_payee" in fields else None,
+            contingent=tuple(self.contingent(item) for item in self.items(fields["contingent"], "contingent"))
+            if "contingent" in fields
+            else (),
+            indicative_basis=self.text(fields["indicative_basis"], "indicative_basis")
+            if "indicative_basis" in fields
+            else None,
+        )
+        if before == len(self.problems):
+            for wrong in check_plan(plan):
+                place = wrong.place.split(".")[0].split("[")[0]
+                self.problem(fields.get(place, node), wrong.sentence)
+        return plan
+
+    def pricing(self, node: Node) -> Pricing:
+        fields = self.fields(
+            node, "pricing", ("kind",), ("borne_by", "rate_per_period", "total_rate", "annual_rate")
+        )
+        if "kind" not in fields:
+            return PayInFull()
+        kinds = ("zero_interest", "flat_fee", "annuity", "pay_in_full")
+        kind = self.one_of(fields["kind"], kinds, "pricing.kind")
+        allowed = {
+            "zero_interest": ("borne_by",),
+            "flat_fee": ("rate_per_period", "total_rate"),
+            "annuity": ("annual_rate",),
+            "pay_in_full": (),
+        }[kind]
+        for key, value in fields.items():
+            if key != "kind" and key not in allowed:
+                self.problem(value, f"{key} has no meaning in {kind} pricing")
+        if kind == "zero_interest":
+            if "borne_by" not in fields:
+                self.problem(node, "pricing has no borne_by", "write borne_by: shop or funder")
+                return ZeroInterest("shop")
+            return ZeroInterest(self.one_of(fields["borne_by"], ("shop", "funder"), "borne_by"))  # type: ignore[arg-type]
+        if kind == "flat_fee":
+            return FlatFee(
+                self.ratio(fields["rate_per_period"], "rate_per_period")
+                if "rate_per_period" in fields
+                else None,
+                self.ratio(fields["total_rate"], "total_rate") if "total_rate" in fields else None,
+            )
+        if kind == "annuity":
+            if "annual_rate" not in fields:
+                self.problem(node, "pricing has no annual_rate", "write annual_rate: 15%")
+            return Annuity(self.optional(fields, "annual_rate", self.ratio, Decimal(0)))
+        return PayInFull()
+
+    def down_payment(self, node: Node) -> DownPayment:
+        fields = self.fields(node, "down_payment", (), ("share", "amount"))
+        return DownPayment(
+            self.ratio(fields["share"], "share") if "share" in fields else None,
+            self.money(fields["amount"], "amount") if "amount" in fields else None,
+        )
+
+    def contingent(self, node: Node) -> ContingentCost:
+        fields = self.fields(node, "a contingent cost", ("code", "name", "basis", "payee"))
+        return ContingentCost(
+            self.optional(fields, "code", self.scalar, ""),
+            self.optional(fields, "name", self.text, _NO_TEXT),
+            self.optional(fields, "basis", self.text, _NO_TEXT),
+            self.optional(fields, "payee", self.scalar, ""),
+        )
+
+    def rule(self, node: Node) -> Rule:
+        fields = self.fields(node, "a rule", _RULE_REQUIRED, _RULE_OPTIONAL)
+        layer = self.literal(fields["layer"], Layer, "layer") if "layer" in fields else LAYERS[0]
+        reason = self.scalar(fields["reason"], "reason") if "reason" in fields else ""
+        entry = CATALOGUE.get(reason)
+        if reason and entry is None:
+            self.problem(
+                fields["reason"], f"reason is {reason}: there is no such code", self.meant(reason, CATALOGUE)
+            )
+        if layer in _UNKNOWN_MANDATORY and "layer" in fields and "unknown" not in fields:
+            self.problem(
+                node,
+                f"a rule of the layer {layer} has no unknown",
+                "write unknown: block, ask or allow, for when a fact is missing",
+            )
+        if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
+            self.problem(node, "the rule says nothing", "write require, when, blocked or daily")
+        change = self.literal(fields["change"], Change, "change") if "change" in fields else None
+        return Rule(
+            id=self.optional(fields, "id", self.scalar, ""),
+            layer=layer,  # type: ignore[arg-type]
+            owner=self.optional(fields, "owner", self.scalar, ""),
+            reason=reason,
+            applies=self.optional(fields, "applies", self.selector, Selector(all=True)),
+            when=self.condition(fields["when"], "when") if "when" in fields else None,
+            require=self.condition(fields["require"], "require") if "require" in fields else None,
+            blocked=self.window(fields["blocked"], "blocked") if "blocked" in fields else None,
+            daily=self.daily(fields["daily"], "daily") if "daily" in fields else None,
+            valid=self.window(fields["valid"], "valid") if "valid" in fields else None,
+            unknown=self.one_of(fields["unknown"], ("block", "allow", "ask"), "unknown")  # type: ignore[arg-type]
+            if "unknown" in fields
+            else "block",
+            pending=self.pending(fields["pending"]) if "pending" in fields else None,
+            instead=self.references(fields["instead"], "plans", "instead") if "instead" in fields else (),
+            notice=self.reference(fields["notice"], "notices", "notice") if "notice" in fields else None,
+            public=self.one_of(fields["public"], ("full", "generic"), "public")  # type: ignore[arg-type]
+            if "public" in fields
+            else "full",
+            change=change or (entry.change if entry else "nobody"),  # type: ignore[arg-type]
+            source=self.scalar(fields["source"], "source") if "source" in fields else None,
+            title=self.audience_text(fields["title"], "title") if "title" in fields else None,
+            detail=self.audience_text(fields["detail"], "detail") if "detail" in fields else None,
+            fix=self.audience_text(fields["fix"], "fix") if "fix" in fields else None,
+        )
+
+    def pending(self, node: Node) -> Pending:
+        fields = self.fields(node, "pending", ("when", "deadline"))
+        when: Condition = self.condition(fields["when"], "pending.when") if "when" in fields else All(())
+        deadline = self.scalar(fields["deadline"], "deadline") if "deadline" in fields else ""
+        fact = self.vocabulary.get(deadline)
+        if deadline and fact is None:
+            self.problem(
+                fields["deadline"], f"{deadline} is not a fact", self.meant(deadline, self.vocabulary)
+            )
+        elif fact is not None and fact.type != "instant":
+            self.problem(fields["deadline"], f"{deadline} is {fact.type}, not an instant")
+        if any(name.startswith("offer.") for name in facts_of(when)):
+            self.problem(fields["when"], "an answer on its way cannot depend on an offer's figures")
+        return Pending(when, deadline)
+
+    def placement(self, node: Node, plans: tuple[Plan, ...]) -> Placement:
+        fields = self.fields(
+            node,
+            "a placement",
+            ("id", "applies"),
+            ("group", "rank", "collapsed", "reason", "since", "notice"),
+        )
+        placement = Placement(
+            id=self.optional(fields, "id", self.scalar, ""),
+            applies=self.optional(fields, "applies", self.selector, Selector()),
+            group=self.literal(fields["group"], Group, "group") if "group" in fields else None,  # type: ignore[arg-type]
+            rank=self.integer(fields["rank"], "rank") if "rank" in fields else None,
+            collapsed=self.boolean(fields["collapsed"], "collapsed") if "collapsed" in fields else None,
+            reason=self.text(fields["reason"], "reason") if "reason" in fields else None,
+            since=self.instant(fields["since"], "since") if "since" in fields else None,
+            notice=self.reference(fields["notice"], "notices", "notice") if "notice" in fields else None,
+        )
+        if placement.since is not None and placement.reason is None:
+            self.problem(node, "a placement with a since has no reason", "say why the option moved")
+        if placement.group is not None:
+            for plan in plans:
+                if selects(placement.applies, plan) and placement.group != default_group(plan):
+                    self.problem(
+                        fields["group"],
+                        f"{plan.id} is a {plan.legal_form} and stands in the group {placement.group}: credit and "
+                        "payment tools are two groups, never one list (rule of 2026-09-30)",
+                        f"write group: {default_group(plan)}",
+                    )
+        return placement
+
+    def notice(self, node: Node) -> Notice:
+        fields = self.fields(
+            node,
+            "a notice",
+            ("id", "title", "reason", "affected", "unaffected", "since"),
+            ("until", "next_update", "rules", "plans"),
+        )
+        return Notice(
+            id=self.optional(fields, "id", self.scalar, ""),
+            title=self.optional(fields, "title", self.text, _NO_TEXT),
+            reason=self.optional(fields, "reason", self.text, _NO_TEXT),
+            affected=self.optional(fields, "affected", self.text, _NO_TEXT),
+            unaffected=self.optional(fields, "unaffected", self.text, _NO_TEXT),
+            since=self.optional(fields, "since", self.instant, 0),
+            until=self.end_instant(fields["until"], "until") if "until" in fields else None,
+            next_update=self.instant(fields["next_update"], "next_update")
+            if "next_update" in fields
+            else None,
+            rules=self.references(fields["rules"], "rules", "rules") if "rules" in fields else (),
+            plans=self.references(fields["plans"], "plans", "plans") if "plans" in fields else (),
+        )

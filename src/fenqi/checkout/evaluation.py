@@ -1,0 +1,332 @@
+"""The whole answer for one cart: every way to pay, in the order of the page.
+
+Every plan is priced where its terms allow, the unavailable ones too, so that what is missing can be compared with
+what is there. Then `fenqi.policy.verdict.decide` gives its verdict over the facts and the prices, and the page is
+laid out: loans and payment tools as two groups, what is missing after what is there and folded away, except that
+the customer's last-used way keeps its place while it is missing. Nothing is preselected: there is no field for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from fenqi.calendars import at_local, local_date
+from fenqi.checkout.alternatives import Alternative, Candidate, alternatives_to
+from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, facts_of
+from fenqi.money import MoneyError
+from fenqi.policy.compile import next_boundary, place
+from fenqi.policy.facts import Facts, FactValue
+from fenqi.policy.placement import Placed
+from fenqi.policy.snapshot import Group as GroupId
+from fenqi.policy.verdict import Verdict, decide
+from fenqi.terms.cost import Cost, cost_of
+from fenqi.terms.disclosure import Disclosure, disclose
+from fenqi.terms.plan import LegalForm, Plan, TermsError
+from fenqi.terms.schedule import Schedule, build_schedule
+from fenqi.texts import Text
+
+if TYPE_CHECKING:
+    from fenqi.policy.compile import Policy
+
+__all__ = ["Evaluation", "Group", "Option", "evaluate", "priced_facts"]
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One plan applied to the cart: verdict, place on the page, price.
+
+    `schedule` and `cost` are None only where the terms cannot be applied to the amount; `not_priced` says why.
+    `disclosure` belongs to offers. `alternatives` are empty for an offer, and where there is nothing instead.
+    """
+
+    plan: str
+    family: str
+    funder: str
+    legal_form: LegalForm
+    group: GroupId
+    rank: int
+    collapsed: bool
+    last_used: bool
+    verdict: Verdict
+    placement_reason: Text | None = None
+    placement_since: int | None = None
+    placement_notice: str | None = None
+    schedule: Schedule | None = None
+    cost: Cost | None = None
+    disclosure: Disclosure | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    not_priced: str | None = None
+
+    @property
+    def offered(self) -> bool:
+        """Whether the customer can take it now."""
+        return self.verdict.state in ("available", "funder_decides")
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A headed group of the page: its families in the order in which they stand."""
+
+    id: GroupId
+    families: tuple[str, ...]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, and the facts that it rests on (`decide(policy, facts)` replays it).
+
+    `options` are in the order of the page. After `valid_until` (epoch seconds) time alone may change the answer: a
+    rule's window, a place, or the shop's next day, from which due dates count.
+    """
+
+    policy_digest: str
+    as_of: int
+    valid_until: int
+    amount_minor: int
+    currency: str
+    zone: str
+    start_on: date
+    options: tuple[Option, ...]
+    groups: tuple[Group, ...]
+    facts: Mapping[str, FactValue]
+
+    @property
+    def offers(self) -> tuple[Option, ...]:
+        """What the customer can take now."""
+        return tuple([option for option in self.options if option.offered])
+
+    def option(self, plan: str) -> Option:
+        """The option of a plan; `KeyError` where the policy has none of that id."""
+        for option in self.options:
+            if option.plan == plan:
+                return option
+        raise KeyError(plan)
+
+
+def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
+    """How this cart can be paid, under this policy, with what is known.
+
+    Raises `RequestError` where the request itself is wrong. "Not available" is an answer, never an error.
+    """
+    amount = checked_amount(request)
+    zone, currency = policy.zone, policy.currency
+    if request.currency != currency:
+        raise RequestError(
+            "/currency", request.currency, f"{currency}, the shop's currency", "amounts are never converted"
+        )
+    facts = facts_of(request, amount, zone)
+    at = request.at
+    start_on, day_ends_at = _day(at // 60, zone)
+    prices, unpriced, offers = _priced(policy.plans, amount, currency, start_on)
+    verdicts = decide(policy, facts, offers)
+    layout = _layout(policy, at)
+    last_used = request.last_used_family
+    if last_used is None:
+        known = facts.get("customer.last_used_family")
+        last_used = known if isinstance(known, str) else None
+    order = _page_order(layout, verdicts, last_used)
+
+    candidates = [
+        Candidate(
+            plan.id,
+            placed.group,
+            plan.periods,
+            prices[plan.id][0].total_minor,
+            prices[plan.id][2],
+            position,
+        )
+        for position, (plan, placed) in enumerate(order)
+        if plan.id in prices and verdicts[plan.id].state in _OFFERED
+    ]
+    names = layout.funder_names
+    options = []
+    for plan, placed in order:
+        plan_id = plan.id
+        verdict = verdicts[plan_id]
+        price = prices.get(plan_id)
+        schedule, cost = (price[0], price[1]) if price is not None else (None, None)
+        disclosure = None
+        alternatives: tuple[Alternative, ...] = ()
+        collapsed = placed.collapsed
+        is_last_used = plan.family == last_used
+        if verdict.state in _OFFERED:
+            if schedule is not None and cost is not None:
+                disclosure = disclose(plan, schedule, cost, names[plan.funder])
+        else:
+            instead = [other for reason in verdict.reasons for other in reason.instead]
+            total = None if schedule is None else schedule.total_minor
+            alternatives = alternatives_to(placed.group, plan.periods, total, instead, candidates)
+            collapsed = collapsed or (not is_last_used and verdict.state != "pending")
+        options.append(
+            Option(
+                plan=plan_id,
+                family=plan.family,
+                funder=plan.funder,
+                legal_form=plan.legal_form,
+                group=placed.group,
+                rank=placed.rank,
+                collapsed=collapsed,
+                last_used=is_last_used,
+                verdict=verdict,
+                placement_reason=placed.reason,
+                placement_since=placed.since,
+                placement_notice=placed.notice,
+                schedule=schedule,
+                cost=cost,
+                disclosure=disclosure,
+                alternatives=alternatives,
+                not_priced=unpriced.get(plan_id),
+            )
+        )
+    boundary = _boundary(policy, at)
+    return Evaluation(
+        policy_digest=policy.digest,
+        as_of=at,
+        valid_until=day_ends_at if boundary is None or day_ends_at < boundary else boundary,
+        amount_minor=amount,
+        currency=currency,
+        zone=zone,
+        start_on=start_on,
+        options=tuple(options),
+        groups=_groups(order),
+        facts=facts,
+    )
+
+
+_OFFERED: Final = frozenset({"available", "funder_decides"})
+
+
+def priced_facts(schedule: Schedule, cost: Cost, periods: int) -> dict[str, FactValue]:
+    """The facts of a priced offer, for the rules of the second pass. An undefined cost is unknown, never 0.
+
+    >>> from fenqi.terms.plan import PayInFull
+    >>> plan = Plan("card", "card", "bank", "full_payment", 1, PayInFull())
+    >>> bill = build_schedule(plan, 600_000, "CNY", date(2026, 11, 23))
+    >>> priced_facts(bill, cost_of(bill, plan), 1)["offer.annual_cost"]
+    0
+    """
+    totals = [row.principal_minor + row.fee_minor for row in schedule.rows if row.number]
+    facts: dict[str, FactValue] = {
+        "offer.financed": schedule.financed_minor,
+        "offer.instalment_min": min(totals),
+        "offer.instalment_max": max(totals),
+        "offer.fee": schedule.fee_minor,
+        "offer.total": schedule.total_minor,
+        "offer.periods": periods,
+    }
+    if cost.simple_e12 is not None:
+        facts["offer.annual_cost"] = cost.simple_e12
+    return facts
+
+
+def _priced(
+    plans: Sequence[Plan], amount: int, currency: str, start_on: date
+) -> tuple[dict[str, tuple[Schedule, Cost, int]], dict[str, str], dict[str, Facts]]:
+    """Every plan's schedule, cost and largest payment; why there is none; and the facts of the offers."""
+    prices: dict[str, tuple[Schedule, Cost, int]] = {}
+    unpriced: dict[str, str] = {}
+    offers: dict[str, Facts] = {}
+    for plan in plans:
+        try:
+            schedule = build_schedule(plan, amount, currency, start_on)
+        except (TermsError, MoneyError) as error:
+            unpriced[plan.id] = str(error)
+            continue
+        cost = cost_of(schedule, plan)
+        facts = priced_facts(schedule, cost, plan.periods)
+        offers[plan.id] = facts
+        prices[plan.id] = (schedule, cost, facts["offer.instalment_max"])  # type: ignore[assignment]
+    return prices, unpriced, offers
+
+
+@lru_cache(maxsize=1024)
+def _day(minute: int, zone: str) -> tuple[date, int]:
+    """The shop's date at a minute since 1970, and the instant at which it ends."""
+    on = local_date(minute * 60, zone)
+    return on, at_local(on + timedelta(days=1), 0, zone)
+
+
+class _Unit(msgspec.Struct, frozen=True):
+    """A family on the page, with its plans in order."""
+
+    family: str
+    plans: tuple[tuple[Plan, Placed], ...]
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    """A policy's page, for the time between two changes of place: its groups' families in order of rank."""
+
+    segment: Mapping[str, Placed]
+    groups: tuple[tuple[_Unit, ...], ...]
+    funder_names: Mapping[str, Text]
+
+
+# What only depends on the policy is worked out once for each: its page, and its next boundary for a stretch of time.
+_LAYOUTS: Final[WeakKeyDictionary[Policy, _Layout]] = WeakKeyDictionary()
+_BOUNDARIES: Final[WeakKeyDictionary[Policy, tuple[int, int | None]]] = WeakKeyDictionary()
+
+
+def _layout(policy: Policy, at: int) -> _Layout:
+    segment = place(policy, at)
+    known = _LAYOUTS.get(policy)
+    if known is not None and known.segment is segment:
+        return known
+    by_unit: dict[tuple[GroupId, str], list[tuple[Plan, Placed]]] = {}
+    for plan in policy.plans:
+        placed = segment[plan.id]
+        by_unit.setdefault((placed.group, plan.family), []).append((plan, placed))
+    by_group: dict[GroupId, list[tuple[int, int, _Unit]]] = {}
+    for number, ((group, family), members) in enumerate(by_unit.items()):
+        members.sort(key=lambda member: (member[1].rank, member[0].periods))
+        unit = _Unit(family, tuple(members))
+        by_group.setdefault(group, []).append((members[0][1].rank, number, unit))
+    ordered = sorted((sorted(units) for units in by_group.values()), key=lambda units: units[0][:2])
+    layout = _Layout(
+        segment,
+        tuple([tuple([unit for _, _, unit in units]) for units in ordered]),
+        {funder.id: funder.name for funder in policy.funders.values()},
+    )
+    _LAYOUTS[policy] = layout
+    return layout
+
+
+def _boundary(policy: Policy, at: int) -> int | None:
+    known = _BOUNDARIES.get(policy)
+    if known is not None and known[0] <= at and (known[1] is None or at < known[1]):
+        return known[1]
+    boundary = next_boundary(policy, at)
+    _BOUNDARIES[policy] = (at, boundary)
+    return boundary
+
+
+def _page_order(
+    layout: _Layout, verdicts: Mapping[str, Verdict], last_used: str | None
+) -> list[tuple[Plan, Placed]]:
+    """What is there first, then what is missing; the last-used family stays where it was, whole."""
+    order: list[tuple[Plan, Placed]] = []
+    for units in layout.groups:
+        missing: list[tuple[Plan, Placed]] = []
+        for unit in units:
+            if unit.family == last_used:
+                order += unit.plans
+                continue
+            gone = [member for member in unit.plans if verdicts[member[0].id].state == "unavailable"]
+            if not gone:
+                order += unit.plans
+            elif len(gone) == len(unit.plans):
+                missing += gone
+            else:
+                order += [member for member in unit.plans if verdicts[member[0].id].state != "unavailable"]
+                order += gone
+        order += missing
+    return order
+
+
+def _groups(order: Sequence[tuple[Plan, Placed]]) -> tuple[Group, ...]:
+    families: dict[GroupId, dict[str, None]] = {}
+    for plan, placed in order:
+        families.setdefault(placed.group, {})[plan.family] = None
+    return tuple([Group(group, tuple(names)) for group, names in families.items()])

@@ -1,0 +1,151 @@
+"""Calendars: due dates keep their day; instants are the shop's local day and hour."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fenqi.calendars import (
+    CalendarError,
+    add_months,
+    at_local,
+    due_dates,
+    format_date,
+    format_instant,
+    from_epoch,
+    local_date,
+    local_minute_of_day,
+    local_weekday,
+    to_epoch,
+    zone_of,
+)
+
+SHANGHAI = "Asia/Shanghai"
+dates = st.dates(date(1990, 1, 1), date(2100, 12, 31))
+epochs = st.integers(0, 4_000_000_000)
+zones = st.sampled_from([SHANGHAI, "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC"])
+
+
+def test_the_31st_stays_the_31st() -> None:
+    found = due_dates(date(2027, 10, 31), "month", 1, 6)
+    assert [on.isoformat() for on in found] == [
+        "2027-11-30",
+        "2027-12-31",
+        "2028-01-31",
+        "2028-02-29",
+        "2028-03-31",
+        "2028-04-30",
+    ]
+
+
+def test_a_leap_day_comes_back_in_the_next_leap_year() -> None:
+    assert add_months(date(2028, 2, 29), 12) == date(2029, 2, 28)
+    assert add_months(date(2028, 2, 29), 48) == date(2032, 2, 29)
+    assert add_months(date(1999, 12, 31), 2) == date(2000, 2, 29)
+    assert add_months(date(2099, 12, 31), 2) == date(2100, 2, 28)
+    assert add_months(date(2026, 3, 31), -1) == date(2026, 2, 28)
+
+
+def test_deferral_and_longer_periods_count_from_the_same_anchor() -> None:
+    assert due_dates(date(2026, 11, 30), "month", 3, 2, 1) == (date(2027, 5, 30), date(2027, 8, 30))
+    assert due_dates(date(2026, 11, 23), "week", 2, 2) == (date(2026, 12, 7), date(2026, 12, 21))
+    assert due_dates(date(2026, 11, 23), "day", 30, 1) == (date(2026, 12, 23),)
+
+
+@given(
+    dates, st.sampled_from(["day", "week", "month"]), st.integers(1, 6), st.integers(1, 60), st.integers(0, 5)
+)
+def test_due_dates_follow_each_other_and_keep_their_day(
+    start: date, unit: str, every: int, count: int, defer: int
+) -> None:
+    found = due_dates(start, unit, every, count, defer)  # type: ignore[arg-type]
+    assert len(found) == count
+    assert all(a < b for a, b in zip((start, *found), found, strict=False))
+    for number, on in enumerate(found, 1 + defer):
+        if unit == "month":
+            assert on == add_months(start, number * every)
+            next_day = on + timedelta(days=1)
+            assert on.day == start.day or (on.day < start.day and next_day.month != on.month)
+        else:
+            assert (on - start).days == number * every * (7 if unit == "week" else 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "unit", "every", "count", "defer"),
+    [
+        (date(9999, 12, 1), "month", 1, 1, 0),
+        (date(9999, 12, 1), "week", 10, 1, 0),
+        (date(2026, 1, 1), "year", 1, 1, 0),
+        (date(2026, 1, 1), "month", 0, 1, 0),
+        (date(2026, 1, 1), "month", 1, 0, 0),
+        (date(2026, 1, 1), "month", 1, 10**9, 0),
+        (date(2026, 1, 1), "month", 1, 1, -1),
+    ],
+)
+def test_dates_out_of_the_calendar_are_refused(
+    start: date, unit: str, every: int, count: int, defer: int
+) -> None:
+    with pytest.raises(CalendarError):
+        due_dates(start, unit, every, count, defer)  # type: ignore[arg-type]
+
+
+@given(epochs, zones)
+def test_an_instant_survives_the_way_to_the_wall_clock_and_back(epoch: int, zone: str) -> None:
+    local = from_epoch(epoch, zone)
+    assert to_epoch(local) == epoch
+    for instant in (epoch, local, local.astimezone(UTC)):
+        assert local_date(instant, zone) == local.date()
+        assert local_minute_of_day(instant, zone) == local.hour * 60 + local.minute
+        assert local_weekday(instant, zone) == local.isoweekday()
+
+
+@given(dates, st.integers(0, 1439), st.sampled_from([SHANGHAI, "UTC"]))
+def test_a_wall_clock_minute_is_found_where_no_clock_jumps(on: date, minute: int, zone: str) -> None:
+    if on < date(1992, 1, 1):
+        on = on.replace(year=1992)  # Shanghai had summer time until 1991
+    epoch = at_local(on, minute, zone)
+    assert (local_date(epoch, zone), local_minute_of_day(epoch, zone)) == (on, minute)
+
+
+def test_the_shop_day_begins_at_its_own_midnight() -> None:
+    just_before = datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)
+    assert local_date(just_before, SHANGHAI) == date(2026, 11, 22)
+    assert local_date(just_before + timedelta(seconds=1), SHANGHAI) == date(2026, 11, 23)
+    assert at_local(date(2026, 11, 22), 1440, SHANGHAI) == at_local(date(2026, 11, 23), 0, SHANGHAI)
+
+
+def test_a_minute_that_the_clock_skips_is_the_one_it_jumps_to_and_one_that_comes_twice_is_the_first() -> None:
+    berlin = "Europe/Berlin"
+    skipped = at_local(date(2026, 3, 29), 150, berlin)
+    assert local_minute_of_day(skipped, berlin) == 210
+    twice = at_local(date(2026, 10, 25), 150, berlin)
+    assert from_epoch(twice, berlin).utcoffset() == timedelta(hours=2)
+    # Midnight after a short day is midnight, not 24 hours on.
+    assert at_local(date(2026, 3, 29), 1440, berlin) - at_local(date(2026, 3, 29), 0, berlin) == 23 * 3600
+
+
+def test_a_time_without_offset_and_an_unknown_zone_are_refused() -> None:
+    with pytest.raises(CalendarError, match="offset"):
+        to_epoch(datetime(2026, 11, 23))  # noqa: DTZ001
+    with pytest.raises(CalendarError, match="offset"):
+        local_date(datetime(2026, 11, 23), SHANGHAI)  # noqa: DTZ001
+    for name in ("Asia/Nowhere", "", "../etc/passwd", "Asia"):
+        with pytest.raises(CalendarError, match="IANA"):
+            zone_of(name)
+    with pytest.raises(CalendarError):
+        from_epoch(10**15, SHANGHAI)
+    with pytest.raises(CalendarError):
+        at_local(date(2026, 1, 1), 1441, SHANGHAI)
+
+
+def test_dates_and_instants_are_written_as_each_language_does() -> None:
+    on = date(2026, 11, 23)
+    at = at_local(on, 120, SHANGHAI)
+    assert format_date(on, "zh-CN") == "2026年11月23日"
+    assert format_date(on, "en") == "23 Nov 2026"
+    assert format_instant(at, SHANGHAI, "zh-CN", year=2026) == "11月23日 02:00"
+    assert format_instant(at, SHANGHAI, "en", year=2026) == "23 Nov 02:00"
+    assert format_instant(at, SHANGHAI, "en", year=2027) == "23 Nov 2026 02:00"

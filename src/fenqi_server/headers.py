@@ -20,7 +20,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
-    for feature in ("camera", "display-capture", "geolocation", "microphone", "payment", "usb", "browsing-topics")
+    for feature in (
+        "camera",
+        "display-capture",
+        "geolocation",
+        "microphone",
+        "payment",
+        "usb",
+        "browsing-topics",
+    )
 )
 
 

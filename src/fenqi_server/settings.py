@@ -25,7 +25,9 @@ from fenqi_server.database import django_database
 def _required(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise ImproperlyConfigured(f"{name} is not set; start through `fenqi serve` or `fenqi demo`, or set it.")
+        raise ImproperlyConfigured(
+            f"{name} is not set; start through `fenqi serve` or `fenqi demo`, or set it."
+        )
     return value
 
 
@@ -68,10 +70,12 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "fenqi_server.shops",
     "fenqi_server.policies",
     "fenqi_server.decisions",
     "fenqi_server.servicing",
     "fenqi_server.books",
+    "fenqi_server.outbox",
     "fenqi_server.funders",
     "fenqi_server.announcements",
     "fenqi_server.support",
@@ -164,7 +168,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
 FENQI_JOBS = [
     "fenqi_server.decisions.log.write_due",
-    "fenqi_server.decisions.outbox.deliver_due",
+    "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.funders.handoffs.query_due",
     "fenqi_server.announcements.requests.fulfil_due",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -11,9 +10,8 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -22,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from fenqi_server.embedded.binaries import Binaries, find_binaries
+from fenqi_server.embedded.lifeline import die_with_parent
 from fenqi_server.embedded.placement import Account, account, place_binaries, place_home, place_socket
 from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
 
@@ -36,7 +35,6 @@ _PORT = 5432  # only a part of the socket's name: the server listens on no netwo
 _START_SECONDS = 60
 _STOP_SECONDS = 30
 _LOG_BYTES = 10_000_000
-_PR_SET_PDEATHSIG = 1
 
 _SETTINGS = {
     "listen_addresses": "''",
@@ -328,7 +326,7 @@ def _start(
             env=_environment(),
             # Ctrl-C goes to the program, which stops its parts in order: service first, database last.
             start_new_session=True,
-            preexec_fn=_die_with_parent(signal.SIGINT),
+            preexec_fn=die_with_parent(signal.SIGINT),
             **runner.subprocess_options(),  # type: ignore[call-overload]
         )
     finally:
@@ -345,21 +343,6 @@ def _start(
     process.send_signal(signal.SIGQUIT)
     process.wait()
     raise EmbeddedError(f"PostgreSQL was not ready after {_START_SECONDS} s; its log is {log}")
-
-
-def _die_with_parent(stopping: signal.Signals) -> Callable[[], None] | None:
-    """The child gets `stopping` when the program that started it is gone, however it went (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def before_exec() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(stopping))
-        if os.getppid() != parent:  # it went between fork and prctl
-            os._exit(1)
-
-    return before_exec
 
 
 def _adopt(data_dir: Path, superuser_url: str) -> bool:
@@ -408,7 +391,9 @@ def _is_postgres(pid: int) -> bool:
             words = command.read_bytes().split(b"\0")
             # An empty command line is a process that has ended and was not yet reaped.
             return Path(os.fsdecode(words[0])).name in ("postgres", "postmaster")
-        said = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            ["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
     except OSError:
         return False
     return "postgres" in said.stdout

@@ -1,0 +1,70 @@
+"""What the commands that need the database share: opening it, and refusing one that could lose data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from fenqi_server.embedded import OLDEST_MAJOR, Cluster, EmbeddedError, acquire
+from fenqi_server.home import Home
+
+__all__ = ["open_database", "owner_url_of", "require_safe_settings"]
+
+_UNSAFE = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
+
+
+@contextlib.contextmanager
+def open_database() -> Iterator[tuple[Home, Cluster]]:
+    """The installation's folder and database; what was started is stopped at the end."""
+    import psycopg
+
+    from fenqi_server.cli import Failure
+
+    home = Home.open()
+    try:
+        cluster = acquire(home.path)
+    except EmbeddedError as problem:
+        raise Failure(str(problem)) from problem
+    except psycopg.OperationalError as problem:
+        raise Failure(f"the database does not answer: {problem}") from problem
+    try:
+        yield home, cluster
+    finally:
+        cluster.stop()
+
+
+def owner_url_of(cluster: Cluster) -> str:
+    """The owner's address, which makes and changes tables."""
+    from fenqi.problems import BadInput
+
+    if cluster.owner_url is None:
+        raise BadInput(
+            "FENQI_OWNER_URL",
+            "not set",
+            "the address for the role that owns the tables",
+            "the role of FENQI_DATABASE_URL may not make or change them",
+        )
+    return cluster.owner_url
+
+
+def require_safe_settings(cluster: Cluster) -> None:
+    """Refuses a server that is too old, or that may lose what it said was written."""
+    import psycopg
+
+    from fenqi_server.cli import Failure
+
+    try:
+        with psycopg.connect(cluster.service_url, connect_timeout=10) as session:
+            if session.info.server_version < OLDEST_MAJOR * 10_000:
+                raise Failure(
+                    f"the database is PostgreSQL {session.info.server_version // 10_000}; Fenqi needs {OLDEST_MAJOR} or newer"
+                )
+            for setting, refused in _UNSAFE.items():
+                found = session.execute("SELECT current_setting(%s)", [setting]).fetchone()
+                if found and found[0] in refused:
+                    raise Failure(
+                        f"the database runs with {setting} = {found[0]}: a payment that was answered could be lost or torn "
+                        f"when the machine stops. Set {setting} = on and start again."
+                    )
+    except psycopg.OperationalError as problem:
+        raise Failure(f"the database does not answer: {problem}") from problem

@@ -1,0 +1,57 @@
+"""Brings the database to this release: migrations by the owner's role, what the framework's tables need, partitions.
+
+It runs in a process of its own, whose `FENQI_DATABASE_URL` is the owner's address; the service never holds it.
+"""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+__all__ = ["migrate", "unapplied"]
+
+# Every table of ours is granted by its own migration, no more than it needs. Django's own are granted here.
+_FRAMEWORK_GRANTS = {
+    "django_session": "SELECT, INSERT, UPDATE, DELETE",
+    "auth_user": "SELECT, INSERT, UPDATE",
+    "auth_group": "SELECT",
+    "auth_permission": "SELECT",
+    "auth_group_permissions": "SELECT",
+    "auth_user_groups": "SELECT, INSERT, DELETE",
+    "auth_user_user_permissions": "SELECT, INSERT, DELETE",
+    "django_content_type": "SELECT",
+    "django_migrations": "SELECT",
+}
+
+
+def migrate() -> list[str]:
+    """Applies what is missing and returns its names. Running it again changes nothing."""
+    before = unapplied()
+    call_command("migrate", interactive=False, verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        cursor.execute("GRANT USAGE ON SCHEMA public TO fenqi_service")
+        for table, rights in _FRAMEWORK_GRANTS.items():
+            cursor.execute(f"GRANT {rights} ON {table} TO fenqi_service")
+            if "INSERT" in rights:
+                cursor.execute(
+                    "SELECT pg_get_serial_sequence(%s, 'id') WHERE %s <> 'django_session'", [table] * 2
+                )
+                for (sequence,) in cursor.fetchall():
+                    if sequence:
+                        cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO fenqi_service")
+    for app in apps.get_app_configs():
+        # Partitions are DDL, so they are made ahead here: an app that has some says so in its config.
+        make_ahead = getattr(app, "make_partitions", None)
+        if make_ahead is not None:
+            make_ahead()
+    return before
+
+
+def unapplied() -> list[str]:
+    """Migrations of this release that the database does not have, as `app.name`."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]

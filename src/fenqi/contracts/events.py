@@ -1,0 +1,82 @@
+"""What happened to a contract, as dated facts.
+
+An event has two dates: the day on which it happened (in the shop's zone), and the instant at which we learnt of it.
+They arrive in any order; `seq` only tells two apart that have the same dates. An event is never changed or removed: what
+turned out wrong is undone by a further event.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "Confirmed",
+    "DueReached",
+    "Event",
+    "PaymentReceived",
+    "PaymentReversed",
+    "decode_event",
+    "encode_event",
+]
+
+
+class _Dated(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
+    """`occurred_on` in the shop's zone; `recorded_at` in epoch seconds."""
+
+    seq: int
+    occurred_on: date
+    recorded_at: int
+
+
+class Confirmed(_Dated, frozen=True, kw_only=True, tag="confirmed", gc=False):
+    """The customer agreed, and what was sold is owed from here on."""
+
+
+class DueReached(_Dated, frozen=True, kw_only=True, tag="due_reached", gc=False):
+    """The due date of a row came: its fee is earned, whether or not anything was paid."""
+
+    row: int
+
+
+class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received", gc=False):
+    """Money arrived. `settlement` is the batch in which whoever collected it will hand it over."""
+
+    payment_id: str
+    amount_minor: int
+    settlement: str
+    channel: str = "bank"
+
+
+class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed", gc=False):
+    """A payment was taken back whole (charged back, bounced). `settlement` is the batch that it is taken from."""
+
+    payment_id: str
+    settlement: str
+    reason: Literal["charged_back", "bounced", "booked_in_error"]
+
+
+Event = Confirmed | DueReached | PaymentReceived | PaymentReversed
+
+
+def encode_event(event: Event) -> bytes:
+    """An event as JSON, to be kept.
+
+    >>> encode_event(DueReached(seq=2, occurred_on=date(2026, 12, 23), recorded_at=1, row=1))
+    b'{"kind":"due_reached","seq":2,"occurred_on":"2026-12-23","recorded_at":1,"row":1}'
+    """
+    return msgspec.json.encode(event)
+
+
+def decode_event(data: bytes | str) -> Event:
+    """The event that was kept. Raises `msgspec.ValidationError` where it is none.
+
+    >>> decode_event('{"kind":"confirmed","seq":1,"occurred_on":"2026-11-23","recorded_at":1}').seq
+    1
+    """
+    return _decoder.decode(data)
+
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

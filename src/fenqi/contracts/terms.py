@@ -1,0 +1,150 @@
+"""What was agreed, pinned by value.
+
+A running contract never looks anything up. Its rows, its fees and the table of costs that the customer was shown are
+copied into it when it is made, with the digests of what they came from; whatever changes later reaches it only as an
+event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+
+from fenqi.calendars import zone_of
+from fenqi.money import check_currency, check_minor
+from fenqi.problems import BadInput
+from fenqi.terms.disclosure import Disclosure, digest
+from fenqi.terms.plan import Plan
+from fenqi.terms.schedule import Row, Schedule
+
+__all__ = ["SEMANTICS", "Allocation", "ContractTerms", "Part", "TermsMismatch", "listed_fees", "pin"]
+
+SEMANTICS: Final = 1
+"""The version of these rules. A contract keeps the number under which it was made, and is replayed by it."""
+
+Part = Literal["fee", "principal"]
+
+
+class TermsMismatch(BadInput):
+    """Plan, schedule and disclosure that do not tell the same story: such a contract is never made."""
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """In which order money pays what is owed.
+
+    `parts` is the order within a row. `along` says which way to go: `rows` finishes the oldest row before the next,
+    `parts` finishes the first part of every row before the second.
+    """
+
+    parts: tuple[Part, ...] = ("fee", "principal")
+    along: Literal["rows", "parts"] = "rows"
+
+
+class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What was agreed, by value.
+
+    `rows` may begin with a down payment (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
+    part of the price that belongs to sellers other than the lender.
+    """
+
+    plan: Plan
+    currency: str
+    zone: str
+    rows: tuple[Row, ...]
+    disclosure: Disclosure
+    disclosure_digest: str
+    policy_digest: str
+    calendar: str = "gregorian@1"
+    for_other_sellers_minor: int = 0
+    allocation: Allocation = Allocation()
+    semantics: int = SEMANTICS
+
+
+def pin(
+    plan: Plan,
+    schedule: Schedule,
+    disclosure: Disclosure,
+    *,
+    zone: str,
+    policy_digest: str,
+    for_other_sellers_minor: int = 0,
+    allocation: Allocation | None = None,
+    calendar: str = "gregorian@1",
+) -> ContractTerms:
+    """The terms of a contract, from the offer that was accepted.
+
+    Raises `TermsMismatch` where the schedule's figures are not the disclosed ones to the fen, or where the figures
+    are a funder's: only what the shop itself lends is a contract of ours.
+
+    >>> from datetime import date
+    >>> from decimal import Decimal
+    >>> from fenqi.terms.cost import cost_of
+    >>> from fenqi.terms.disclosure import disclose
+    >>> from fenqi.terms.plan import FlatFee
+    >>> from fenqi.terms.schedule import build_schedule
+    >>> from fenqi.texts import Text
+    >>> plan = Plan("mall-12", "mall", "shop", "instalment_sale", 12, FlatFee(Decimal("0.006")))
+    >>> bill = build_schedule(plan, 600_000, "CNY", date(2026, 11, 23))
+    >>> table = disclose(plan, bill, cost_of(bill, plan), Text("商城", "The mall"))
+    >>> terms = pin(plan, bill, table, zone="Asia/Shanghai", policy_digest="sha256:00")
+    >>> len(terms.rows), listed_fees(terms)
+    (12, {'instalment_fee': 43200})
+    """
+    check_currency(schedule.currency)
+    zone_of(zone)
+    if disclosure.authority != "shop":
+        raise TermsMismatch(
+            "authority", disclosure.authority, "shop: a funder's contract is kept by the funder"
+        )
+    if disclosure.plan_id != plan.id:
+        raise TermsMismatch("disclosure.plan_id", disclosure.plan_id, plan.id)
+    if disclosure.currency != schedule.currency:
+        raise TermsMismatch("disclosure.currency", disclosure.currency, schedule.currency)
+    rows = schedule.rows
+    for place, number, expected in (
+        ("rows' principal", sum(row.principal_minor for row in rows), schedule.amount_minor),
+        ("rows' fees", sum(row.fee_minor for row in rows), schedule.fee_minor),
+        ("disclosure.total_cost_minor", disclosure.total_cost_minor, schedule.fee_minor),
+        ("disclosure.items", sum(item.amount_minor for item in disclosure.items), schedule.fee_minor),
+        ("disclosure.principal_minor", disclosure.principal_minor, schedule.financed_minor),
+    ):
+        if number != expected:
+            raise TermsMismatch(place, number, f"{expected}: shown, agreed and booked are the same")
+    for row in rows:
+        check_minor(row.principal_minor, schedule.currency, place=f"rows[{row.number}].principal_minor")
+        check_minor(row.fee_minor, schedule.currency, place=f"rows[{row.number}].fee_minor")
+    if len({row.number for row in rows}) != len(rows) or not rows:
+        raise TermsMismatch("rows", len(rows), "at least one, each with a number of its own")
+    if list(rows) != sorted(rows, key=lambda row: (row.due_on, row.number)):
+        raise TermsMismatch("rows", "out of order", "rows in the order of their due dates")
+    if not 0 <= for_other_sellers_minor <= schedule.amount_minor:
+        raise TermsMismatch("for_other_sellers_minor", for_other_sellers_minor, "no more than the price")
+    allocation = allocation or Allocation()
+    if sorted(allocation.parts) != ["fee", "principal"]:
+        raise TermsMismatch("allocation.parts", allocation.parts, "fee and principal, each once")
+    return ContractTerms(
+        plan=plan,
+        currency=schedule.currency,
+        zone=zone,
+        rows=rows,
+        disclosure=disclosure,
+        disclosure_digest=digest(disclosure),
+        policy_digest=policy_digest,
+        calendar=calendar,
+        for_other_sellers_minor=for_other_sellers_minor,
+        allocation=allocation,
+    )
+
+
+def listed_fees(terms: ContractTerms) -> dict[str, int]:
+    """Every fee that the disclosure lists, with its amount: no other may ever be booked."""
+    return _sums((item.code, item.amount_minor) for item in terms.disclosure.items)
+
+
+def _sums(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for code, minor in pairs:
+        sums[code] = sums.get(code, 0) + minor
+    return sums

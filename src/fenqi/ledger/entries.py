@@ -1,0 +1,102 @@
+"""Movements into balanced entries.
+
+A contract's *position* is what its movements come to, account by account. An event posts the difference between the
+position after it and what is booked already, so that a back-dated event books its whole consequence, once, by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from fenqi.contracts.contract import Movement, MovementKind
+from fenqi.contracts.terms import ContractTerms, listed_fees
+from fenqi.ledger.accounts import (
+    CHART,
+    FEE_INCOME,
+    FEE_RECEIVABLE,
+    IN_TRANSIT,
+    MERCHANT_PAYABLE,
+    PRINCIPAL_RECEIVABLE,
+    SALES,
+    UNAPPLIED_CASH,
+)
+from fenqi.problems import BadInput
+
+__all__ = ["POSTINGS", "Entries", "FeeNotListed", "Unbalanced", "entries_for", "position", "posting"]
+
+Position = Mapping[int, int]
+"""Account to signed balance in minor units, debits positive. Balances of zero are left out."""
+
+POSTINGS: Final[dict[MovementKind, tuple[int, int]]] = {
+    "sold": (PRINCIPAL_RECEIVABLE, SALES),
+    "sold_for_others": (PRINCIPAL_RECEIVABLE, MERCHANT_PAYABLE),
+    "fee_earned": (FEE_RECEIVABLE, FEE_INCOME),
+    "fee_paid": (IN_TRANSIT, FEE_RECEIVABLE),
+    "principal_paid": (IN_TRANSIT, PRINCIPAL_RECEIVABLE),
+    "unapplied": (IN_TRANSIT, UNAPPLIED_CASH),
+}
+"""For each kind of movement: the account it debits, and the one it credits. A negative amount does the opposite."""
+
+
+class FeeNotListed(BadInput):
+    """A fee that the disclosure does not list, or more of it than is listed. It is never booked."""
+
+
+class Unbalanced(AssertionError):
+    """Entries that do not sum to zero: a fault of this program. The database would refuse them too."""
+
+
+class Entries(msgspec.Struct, frozen=True):
+    """The lines of one transaction: `amounts[i]` goes to `accounts[i]`, debits positive and first."""
+
+    accounts: tuple[int, ...]
+    amounts: tuple[int, ...]
+
+
+def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, int]:
+    """What movements come to, account by account. Raises `FeeNotListed`."""
+    balances: dict[int, int] = {}
+    fees = 0
+    for movement in movements:
+        debit, credit = POSTINGS[movement.kind]
+        amount = movement.amount_minor
+        balances[debit] = balances.get(debit, 0) + amount
+        balances[credit] = balances.get(credit, 0) - amount
+        if movement.kind == "fee_earned":
+            fees += amount
+    if fees:
+        code = terms.plan.fee_code
+        listed = listed_fees(terms).get(code)
+        if listed is None:
+            raise FeeNotListed("fee", code, "a fee that the contract's disclosure lists")
+        if fees > listed:
+            raise FeeNotListed(f"fee {code}", fees, f"at most the {listed} that the disclosure lists")
+    return {account: minor for account, minor in sorted(balances.items()) if minor}
+
+
+def posting(after: Position, booked: Position) -> Entries | None:
+    """The entries that bring what is booked to what it should be; None where it is so already.
+
+    >>> posting({1020: 500, 2110: -500}, {})
+    Entries(accounts=(1020, 2110), amounts=(500, -500))
+    >>> posting({1020: 500, 2110: -500}, {1020: 500, 2110: -500}) is None
+    True
+    """
+    legs = [
+        (account, after.get(account, 0) - booked.get(account, 0)) for account in after.keys() | booked.keys()
+    ]
+    legs = [(account, minor) for account, minor in legs if minor]
+    if not legs:
+        return None
+    legs.sort(key=lambda leg: (leg[1] < 0, leg[0]))
+    if sum(minor for _, minor in legs) or any(account not in CHART for account, _ in legs):
+        raise Unbalanced(f"entries of accounts in the chart that sum to zero, not {legs}")
+    return Entries(tuple(account for account, _ in legs), tuple(minor for _, minor in legs))
+
+
+def entries_for(terms: ContractTerms, movements: Iterable[Movement]) -> Entries | None:
+    """The entries of these movements alone, as if nothing were booked."""
+    return posting(position(terms, movements), {})

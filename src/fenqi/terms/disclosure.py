@@ -235,7 +235,7 @@ def _words_of(plan: Plan) -> _Wording:
             rate = _exactly(pricing.total_rate or Decimal(0))
             basis = Text(
                 f"按分期本金共{rate}收取，分{plan.periods}期",
-                f"{rate} of the amount financed in total, over {plan.periods}",
+                f"{rate} of the amount financed in total, over {plan.periods} instalments",
             )
     elif isinstance(pricing, Annuity):
         rate = _exactly(pricing.annual_rate)

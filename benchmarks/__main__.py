@@ -1,0 +1,43 @@
+"""`python -m benchmarks [ONLY]`: run the measurements whose name begins with ONLY, quickest first.
+
+Results are JSON on standard output, one object a line; what is going on is said on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks.engine import decide_p50, evaluate_quantiles
+
+Measurement = Callable[[], Iterator[dict[str, object]]]
+
+MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
+    (("decide.p50",), decide_p50),
+    (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what was asked for; 2 where no measurement has such a name."""
+    names = [name for some, _ in MEASUREMENTS for name in some]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("prefix", nargs="?", metavar="ONLY", default="", help=", ".join(names))
+    parser.add_argument("--only", metavar="ONLY", default="", help="the same")
+    arguments = parser.parse_args(words)
+    only = arguments.only or arguments.prefix
+    if not any(name.startswith(only) for name in names):
+        print(f"ONLY is {only}: expected the beginning of one of {', '.join(names)}", file=sys.stderr)
+        return 2
+    for some, measure in MEASUREMENTS:
+        if any(name.startswith(only) for name in some):
+            for result in measure():
+                if str(result["name"]).startswith(only):
+                    print(json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,534 @@
+"""An evaluation as a document: what the API answers, and what the command line prints.
+
+Amounts are `*_minor`, rates are percentages as decimal strings, instants are RFC 3339 with the shop's offset, and
+every text comes in both languages, or in the one asked for. What only the customer may see in general words is in
+general words here (`fenqi.policy.verdict.for_customer`): nobody has to remember to hide it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from fenqi.calendars import from_epoch
+from fenqi.checkout.alternatives import Alternative
+from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.policy.reasons import reason_texts
+from fenqi.policy.snapshot import Change, Layer
+from fenqi.policy.snapshot import Group as GroupId
+from fenqi.policy.verdict import Reason, State, Until, for_customer
+from fenqi.terms.disclosure import DisclosedCost, Disclosure, percent
+from fenqi.terms.disclosure import digest as digest_of
+from fenqi.terms.plan import Authority, LegalForm
+from fenqi.terms.schedule import RowKind, Schedule
+from fenqi.texts import LOCALES, Text
+
+if TYPE_CHECKING:
+    from fenqi.policy.compile import Policy
+
+__all__ = [
+    "AlternativeDocument",
+    "CostDocument",
+    "DisclosureDocument",
+    "EvaluationDocument",
+    "GroupDocument",
+    "OfferDocument",
+    "PlaceDocument",
+    "QuoteDocument",
+    "ReasonDocument",
+    "UnavailableDocument",
+    "WayOn",
+    "evaluation_document",
+]
+
+Words = dict[str, str]
+"""One text by locale: `{"zh-CN": ..., "en": ...}`, or only the locale asked for."""
+
+WayOn = Literal["notice", "another_way", "support", "notify"]
+"""看公告, 换支付方式, 联系客服, 恢复时通知我: what a customer can do where something is missing."""
+
+
+class QuoteDocument(msgspec.Struct, frozen=True):
+    """An offer signed by the service: confirm it with `token` before `expires_at`."""
+
+    token: str
+    expires_at: str
+
+
+class FamilyDocument(msgspec.Struct, frozen=True):
+    """One way to pay, whose plans differ in their term."""
+
+    id: str
+    name: Words
+    funder: str
+    funder_name: Words
+    legal_form: LegalForm
+
+
+class GroupDocument(msgspec.Struct, frozen=True):
+    """A headed group of the page: credit and payment tools are never one list, and nothing is preselected."""
+
+    id: GroupId
+    title: Words
+    families: tuple[FamilyDocument, ...]
+
+
+class PlaceDocument(msgspec.Struct, frozen=True):
+    """Where it stands on the page; where it was moved, why and since when."""
+
+    group: GroupId
+    rank: int
+    collapsed: bool
+    reason: Words | None
+    since: str | None
+    notice: str | None
+
+
+class RowDocument(msgspec.Struct, frozen=True, gc=False):
+    """One payment."""
+
+    number: int
+    kind: RowKind
+    due_on: date
+    principal_minor: int
+    fee_minor: int
+    total_minor: int
+
+
+class CostDocument(msgspec.Struct, frozen=True):
+    """What it costs in a year, by which method; null with a reason where that is not defined, never 0."""
+
+    percent: str | None
+    method: str
+    label: Words
+    compounded_percent: str | None
+    undefined: str | None
+
+
+class DisclosureItemDocument(msgspec.Struct, frozen=True):
+    """One cost: what, when, by what standard, how much, to whom."""
+
+    code: str
+    name: Words
+    timing: Words
+    basis: Words
+    amount_minor: int
+    annual_percent: str | None
+    payee: str
+    payee_name: Words
+
+
+class ContingentDocument(msgspec.Struct, frozen=True):
+    """A cost that arises only if something goes otherwise than agreed."""
+
+    code: str
+    name: Words
+    basis: Words
+    payee: str
+
+
+class DisclosureDocument(msgspec.Struct, frozen=True):
+    """The table of all costs. `digest` names it: it is what the customer acknowledges."""
+
+    digest: str
+    table_version: str
+    items: tuple[DisclosureItemDocument, ...]
+    contingent: tuple[ContingentDocument, ...]
+    nothing_else: Words
+    indicative_basis: Words | None
+
+
+class OfferDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to pay that can be taken now. `state` says whether the shop decides or the funder, on its page."""
+
+    plan: str
+    family: str
+    funder: str
+    legal_form: LegalForm
+    state: State
+    periods: int
+    name: Words
+    last_used: bool
+    place: PlaceDocument
+    authority: Authority
+    down_payment_minor: int
+    financed_minor: int
+    fee_minor: int
+    total_minor: int
+    instalment_minor: int
+    cost: CostDocument
+    schedule: tuple[RowDocument, ...]
+    disclosure: DisclosureDocument
+    quote: QuoteDocument | None
+
+
+class UntilDocument(msgspec.Struct, frozen=True):
+    """`instant` with `at`; `unknown`: it will end, nobody can say when yet; `none`: time alone does not change it."""
+
+    kind: Literal["instant", "unknown", "none"]
+    at: str | None
+
+
+class NoticeDocument(msgspec.Struct, frozen=True):
+    """The public notice about a reason."""
+
+    id: str
+    title: Words
+
+
+class ReasonDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason, as the customer may see it. `notice` is null where there is none yet."""
+
+    code: str
+    layer: Layer
+    title: Words
+    detail: Words
+    fix: Words
+    since: str | None
+    until: UntilDocument
+    change: Change
+    notice: NoticeDocument | None
+    personal: bool
+    unknown: bool
+    pending: bool
+
+
+class AlternativeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer to take instead; `difference_minor` is its total less the missing way's."""
+
+    plan: str
+    family: str
+    name: Words
+    periods: int
+    difference_minor: int | None
+    total_minor: int
+    instalment_minor: int
+
+
+class UnavailableDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to pay that is missing, or waited for: every reason, until when, what instead, and the ways on.
+
+    `alternatives` is empty where there is none. The figures are null only where its terms do not fit the amount.
+    """
+
+    plan: str
+    family: str
+    funder: str
+    legal_form: LegalForm
+    state: State
+    periods: int
+    name: Words
+    last_used: bool
+    place: PlaceDocument
+    reasons: tuple[ReasonDocument, ...]
+    until: UntilDocument
+    deadline: str | None
+    asks: tuple[str, ...]
+    alternatives: tuple[AlternativeDocument, ...]
+    ways_on: tuple[WayOn, ...]
+    total_minor: int | None
+    fee_minor: int | None
+    instalment_minor: int | None
+
+
+class EvaluationDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer. `decision` is the service's name for it; without a service there is none."""
+
+    decision: str | None
+    policy: str
+    as_of: str
+    valid_until: str
+    zone: str
+    currency: str
+    amount_minor: int
+    groups: tuple[GroupDocument, ...]
+    offers: tuple[OfferDocument, ...]
+    unavailable: tuple[UnavailableDocument, ...]
+
+
+_TITLES: Final[dict[GroupId, Text]] = {
+    "payment": Text("支付", "Payment"),
+    "instalment": Text("分期与贷款", "Instalments and loans"),
+}
+
+
+def evaluation_document(
+    policy: Policy,
+    evaluation: Evaluation,
+    *,
+    locale: str | None = None,
+    decision: str | None = None,
+    quotes: Mapping[str, QuoteDocument] | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> EvaluationDocument:
+    """Write an evaluation for those who asked for it.
+
+    `quotes` and `digests` (of the disclosures) are by plan: the service signs the ones and has computed the others
+    already. Without a `locale` texts come in both languages. `msgspec.json.encode` makes JSON of the result.
+    """
+    zone = evaluation.zone
+    writer = _Writer(policy, zone, locale)
+    offers: list[OfferDocument] = []
+    unavailable: list[UnavailableDocument] = []
+    for option in evaluation.options:
+        if option.offered and option.schedule is not None and option.disclosure is not None:
+            quote = quotes.get(option.plan) if quotes is not None else None
+            known_digest = digests.get(option.plan) if digests is not None else None
+            offers.append(writer.offer(option, option.schedule, option.disclosure, quote, known_digest))
+        else:
+            unavailable.append(writer.missing(option))
+    return EvaluationDocument(
+        decision=decision,
+        policy=evaluation.policy_digest,
+        as_of=_instant(evaluation.as_of, zone),
+        valid_until=_instant(evaluation.valid_until, zone),
+        zone=zone,
+        currency=evaluation.currency,
+        amount_minor=evaluation.amount_minor,
+        groups=writer.groups(evaluation),
+        offers=tuple(offers),
+        unavailable=tuple(unavailable),
+    )
+
+
+class _Writer:
+    """Writes the parts of one document, in one policy's words."""
+
+    def __init__(self, policy: Policy, zone: str, locale: str | None) -> None:
+        self.policy = policy
+        self.zone = zone
+        self.locale = locale
+        self.families = policy.families
+
+    def groups(self, evaluation: Evaluation) -> tuple[GroupDocument, ...]:
+        return tuple(
+            [
+                GroupDocument(
+                    group.id,
+                    _words(_TITLES[group.id], self.locale),
+                    tuple([self.family(family_id) for family_id in group.families]),
+                )
+                for group in evaluation.groups
+            ]
+        )
+
+    def family(self, family_id: str) -> FamilyDocument:
+        family = self.families[family_id]
+        return FamilyDocument(
+            family_id,
+            _words(family.name, self.locale),
+            family.funder,
+            _words(self.policy.funders[family.funder].name, self.locale),
+            family.legal_form,
+        )
+
+    def offer(
+        self,
+        option: Option,
+        schedule: Schedule,
+        disclosure: Disclosure,
+        quote: QuoteDocument | None,
+        known_digest: str | None,
+    ) -> OfferDocument:
+        plan = self.policy.plan(option.plan)
+        rows = tuple(
+            [
+                RowDocument(
+                    row.number,
+                    row.kind,
+                    row.due_on,
+                    row.principal_minor,
+                    row.fee_minor,
+                    row.principal_minor + row.fee_minor,
+                )
+                for row in schedule.rows
+            ]
+        )
+        return OfferDocument(
+            plan=option.plan,
+            family=option.family,
+            funder=option.funder,
+            legal_form=option.legal_form,
+            state=option.verdict.state,
+            periods=plan.periods,
+            name=_words(self.families[option.family].name, self.locale),
+            last_used=option.last_used,
+            place=self.place(option),
+            authority=plan.authority,
+            down_payment_minor=schedule.down_payment_minor,
+            financed_minor=schedule.financed_minor,
+            fee_minor=schedule.fee_minor,
+            total_minor=schedule.total_minor,
+            instalment_minor=max([row.total_minor for row in rows if row.number]),
+            cost=self.cost(disclosure.annual_cost),
+            schedule=rows,
+            disclosure=self.disclosure(disclosure, known_digest),
+            quote=quote,
+        )
+
+    def cost(self, cost: DisclosedCost) -> CostDocument:
+        return CostDocument(
+            cost.shown_percent,
+            cost.method,
+            _words(cost.label, self.locale),
+            cost.shown_compounded_percent,
+            cost.undefined,
+        )
+
+    def disclosure(self, disclosure: Disclosure, known_digest: str | None) -> DisclosureDocument:
+        locale = self.locale
+        return DisclosureDocument(
+            digest_of(disclosure) if known_digest is None else known_digest,
+            disclosure.table_version,
+            tuple(
+                [
+                    DisclosureItemDocument(
+                        item.code,
+                        _words(item.name, locale),
+                        _words(item.timing, locale),
+                        _words(item.basis, locale),
+                        item.amount_minor,
+                        None if item.annual_rate_e12 is None else percent(item.annual_rate_e12),
+                        item.payee,
+                        _words(item.payee_name, locale),
+                    )
+                    for item in disclosure.items
+                ]
+            ),
+            tuple(
+                [
+                    ContingentDocument(
+                        cost.code, _words(cost.name, locale), _words(cost.basis, locale), cost.payee
+                    )
+                    for cost in disclosure.contingent
+                ]
+            ),
+            _words(disclosure.nothing_else, locale),
+            None if disclosure.indicative_basis is None else _words(disclosure.indicative_basis, locale),
+        )
+
+    def place(self, option: Option) -> PlaceDocument:
+        reason, since = option.placement_reason, option.placement_since
+        return PlaceDocument(
+            option.group,
+            option.rank,
+            option.collapsed,
+            None if reason is None else _words(reason, self.locale),
+            None if since is None else _instant(since, self.zone),
+            option.placement_notice,
+        )
+
+    def missing(self, option: Option) -> UnavailableDocument:
+        verdict, schedule = option.verdict, option.schedule
+        reasons = tuple([self.reason(reason) for reason in verdict.reasons])
+        ways: list[WayOn] = []
+        if any(reason.notice is not None for reason in reasons):
+            ways.append("notice")
+        if option.alternatives:
+            ways.append("another_way")
+        ways += ("support", "notify")
+        return UnavailableDocument(
+            plan=option.plan,
+            family=option.family,
+            funder=option.funder,
+            legal_form=option.legal_form,
+            state=verdict.state,
+            periods=self.policy.plan(option.plan).periods,
+            name=_words(self.families[option.family].name, self.locale),
+            last_used=option.last_used,
+            place=self.place(option),
+            reasons=reasons,
+            until=self.until(verdict.until),
+            deadline=None if verdict.deadline is None else _instant(verdict.deadline, self.zone),
+            asks=verdict.asks,
+            alternatives=tuple([self.alternative(other) for other in option.alternatives]),
+            ways_on=tuple(ways),
+            total_minor=None if schedule is None else schedule.total_minor,
+            fee_minor=None if schedule is None else schedule.fee_minor,
+            instalment_minor=None
+            if schedule is None
+            else max([row.total_minor for row in schedule.rows if row.number]),
+        )
+
+    def reason(self, reason: Reason) -> ReasonDocument:
+        shown = for_customer(reason)
+        title, detail, fix = _reason_words(self.policy, reason, self.locale)
+        notice = None if shown.notice is None else self.policy.notices[shown.notice]
+        return ReasonDocument(
+            code=shown.code,
+            layer=shown.layer,
+            title=title,
+            detail=detail,
+            fix=fix,
+            since=None if shown.since is None else _instant(shown.since, self.zone),
+            until=self.until(shown.until),
+            change=shown.change,
+            notice=None if notice is None else NoticeDocument(notice.id, _words(notice.title, self.locale)),
+            personal=shown.personal,
+            unknown=shown.unknown,
+            pending=shown.pending,
+        )
+
+    def until(self, until: Until) -> UntilDocument:
+        return UntilDocument(until.kind, None if until.at is None else _instant(until.at, self.zone))
+
+    def alternative(self, other: Alternative) -> AlternativeDocument:
+        family = self.policy.plan(other.plan).family
+        return AlternativeDocument(
+            plan=other.plan,
+            family=family,
+            name=_words(self.families[family].name, self.locale),
+            periods=other.periods,
+            difference_minor=other.difference_minor,
+            total_minor=other.total_minor,
+            instalment_minor=other.instalment_minor,
+        )
+
+
+@lru_cache(maxsize=4096)
+def _words(text: Text, locale: str | None) -> Words:
+    if locale is None:
+        return {"zh-CN": text.zh_cn, "en": text.en}
+    return {locale: text.in_(locale)}
+
+
+@lru_cache(maxsize=4096)
+def _instant(at: int, zone: str) -> str:
+    return from_epoch(at, zone).isoformat()
+
+
+_Key = tuple[object, ...]
+# The words of a reason follow from its rule and parameters; most checkouts share most of them.
+_SAID: Final[WeakKeyDictionary[Policy, dict[_Key, tuple[Words, Words, Words]]]] = WeakKeyDictionary()
+_SAID_LIMIT: Final = 4096
+
+
+def _reason_words(policy: Policy, reason: Reason, locale: str | None) -> tuple[Words, Words, Words]:
+    said = _SAID.get(policy)
+    if said is None:
+        said = _SAID[policy] = {}
+    key = (
+        reason.rule,
+        reason.unknown,
+        reason.pending,
+        locale,
+        tuple(reason.params.items()),
+        tuple([clause.fact for clause in reason.clauses if clause.actual is None]),
+    )
+    words = said.get(key)
+    if words is None:
+        if len(said) >= _SAID_LIMIT:
+            said.clear()
+        title: Words = {}
+        detail: Words = {}
+        fix: Words = {}
+        for one in LOCALES if locale is None else (locale,):
+            texts = reason_texts(policy, reason, "customer", one)
+            title[one], detail[one], fix[one] = texts.title, texts.detail, texts.fix
+        words = said[key] = (title, detail, fix)
+    return words

@@ -1,0 +1,86 @@
+"""`fenqi evaluate`: how can this cart be paid, what does each way cost, and why is one missing?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from fenqi.checkout.document import evaluation_document
+from fenqi.checkout.evaluation import evaluate
+from fenqi.checkout.request import RequestError, read_request
+from fenqi.policy.compile import compile_policy
+from fenqi.policy.document import load_policy
+from fenqi.texts import LOCALES
+
+EXAMPLES = """\
+examples:
+  fenqi evaluate --policy src/fenqi_server/demo/policy examples/phone.json
+  fenqi evaluate --policy src/fenqi_server/demo/policy examples/maintenance.json --locale en
+  fenqi evaluate --policy policy/ cart.json | jq '.offers[] | {plan, total_minor}'
+  fenqi evaluate --policy policy/ - < cart.json          the request from standard input
+
+A request (examples/ has whole ones):
+  {"lines": [{"sku": "cg-15", "title": "Clearlight 15", "category": "phones", "kind": "goods", "quantity": 1,
+              "unit_price_minor": 499900, "seller": "mall"}],
+   "currency": "CNY", "channel": "web", "at": "2026-11-23T10:00:00+08:00",
+   "facts": {"customer.age": 34, "customer.student": false}}
+
+No server and no database: the answer is unsigned. Without --locale texts come in zh-CN and en.
+Exit codes: 0 answered ("not available" is an answer), 2 the request or the policy is wrong."""
+
+MAX_REQUEST_BYTES = 1_000_000
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `evaluate` to the program's commands."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="how can this cart be paid, and why not otherwise?",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--policy", required=True, metavar="DIR", help="the folder of the policy's *.yaml files"
+    )
+    parser.add_argument("--locale", choices=LOCALES, help="texts in this language only")
+    parser.add_argument("request", metavar="REQUEST.json", help="the request; - reads standard input")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the evaluation as JSON. 2 with the reason on standard error where request or policy is wrong."""
+    folder = Path(arguments.policy)
+    if not folder.is_dir():
+        return _refuse(f"--policy is {folder}: expected a folder with *.yaml files")
+    loaded = load_policy(folder)
+    if loaded.snapshot is None:
+        for problem in loaded.problems:
+            print(problem, file=sys.stderr)
+        return _refuse(f"{folder} is not a policy: {len(loaded.problems)} problems")
+    policy = compile_policy(loaded.snapshot)
+    try:
+        if arguments.request == "-":
+            data = sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1)
+        else:
+            with Path(arguments.request).open("rb") as file:
+                data = file.read(MAX_REQUEST_BYTES + 1)
+    except OSError as error:
+        return _refuse(f"{arguments.request} cannot be read: {error.strerror}")
+    if len(data) > MAX_REQUEST_BYTES:
+        return _refuse(f"{arguments.request} has more than {MAX_REQUEST_BYTES} bytes")
+    try:
+        answer = evaluate(policy, read_request(data, policy))
+    except RequestError as error:
+        return _refuse(f"{arguments.request}: {error}")
+    document = evaluation_document(policy, answer, locale=arguments.locale)
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"fenqi evaluate: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,192 @@
+"""Reading a request's body: once, strictly, and within limits.
+
+Unknown fields, wrong types, fractions where whole fen belong and anything too large are refused, each with the JSON
+pointer of the field. A number that could be a payment card's is refused wherever it stands, and is neither echoed
+nor logged: this service must never hold one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from fenqi_server.api.problems import ApiProblem, FieldError
+
+__all__ = ["MAX_BODY_BYTES", "check_text", "looks_like_card", "read_body", "refused"]
+
+MAX_BODY_BYTES: Final = 64_000
+MAX_SHOWN: Final = 120
+
+_T = TypeVar("_T")
+
+_DIGITS: Final = re.compile(rb"(?<![0-9A-Za-z.])[0-9](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z])")
+_DIGITS_TEXT: Final = re.compile(_DIGITS.pattern.decode())
+_AT: Final = re.compile(r"^(?P<expected>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_MISSING: Final = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def read_body(raw: bytes, model: type[_T]) -> _T:
+    """The body as `model`. Raises `ApiProblem`."""
+    if len(raw) > MAX_BODY_BYTES:
+        raise ApiProblem(
+            413, "body_too_large", "The body is too large", f"A body may have at most {MAX_BODY_BYTES} bytes."
+        )
+    for found in _DIGITS.finditer(raw):
+        if looks_like_card(found.group().decode()):
+            _refuse_cards(raw)
+    decoder = _decoders.get(model)
+    if decoder is None:
+        decoder = _decoders[model] = msgspec.json.Decoder(model, strict=True)
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise refused(_field_error(str(error), raw)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiProblem(
+            400,
+            "body_unreadable",
+            "The body is not JSON",
+            "The body could not be read as JSON.",
+            errors=(FieldError("", str(error)[:MAX_SHOWN], "a JSON object in UTF-8"),),
+        ) from None
+    except RecursionError:
+        raise ApiProblem(
+            400, "body_too_deep", "The body is nested too deeply", "Send flat objects as documented."
+        ) from None
+
+
+def refused(*errors: FieldError) -> ApiProblem:
+    """A request whose fields are wrong."""
+    first = errors[0]
+    return ApiProblem(
+        422,
+        "request_invalid",
+        "The request is not valid",
+        f"{first.pointer or 'The body'} is {first.value}: expected {first.expected}.",
+        errors=errors,
+    )
+
+
+def check_text(text: str, pointer: str, *, longest: int, where: str = "body") -> str:
+    """A short name from a header or a path: printable ASCII of at most `longest` characters, and no card's number."""
+    if _DIGITS_TEXT.search(text) and any(looks_like_card(m.group()) for m in _DIGITS_TEXT.finditer(text)):
+        raise _card(FieldError(pointer, "a number withheld", "no payment card number", _CARD_WAY_OUT, where))
+    if not 1 <= len(text) <= longest or not text.isascii() or not text.isprintable():
+        raise refused(
+            FieldError(pointer, text[:MAX_SHOWN] or "empty", f"1 to {longest} printable ASCII characters", in_=where)
+        )
+    return text
+
+
+def looks_like_card(digits: str) -> bool:
+    """Whether 13 to 19 digits, spaces and hyphens aside, pass the check that card numbers pass (Luhn).
+
+    >>> looks_like_card("4111 1111 1111 1111"), looks_like_card("4111 1111 1111 1112")
+    (True, False)
+    """
+    numbers = [int(letter) for letter in digits if letter.isdigit()]
+    if not 13 <= len(numbers) <= 19 or not any(numbers):
+        return False
+    total = sum(numbers[-1::-2]) + sum(sum(divmod(2 * number, 10)) for number in numbers[-2::-2])
+    return total % 10 == 0
+
+
+_CARD_WAY_OUT: Final = (
+    "cards are entered at the funder, never here; if it is another number, put a letter in front of it"
+)
+
+
+def _card(*errors: FieldError) -> ApiProblem:
+    return ApiProblem(
+        422,
+        "card_number",
+        "Card numbers are not taken",
+        "The request holds what could be a payment card's number. It was not read any further, stored or logged.",
+        errors=errors,
+    )
+
+
+def _refuse_cards(raw: bytes) -> None:
+    """Refuse if the digits stand where a card's number could: an amount of money is not one, however it ends."""
+    try:
+        decoded = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        decoded = {"": raw.decode(errors="replace")}
+    pointers = [pointer for pointer, value in _leaves(decoded, "") if _holds_card(pointer, value)]
+    if pointers:
+        raise _card(
+            *(
+                FieldError(pointer, "a number withheld", "no payment card number", _CARD_WAY_OUT)
+                for pointer in pointers[:10]
+            )
+        )
+
+
+def _holds_card(pointer: str, value: object) -> bool:
+    if isinstance(value, bool) or value is None or isinstance(value, float):
+        return False
+    if isinstance(value, int):
+        return not pointer.endswith("_minor") and looks_like_card(str(abs(value)))
+    return any(looks_like_card(found.group()) for found in _DIGITS_TEXT.finditer(str(value)))
+
+
+def _leaves(value: object, pointer: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if _holds_card("", str(name)):
+                # The name itself is the number: point at what holds it.
+                yield pointer, str(name)
+                continue
+            yield from _leaves(item, f"{pointer}/{_escaped(str(name))}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{pointer}/{number}")
+    else:
+        yield pointer, value
+
+
+def _field_error(message: str, raw: bytes) -> FieldError:
+    """msgspec says ``Expected `int`, got `float` - at `$.lines[0].quantity` ``: turn that into pointer and value."""
+    found = _AT.match(message)
+    assert found is not None, "the pattern matches every text"
+    steps = [name or number for name, number in _STEP.findall(found["path"] or "")]
+    said = found["expected"]
+    missing, unknown = _MISSING.fullmatch(said), _UNKNOWN.fullmatch(said)
+    if missing:
+        return FieldError(_pointer([*steps, missing[1]]), "missing", "a value")
+    if unknown:
+        return FieldError(_pointer([*steps, unknown[1]]), "an unknown field", "only the fields documented", "leave it out")
+    value = _value_at(raw, steps)
+    if steps and steps[-1].endswith("_minor"):
+        return FieldError(
+            _pointer(steps), value, "a whole number of minor units", "write ¥12.34 as the integer 1234"
+        )
+    expected = said.split(", got ")[0].replace("`", "").removeprefix("Expected ")
+    return FieldError(_pointer(steps), value, expected)
+
+
+def _value_at(raw: bytes, steps: list[str]) -> str:
+    value = msgspec.json.decode(raw)
+    for step in steps:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return "unknown"
+    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return shown[:MAX_SHOWN] + ("…" if len(shown) > MAX_SHOWN else "") or "empty"
+
+
+def _pointer(steps: list[str]) -> str:
+    return "".join(f"/{_escaped(step)}" for step in steps)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,203 @@
+"""The decision log: what was asked, what was known, what was answered.
+
+A row holds the whole input of a decision (cart, channel, instant, every gathered fact) and the digest of the
+policy, so that `decide` answers it again exactly, and each verdict's state and reason codes for whoever counts.
+
+Rows are written off the request's path: a request puts its row into a bounded queue, and one thread a process writes
+what has gathered, at most `LINGER_SECONDS` later, in one statement a shop. COPY would be a little quicker still, but
+PostgreSQL refuses it on a table under row-level security, and it cannot skip a row that a confirmation has
+already written.
+
+What can be lost: rows still queued when a process is killed outright (SIGKILL, power), which are those of the last
+`LINGER_SECONDS` plus one write, never more than `QUEUE_ROWS`. On SIGTERM the queue is written first. A full
+queue makes the request write its own row, so a slow database slows the askers instead of filling the memory. A
+decision that was confirmed cannot be lost: it is written in the transaction of its contract.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import multiprocessing.util
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+
+from fenqi_server.db import use_shop
+
+__all__ = ["Record", "append", "flush", "insert", "partitions_sql", "read", "waiting", "write_due"]
+
+LINGER_SECONDS: Final = 0.2
+QUEUE_ROWS: Final = 5_000
+BATCH_ROWS: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One decision as it is kept. `input` and `verdicts` are JSON."""
+
+    shop_id: UUID
+    customer_id: UUID
+    decision_id: UUID
+    recorded_at: datetime
+    source: str
+    policy_digest: str
+    amount_minor: int
+    currency: str
+    input: bytes
+    verdicts: bytes
+
+
+_COLUMNS: Final = Record.__struct_fields__
+_TYPES: Final = ("uuid", "uuid", "uuid", "timestamptz", "text", "text", "bigint", "text", "jsonb", "jsonb")
+_INSERT: Final = (
+    f"INSERT INTO decisions_decision ({', '.join(_COLUMNS)}) SELECT * FROM unnest("
+    + ", ".join(f"%s::{kind}[]" for kind in _TYPES)
+    + ") ON CONFLICT DO NOTHING"
+)
+_SELECT: Final = (
+    "SELECT shop_id, customer_id, decision_id, recorded_at, source, policy_digest, amount_minor, currency,"
+    " input::text, verdicts::text FROM decisions_decision WHERE customer_id = %s AND decision_id = %s"
+)
+
+_queue: deque[Record] = deque()
+_wake = threading.Condition()
+_writing = threading.Lock()
+_writer: threading.Thread | None = None
+_ending = False
+
+
+def append(record: Record) -> None:
+    """Have a decision written, within a second. Returns at once unless the queue is full."""
+    if getattr(settings, "FENQI_DECISION_LOG", "batched") == "direct":
+        insert([record])
+        return
+    global _writer
+    if len(_queue) >= QUEUE_ROWS or _ending:
+        insert([record])
+        return
+    _queue.append(record)
+    if _writer is None or not _writer.is_alive():
+        _start()
+
+
+def insert(records: Sequence[Record]) -> None:
+    """Write decisions now, in the caller's transaction if there is one. A row already there stays as it is."""
+    for shop_id, group in groupby(sorted(records, key=attrgetter("shop_id")), key=attrgetter("shop_id")):
+        use_shop(shop_id)
+        rows = list(group)
+        columns: list[list[object]] = [[getattr(row, name) for row in rows] for name in _COLUMNS]
+        columns[-2:] = [[row.input.decode() for row in rows], [row.verdicts.decode() for row in rows]]
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT, columns)
+
+
+def read(customer_id: UUID, decision_id: UUID) -> Record | None:
+    """A decision, from the queue of this process if it still waits there. The caller has set the shop."""
+    for record in reversed(_queue.copy()):
+        if record.decision_id == decision_id and record.customer_id == customer_id:
+            return record
+    # One that left the queue may be in the middle of being written: wait for that write, then look.
+    with _writing, connection.cursor() as cursor:
+        cursor.execute(_SELECT, [customer_id, decision_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return Record(*row[:8], row[8].encode(), row[9].encode())
+
+
+def waiting() -> int:
+    """How many decisions of this process are not written yet."""
+    return len(_queue)
+
+
+def flush() -> int:
+    """Write everything that waits in this process now, and say how many that was."""
+    written = 0
+    while _queue:
+        written += _write_batch()
+    return written
+
+
+def write_due(now: datetime) -> int:
+    """The worker's job: what this process still holds. The service's own processes write theirs themselves."""
+    return flush()
+
+
+def _start() -> None:
+    global _writer
+    with _wake:
+        if _writer is None or not _writer.is_alive():
+            _writer = threading.Thread(target=_run, name="fenqi-decision-log", daemon=True)
+            _writer.start()
+
+
+def _run() -> None:
+    pause = threading.Event()
+    while not _ending:
+        pause.wait(LINGER_SECONDS)
+        try:
+            while _queue:
+                _write_batch()
+        except Exception:
+            # The rows stay queued; a full queue turns writing over to the requests, which then say what is wrong.
+            _log.exception("decision log: %d decisions wait", len(_queue))
+            connection.close()
+            pause.wait(1.0)
+
+
+def _write_batch() -> int:
+    with _writing:
+        batch = [_queue[index] for index in range(min(len(_queue), BATCH_ROWS))]
+        if not batch:
+            return 0
+        connection.close_if_unusable_or_obsolete()
+        with transaction.atomic():
+            insert(batch)
+        # Only what is written leaves the queue, so a failed write loses nothing.
+        for _ in batch:
+            _queue.popleft()
+        return len(batch)
+
+
+def _end() -> None:
+    global _ending
+    _ending = True
+    try:
+        count = flush()
+        if count:
+            _log.info("decision log: %d decisions written before the end", count)
+    except Exception:
+        _log.exception("decision log: %d decisions could not be written before the end", len(_queue))
+
+
+# A plain process runs atexit; a worker that multiprocessing started runs only multiprocessing's own finalizers.
+atexit.register(_end)
+multiprocessing.util.Finalize(None, _end, exitpriority=100)
+
+
+def partitions_sql(first: datetime, months: int) -> Iterable[str]:
+    """The statements that make the monthly partitions from `first`'s month on. They are the owner's to run.
+
+    A partition is a range of decision ids: a UUIDv7 begins with its instant, so the primary key needs no date.
+    """
+    from fenqi_server.ids import first_uuid7
+
+    begin = datetime(first.year, first.month, 1, tzinfo=UTC)
+    for _ in range(months):
+        end = (begin + timedelta(days=32)).replace(day=1)
+        yield (
+            f"CREATE TABLE IF NOT EXISTS decisions_decision_{begin:%Y_%m} PARTITION OF decisions_decision"
+            f" FOR VALUES FROM ('{first_uuid7(begin)}') TO ('{first_uuid7(end)}')"
+        )
+        begin = end

@@ -1,0 +1,606 @@
+"""Evaluating a cart, and confirming one of the offers it was shown.
+
+Every path through here asks the same engine: `evaluate` for the page, `confirm` again at the moment of agreement, `load` for
+whoever has to explain later what a customer saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from django.db import connection, transaction
+
+from fenqi.checkout.alternatives import Alternative
+from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.checkout.evaluation import evaluate as evaluate_cart
+from fenqi.checkout.request import CheckoutRequest, Line
+from fenqi.policy.compile import Policy, compile_policy
+from fenqi.policy.facts import FactValue, freeze_facts
+from fenqi.policy.verdict import Reason, State, Verdict
+from fenqi.terms.cost import Cost, cost_of
+from fenqi.terms.disclosure import Disclosure, disclose
+from fenqi.terms.plan import Plan
+from fenqi.terms.schedule import Schedule, build_schedule
+from fenqi.texts import Text
+
+from fenqi_server import facts as fact_sources
+from fenqi_server.db import use_shop
+from fenqi_server.decisions import log
+from fenqi_server.decisions.quotes import (
+    QUOTE_SECONDS,
+    BadToken,
+    Claims,
+    Quote,
+    cart_digest,
+    read_quote,
+    sign_quote,
+)
+from fenqi_server.funders import consents, handoffs
+from fenqi_server.ids import anonymous_party, parse_public_id, public_id, uuid7
+from fenqi_server.outbox.service import enqueue
+from fenqi_server.policies import service as policies
+from fenqi_server.servicing import service as servicing
+from fenqi_server.shops.models import Shop
+from fenqi_server.shops.service import only_shop
+
+__all__ = [
+    "Changed",
+    "Confirmed",
+    "Decision",
+    "HandedOff",
+    "NoDecision",
+    "Refused",
+    "confirm",
+    "evaluate",
+    "figures_of",
+    "load",
+]
+
+HONOURED_LAYERS: Final = frozenset({"strategy"})
+"""What a live quote is honoured through, together with any change of price: the shop's own change of mind. Everything
+else (law, compliance, agreement, risk, maintenance, health, cart, customer) is asked again and counts."""
+
+
+class NoDecision(LookupError):
+    """No decision of this shop has the id; or it was lost with a process that was killed within its last second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision: what was asked and known (`request`), what was answered, and the offers as signed.
+
+    A decision that was loaded has no quotes: those went to whoever asked, and are stored nowhere.
+    """
+
+    id: UUID
+    shop_id: UUID
+    customer_id: UUID
+    at: datetime
+    source: str
+    policy: Policy
+    request: CheckoutRequest
+    evaluation: Evaluation
+    quotes: dict[str, Quote] = field(default_factory=dict)
+
+    @property
+    def public_id(self) -> str:
+        return public_id("dc", self.customer_id, self.id)
+
+    @property
+    def facts(self) -> Mapping[str, FactValue]:
+        return self.evaluation.facts
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What became of an offer: the state it was quoted in, the verdict now, and which of its reasons stand in the way."""
+
+    plan: str
+    was: State
+    now: State
+    reasons: tuple[Reason, ...]
+    verdict: Verdict
+
+
+class Refused(Exception):  # noqa: N818  # a refusal is an answer that undoes the transaction, not a fault
+    """The offer is not confirmed, and nothing was written. `code` says why; texts are for the customer.
+
+    quote_malformed, quote_tampered, quote_unknown_key, quote_foreign, quote_expired, quote_reused,
+    decision_unknown, disclosure_differs, figures_changed, consent_missing, verdict_changed.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        title: Text,
+        detail: Text,
+        *,
+        changed: Changed | None = None,
+        alternatives: tuple[Alternative, ...] = (),
+        evaluation: Evaluation | None = None,
+        policy: Policy | None = None,
+        field_name: str = "quote",
+    ) -> None:
+        super().__init__(f"{code}: {detail.en}")
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.changed = changed
+        self.alternatives = alternatives
+        self.evaluation = evaluation
+        self.policy = policy
+        self.field_name = field_name
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A contract of the shop's own was opened."""
+
+    contract_id: str
+    decision_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOff:
+    """The customer goes on to the funder's page at `url`."""
+
+    hand_off_id: str
+    url: str
+    state: str
+    decision_id: str
+
+
+def evaluate(
+    shop: Shop,
+    customer_id: UUID | None,
+    lines: Sequence[Line],
+    channel: str,
+    asserted: Mapping[str, object],
+    at: datetime,
+    *,
+    source: str = "api",
+    last_used_family: str | None = None,
+    coupon: str | None = None,
+    ship_to: str | None = None,
+) -> Decision:
+    """How this cart can be paid: decided, recorded (within a second), each offer signed.
+
+    `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
+    `fenqi_server.facts.BadFacts` where the request is wrong.
+    """
+    policy = policies.current(shop.id, at)
+    request = CheckoutRequest(
+        tuple(lines),
+        shop.currency,
+        channel,
+        int(at.timestamp()),
+        fact_sources.gather(shop, customer_id, asserted, policy, at),
+        last_used_family,
+        coupon,
+        ship_to,
+    )
+    evaluation = evaluate_cart(policy, request)
+    decision = Decision(
+        uuid7(at),
+        shop.id,
+        customer_id or anonymous_party(shop.id),
+        at,
+        source,
+        policy,
+        request,
+        evaluation,
+    )
+    _sign_offers(decision)
+    log.append(_record(decision))
+    return decision
+
+
+def _sign_offers(decision: Decision) -> None:
+    evaluation, request = decision.evaluation, decision.request
+    issued = request.at
+    # Not cut short where a window opens sooner: what a quote is not honoured through is asked again at confirmation.
+    expires = issued + QUOTE_SECONDS
+    cart = cart_digest(request.lines, request.currency, request.coupon or "")
+    customer, shop, name = decision.customer_id.bytes, decision.shop_id.bytes, decision.id.bytes
+    start_on = evaluation.start_on.isoformat()
+    first_id = decision.id.int + 1
+    for index, option in enumerate(evaluation.options):
+        if option.disclosure is None or option.schedule is None:
+            continue
+        decision.quotes[option.plan] = sign_quote(
+            Claims(
+                # The n-th quote of a decision: as unique as the decision, at no cost of randomness.
+                ((first_id + index) & _UUID_MASK).to_bytes(16, "big"),
+                customer,
+                shop,
+                name,
+                option.plan,
+                evaluation.policy_digest,
+                evaluation.currency,
+                evaluation.amount_minor,
+                start_on,
+                cart,
+                figures_of(option.schedule, option.disclosure),
+                issued,
+                expires,
+            )
+        )
+
+
+_UUID_MASK: Final = (1 << 128) - 1
+_json = msgspec.json.Encoder().encode
+
+
+def figures_of(schedule: Schedule, disclosure: Disclosure) -> bytes:
+    """One name for all figures of an offer: every instalment and every line of the table."""
+    return sha256(_json((disclosure, schedule))).digest()
+
+
+def _record(decision: Decision) -> log.Record:
+    evaluation = decision.evaluation
+    verdicts = {
+        option.plan: (option.verdict.state, [reason.code for reason in option.verdict.reasons])
+        for option in evaluation.options
+    }
+    return log.Record(
+        decision.shop_id,
+        decision.customer_id,
+        decision.id,
+        decision.at,
+        decision.source,
+        evaluation.policy_digest,
+        evaluation.amount_minor,
+        evaluation.currency,
+        _json(decision.request),
+        _json(verdicts),
+    )
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """A recorded request as JSON has it: sets are lists there."""
+
+    lines: tuple[Line, ...]
+    currency: str
+    channel: str
+    at: int
+    facts: dict[str, Any] = {}
+    last_used_family: str | None = None
+    coupon: str | None = None
+    ship_to: str | None = None
+
+
+def load(decision_public_id: str, *, shop: Shop | None = None) -> Decision:
+    """A recorded decision, decided again from its record: the same policy, the same facts, the same answer.
+
+    `shop` defaults to the installation's only one. Raises `NoDecision`, for another shop's decisions too.
+    """
+    shop = shop or only_shop()
+    try:
+        customer_id, name = parse_public_id(decision_public_id, "dc")
+    except ValueError:
+        raise NoDecision(decision_public_id) from None
+    return _load(shop, customer_id, name)
+
+
+def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
+    use_shop(shop.id)
+    record = log.read(customer_id, name)
+    if record is None or record.shop_id != shop.id:
+        raise NoDecision(public_id("dc", customer_id, name))
+    written = msgspec.json.decode(record.input, type=_Written)
+    request = CheckoutRequest(
+        written.lines,
+        written.currency,
+        written.channel,
+        written.at,
+        freeze_facts(written.facts),  # type: ignore[arg-type]  # they were facts when they were written
+        written.last_used_family,
+        written.coupon,
+        written.ship_to,
+    )
+    policy = policies.by_digest(record.policy_digest)
+    return Decision(
+        name, shop.id, customer_id, record.recorded_at, record.source, policy, request, evaluate_cart(policy, request)
+    )
+
+
+def confirm(
+    shop: Shop,
+    customer_id: UUID,
+    quote_token: str,
+    order_ref: str,
+    acknowledged_disclosure: str | None,
+    at: datetime,
+    *,
+    lines: Sequence[Line] | None = None,
+    asserted: Mapping[str, object] | None = None,
+    return_url: str = "",
+    source: str = "confirm",
+) -> Confirmed | HandedOff:
+    """The customer agrees to an offer: everything of it in one transaction, or nothing.
+
+    The customer is locked, the facts gathered again, and the same function decides again under the policy of now. A
+    live quote is honoured at its figures through changes of price and strategy; any other new reason is a `Refused`
+    with what changed. `lines` and `asserted`, where given, are the cart and the shop's facts as they are now; otherwise
+    those of the decision count.
+    """
+    claims = _read(quote_token)
+    _check_owner(claims, shop, customer_id)
+    with transaction.atomic():
+        use_shop(shop.id)
+        servicing.lock_customer(shop, customer_id)
+        confirmation = uuid7(at)
+        _use_quote(shop, claims, confirmation, at)
+        shown = _shown(shop, claims)
+        _check_cart(claims, lines, shown.request)
+        quoted = _quoted(claims, acknowledged_disclosure)
+        decision = _decide_again(shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source)
+        option = decision.evaluation.option(claims.plan)
+        _check_verdict(decision, option, shown)
+        log.insert([_record(shown), _record(decision)])
+        if quoted.policy.funders[quoted.plan.funder].own_book:
+            contract = servicing.open_contract(
+                shop,
+                customer_id,
+                plan=quoted.plan,
+                schedule=quoted.schedule,
+                disclosure=quoted.disclosure,
+                policy_digest=claims.policy,
+                order_ref=order_ref,
+                decision_id=decision.public_id,
+                at=at,
+            )
+            enqueue(
+                shop,
+                customer_id,
+                "contract.opened",
+                {
+                    "contract_id": contract,
+                    "order_ref": order_ref,
+                    "plan": claims.plan,
+                    "financed_minor": quoted.schedule.financed_minor,
+                    "total_minor": quoted.schedule.total_minor,
+                    "currency": claims.currency,
+                    "evaluation_id": shown.public_id,
+                },
+                at,
+            )
+            return Confirmed(contract, decision.public_id)
+        if not consents.given(shop, customer_id, quoted.plan.funder):
+            raise Refused(
+                "consent_missing",
+                Text("需要您的授权", "Your consent is needed"),
+                Text(
+                    "将订单信息提供给该机构前，需要您先同意。",
+                    "Before the order is passed to this funder, you have to agree to it.",
+                ),
+                field_name="consents",
+            )
+        started = handoffs.start(
+            shop,
+            customer_id,
+            uuid7(at),
+            at,
+            funder=quoted.plan.funder,
+            plan=claims.plan,
+            family=quoted.plan.family,
+            amount_minor=claims.amount_minor,
+            currency=claims.currency,
+            order_ref=order_ref,
+            decision_id=decision.id,
+            quote_id=claims.quote_id,
+            return_url=return_url,
+        )
+        return HandedOff(started.public_id, handoffs.page_url(started), started.state, decision.public_id)
+
+
+def _read(quote_token: str) -> Claims:
+    try:
+        return read_quote(quote_token)
+    except BadToken as bad:
+        raise Refused(f"quote_{bad.code}", *_BAD_TOKEN[bad.code]) from None
+
+
+def _check_owner(claims: Claims, shop: Shop, customer_id: UUID) -> None:
+    for found, expected, what in (
+        (claims.shop, shop.id.bytes, Text("另一家店铺", "another shop")),
+        (claims.customer, customer_id.bytes, Text("另一位客户", "another customer")),
+    ):
+        if found != expected:
+            raise Refused(
+                "quote_foreign",
+                Text("报价不属于此处", "The quote belongs elsewhere"),
+                Text(f"此报价是给{what.zh_cn}的。", f"This quote was given to {what.en}."),
+            )
+
+
+def _check_cart(claims: Claims, lines: Sequence[Line] | None, shown: CheckoutRequest) -> None:
+    if lines is not None and cart_digest(tuple(lines), claims.currency, shown.coupon or "") != claims.cart:
+        raise Refused(
+            "quote_foreign",
+            Text("报价不属于此购物车", "The quote belongs to another cart"),
+            Text("购物车已变化，请重新查看支付方式。", "The cart has changed: ask for the ways to pay again."),
+            field_name="lines",
+        )
+
+
+def _use_quote(shop: Shop, claims: Claims, confirmation: UUID, at: datetime) -> None:
+    """Once per customer: the row and the contract are written together or not at all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO decisions_quote_use (shop_id, customer_id, quote_id, used_at, became)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [shop.id, claims.customer_id, claims.quote_id, at, str(confirmation)],
+        )
+        if cursor.rowcount == 0:
+            raise Refused(
+                "quote_reused",
+                Text("报价已使用", "The quote was used"),
+                Text("此报价已经确认过一次。", "This quote has been confirmed once already."),
+            )
+    if at.timestamp() >= claims.expires:
+        raise Refused(
+            "quote_expired",
+            Text("报价已过期", "The quote has expired"),
+            Text(
+                f"此报价有效至 {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC，请重新查看支付方式。",
+                f"This quote stood until {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC: ask for the ways to pay again.",
+            ),
+        )
+
+
+def _shown(shop: Shop, claims: Claims) -> Decision:
+    try:
+        return _load(shop, claims.customer_id, claims.decision_id)
+    except NoDecision:
+        raise Refused(
+            "decision_unknown",
+            Text("请重新查看支付方式", "Ask for the ways to pay again"),
+            Text(
+                "未找到此报价所依据的记录，请重新查看支付方式。",
+                "The record that this quote rests on is not there (yet): ask for the ways to pay again.",
+            ),
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Quoted:
+    """The offer as it was quoted, computed anew from the snapshot that it names."""
+
+    policy: Policy
+    plan: Plan
+    schedule: Schedule
+    cost: Cost
+    disclosure: Disclosure
+
+
+def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
+    from fenqi.terms.disclosure import digest
+
+    policy = policies.by_digest(claims.policy)
+    plan = policy.plan(claims.plan)
+    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start)
+    cost = cost_of(schedule, plan)
+    disclosure = disclose(plan, schedule, cost, policy.funders[plan.funder].name)
+    if figures_of(schedule, disclosure) != claims.figures:
+        # Only another version of the engine can get here; the customer was shown other figures than we would book.
+        raise Refused(
+            "figures_changed",
+            Text("费用计算已更新", "The figures are worked out anew"),
+            Text("请重新查看支付方式。", "Ask for the ways to pay again."),
+        )
+    if acknowledged_disclosure is not None and acknowledged_disclosure != digest(disclosure):
+        raise Refused(
+            "disclosure_differs",
+            Text("确认的费用明细与报价不一致", "Another table of costs was acknowledged"),
+            Text(
+                "请确认此报价的费用明细。",
+                "The table of costs acknowledged is not the one of this quote: show this quote's table.",
+            ),
+            field_name="acknowledged_disclosure",
+        )
+    return _Quoted(policy, plan, schedule, cost, disclosure)
+
+
+def _decide_again(
+    shop: Shop,
+    customer_id: UUID,
+    shown: Decision,
+    plan: Plan,
+    lines: Sequence[Line] | None,
+    asserted: Mapping[str, object] | None,
+    name: UUID,
+    at: datetime,
+    source: str,
+) -> Decision:
+    policy = _with_plan(policies.current(shop.id, at), shown.policy, plan)
+    told = asserted
+    if told is None:
+        vocabulary = policy.vocabulary
+        told = {
+            fact: value
+            for fact, value in shown.request.facts.items()
+            if fact in vocabulary and fact_sources.may_assert(vocabulary[fact])
+        }
+    request = msgspec.structs.replace(
+        shown.request,
+        at=int(at.timestamp()),
+        facts=fact_sources.gather(shop, customer_id, told, policy, at),
+        lines=tuple(lines) if lines is not None else shown.request.lines,
+    )
+    return Decision(
+        name, shop.id, customer_id, at, source, policy, request, evaluate_cart(policy, request)
+    )
+
+
+def _with_plan(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
+    """The policy of now, with the plan as it was quoted: so its rules judge the figures that will be booked.
+
+    A plan that is no longer sold is judged by the rules about its funder and family. One whose funder is gone has no
+    agreement to stand on: then the policy stays as it is, and the plan is missing from it.
+    """
+    if policy.digest == quoted.digest:
+        return policy
+    index = policy.plan_index.get(plan.id)
+    if index is not None and policy.plans[index] == plan:
+        return policy
+    return _patched(policy, quoted, plan)
+
+
+@lru_cache(maxsize=64)
+def _patched(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
+    snapshot = policy.snapshot
+    if plan.funder not in policy.funders:
+        return policy
+    plans = tuple([plan if each.id == plan.id else each for each in snapshot.plans])
+    if plan.id not in policy.plan_index:
+        plans = (*snapshot.plans, plan)
+    families = snapshot.families
+    if plan.family not in policy.families:
+        families = (*families, quoted.families[plan.family])
+    return compile_policy(msgspec.structs.replace(snapshot, plans=plans, families=families))
+
+
+def _check_verdict(decision: Decision, option: Option, shown: Decision) -> None:
+    verdict = option.verdict
+    against = tuple([reason for reason in verdict.reasons if reason.layer not in HONOURED_LAYERS])
+    if verdict.offered or not against:
+        return
+    was = shown.evaluation.option(option.plan).verdict.state
+    title = Text("此支付方式现在不可用", "This way to pay is no longer available")
+    detail = Text(
+        "自报价以来情况有变，未做任何扣款或签约。请查看原因和其他方式。",
+        "Something changed since the quote. Nothing was agreed or charged: see why, and what else there is.",
+    )
+    raise Refused(
+        "verdict_changed",
+        title,
+        detail,
+        changed=Changed(option.plan, was, verdict.state, against, verdict),
+        alternatives=option.alternatives,
+        evaluation=decision.evaluation,
+        policy=decision.policy,
+    )
+
+
+_BAD_TOKEN: Final = {
+    "malformed": (
+        Text("报价无法读取", "The quote cannot be read"),
+        Text("报价格式不正确。", "It is not a quote: send back the token of an offer exactly as it was given."),
+    ),
+    "unknown_key": (
+        Text("报价的签名密钥未知", "The quote was signed with an unknown key"),
+        Text("此报价不是由本服务签发，或密钥已停用。", "It was not signed here, or its key is retired."),
+    ),
+    "tampered": (
+        Text("报价被改动", "The quote was tampered with"),
+        Text("报价内容与其签名不符。", "What it says does not fit its signature."),
+    ),
+}
+

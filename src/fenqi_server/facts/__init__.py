@@ -1,0 +1,31 @@
+"""Where each fact comes from. The set gathered here is the recorded input of the decision that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from fenqi.policy.compile import Policy
+from fenqi.policy.facts import FactValue
+
+from fenqi_server.facts.asserted import BadFacts, accept, may_assert
+from fenqi_server.facts.known import forget_caches, health, record_health, record_prequal, standing
+from fenqi_server.shops.models import Shop
+
+__all__ = ["BadFacts", "forget_caches", "gather", "may_assert", "record_health", "record_prequal"]
+
+
+def gather(
+    shop: Shop, customer_id: UUID | None, asserted: Mapping[str, object], policy: Policy, at: datetime
+) -> dict[str, FactValue]:
+    """Everything known about this customer at this instant; what is not in it is unknown.
+
+    Raises `BadFacts` where the shop tells what it may not, or what is no value of the fact.
+    """
+    facts = accept(policy, asserted)
+    facts.update(health(shop.id, policy, at))
+    facts.setdefault("customer.signed_in", customer_id is not None)
+    if customer_id is not None:
+        facts.update(standing(shop.id, customer_id, policy, at))
+    return facts

@@ -1,0 +1,121 @@
+"""Facts of our own and of the funders: arrears, exposure and limits from real contracts; consents; health; assessments.
+
+All of one customer's come in one round trip. A funder's word has an age: older than it may be, it is left out, and what
+is left out is unknown, never false. What a funder thinks of this customer is asked only where the customer has
+agreed to be asked about.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from fenqi.policy.compile import Policy
+from fenqi.policy.facts import FactValue
+
+from fenqi_server.db import use_shop
+
+__all__ = ["forget_caches", "health", "record_health", "record_prequal", "standing"]
+
+HEALTH_CACHE_SECONDS: Final = 1.0
+HEALTH_MAX_AGE: Final = timedelta(days=7)
+"""The pretend funders report only changes. A probing adapter reports each minute and would say 5 minutes here."""
+PREQUAL_MAX_AGE: Final = timedelta(days=30)
+
+_health: dict[UUID, tuple[float, tuple[tuple[str, str, datetime], ...]]] = {}
+
+_STANDING: Final = """
+SELECT s.limit_minor, s.exposure_minor, s.overdue,
+       (SELECT array_agg(c.recipient) FROM (
+            SELECT DISTINCT ON (recipient, purpose) recipient, given FROM funders_consent
+             WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS c
+         WHERE c.given),
+       (SELECT jsonb_agg(jsonb_build_array(p.funder, p.state, extract(epoch FROM p.deadline_at)::bigint))
+          FROM funders_prequal AS p WHERE p.customer_id = %(customer)s AND p.as_of > %(oldest)s)
+  FROM (SELECT NULL::bigint AS limit_minor, 0::bigint AS exposure_minor, false AS overdue) AS s
+"""
+
+
+def standing(shop_id: UUID, customer_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
+    """What is known of this customer, in one round trip. The caller has no say in it."""
+    use_shop(shop_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, {"customer": customer_id, "at": at, "oldest": at - PREQUAL_MAX_AGE})
+        row = cursor.fetchone()
+    facts: dict[str, FactValue] = {}
+    if row is None:
+        return facts
+    limit, exposure, overdue, consents, prequals = row
+    facts["customer.overdue"] = bool(overdue)
+    if limit is not None:
+        facts["limit.mall"] = limit
+        facts["limit.mall_available"] = max(0, limit - exposure)
+    agreed = frozenset(consents or ())
+    facts["customer.consents"] = agreed
+    for funder, state, deadline in prequals or ():
+        if funder not in agreed or funder not in policy.funders:
+            continue
+        facts[f"funder.{funder}.prequal"] = state
+        if deadline is not None:
+            facts[f"funder.{funder}.prequal_deadline"] = deadline
+    return facts
+
+
+def health(shop_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
+    """How each funder's service is, as last reported. Our own book is up: it is what is answering."""
+    known = _health.get(shop_id)
+    now = time.monotonic()
+    if known is None or known[0] <= now:
+        use_shop(shop_id)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT funder, state, as_of FROM funders_health WHERE shop_id = %s", [shop_id])
+            known = _health[shop_id] = (now + HEALTH_CACHE_SECONDS, tuple(cursor.fetchall()))
+    facts: dict[str, FactValue] = {}
+    for funder, state, as_of in known[1]:
+        if funder in policy.funders and at - as_of <= HEALTH_MAX_AGE:
+            facts[f"funder.{funder}.health"] = state
+    for funder in policy.funders.values():
+        if funder.own_book:
+            facts[f"funder.{funder.id}.health"] = "up"
+    return facts
+
+
+def record_health(shop_id: UUID, funder: str, state: str, as_of: datetime) -> None:
+    """A funder's service is `up`, `degraded` or `down`, as of then."""
+    use_shop(shop_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO funders_health (shop_id, funder, state, as_of) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (shop_id, funder) DO UPDATE SET state = excluded.state, as_of = excluded.as_of",
+            [shop_id, funder, state, as_of],
+        )
+    _health.pop(shop_id, None)
+
+
+def record_prequal(
+    shop_id: UUID,
+    customer_id: UUID,
+    funder: str,
+    state: str,
+    as_of: datetime,
+    *,
+    deadline_at: datetime | None = None,
+) -> None:
+    """What a funder said of a customer who agreed to be asked about."""
+    use_shop(shop_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO funders_prequal (shop_id, customer_id, funder, state, deadline_at, as_of)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (customer_id, funder)"
+            " DO UPDATE SET state = excluded.state, deadline_at = excluded.deadline_at, as_of = excluded.as_of",
+            [shop_id, customer_id, funder, state, deadline_at, as_of],
+        )
+
+
+def forget_caches() -> None:
+    """Read funders' health anew."""
+    _health.clear()

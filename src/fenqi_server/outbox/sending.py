@@ -1,0 +1,75 @@
+"""One POST to one checked address: no redirects, little time, and no more of the answer than its status."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from fenqi_server.outbox.addresses import Destination
+
+__all__ = ["SendFailed", "post"]
+
+CONNECT_SECONDS: Final = 3.0
+TOTAL_SECONDS: Final = 10.0
+MAX_ANSWER_BYTES: Final = 64_000
+
+
+class SendFailed(Exception):
+    """No answer that counts: the cause, in a few words without the answer's text."""
+
+
+class _CheckedConnection(http.client.HTTPConnection):
+    """Connects to the address that was checked, whatever the name points to by now."""
+
+    def __init__(self, to: Destination) -> None:
+        super().__init__(to.host, to.port, timeout=CONNECT_SECONDS)
+        self._to = to
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._to.address, self._to.port), CONNECT_SECONDS)
+        if self._to.scheme == "https":
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self._to.host)
+
+
+def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status that the endpoint answered. Raises `SendFailed`."""
+    deadline = time.monotonic() + TOTAL_SECONDS
+    connection = _CheckedConnection(to)
+    default_port = 443 if to.scheme == "https" else 80
+    host = to.host if to.port == default_port else f"{to.host}:{to.port}"
+    try:
+        connection.connect()
+        connection.sock.settimeout(max(0.1, deadline - time.monotonic()))
+        connection.putrequest("POST", to.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": host, "Content-Length": str(len(body)), **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        read = 0
+        while read < MAX_ANSWER_BYTES:
+            # An endpoint that drips bytes must not hold the worker: each read gets what is left of the time.
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SendFailed(f"no whole answer within {TOTAL_SECONDS:.0f} s")
+            if connection.sock is not None:
+                connection.sock.settimeout(left)
+            chunk = answer.read1(8192)
+            if not chunk:
+                break
+            read += len(chunk)
+        return answer.status
+    except SendFailed:
+        raise
+    except TimeoutError:
+        raise SendFailed("no answer in time") from None
+    except ssl.SSLError as error:
+        raise SendFailed(f"TLS: {error.reason or 'failed'}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise SendFailed(type(error).__name__) from None
+    finally:
+        connection.close()

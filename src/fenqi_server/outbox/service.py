@@ -1,0 +1,261 @@
+"""What has to reach a shop's server, kept in the transaction that made it true.
+
+`enqueue` writes one row for each endpoint that listens, in the caller's transaction: it is there exactly when the contract
+is. `deliver_due` leases rows (so that one worker has a row at a time, and a killed worker's rows come back), sends
+them outside any transaction, writes the outcome, and only then deletes the row. A message can therefore arrive
+twice, with the same `webhook-id`; it cannot get lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+
+from fenqi_server.clock import system_now
+from fenqi_server.db import use_shop
+from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.outbox.addresses import RefusedAddress, check_url, resolve
+from fenqi_server.outbox.sending import SendFailed, post
+from fenqi_server.outbox.signing import headers_for, new_secret, open_secret, seal_secret
+from fenqi_server.shops.models import Shop
+
+__all__ = [
+    "EVENTS",
+    "RETRY_SECONDS",
+    "Endpoint",
+    "TooManyEndpoints",
+    "add_endpoint",
+    "deliver_due",
+    "deliveries",
+    "endpoints",
+    "enqueue",
+    "remove_endpoint",
+]
+
+EVENTS: Final = (
+    "contract.opened",
+    "contract.payment_booked",
+    "hand_off.started",
+    "hand_off.approved",
+    "hand_off.declined",
+    "hand_off.unknown",
+)
+
+RETRY_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""How long to wait after each failed attempt: about three days in all, then the message is given up and says so."""
+
+LEASE_SECONDS: Final = 60
+LEASED_ROWS: Final = 5
+"""At the longest send these are done within their lease, so no other worker sends them too."""
+ROUND_ROWS: Final = 500
+MAX_ENDPOINTS: Final = 20
+
+
+class TooManyEndpoints(ValueError):
+    """A shop has at most `MAX_ENDPOINTS` endpoints."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Who listens. `secret` is set only in the answer that creates it."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    created_at: datetime
+    secret: str | None = None
+
+
+def add_endpoint(shop: Shop, url: str, events: tuple[str, ...], at: datetime) -> Endpoint:
+    """Have these events sent to `url`. Raises `RefusedAddress`, `TooManyEndpoints`."""
+    check_url(url, allow_loopback=_allow_loopback())
+    if len(endpoints(shop)) >= MAX_ENDPOINTS:
+        raise TooManyEndpoints(f"a shop has at most {MAX_ENDPOINTS} webhook endpoints: remove one first")
+    name = uuid7(at)
+    secret = new_secret()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [shop.id, name, url, list(events), seal_secret(secret), at],
+        )
+    return Endpoint(public_id("we", shop.id, name), url, events, at, secret)
+
+
+def endpoints(shop: Shop) -> list[Endpoint]:
+    """The shop's endpoints, oldest first."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, url, events, created_at FROM outbox_endpoint WHERE shop_id = %s ORDER BY id", [shop.id]
+        )
+        return [
+            Endpoint(public_id("we", shop.id, row[0]), row[1], tuple(row[2]), row[3]) for row in cursor.fetchall()
+        ]
+
+
+def remove_endpoint(shop: Shop, endpoint_id: str) -> bool:
+    """Send nothing more there, what waits included. False where the shop has no such endpoint."""
+    try:
+        owner, name = parse_public_id(endpoint_id, "we")
+    except ValueError:
+        return False
+    use_shop(shop.id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM outbox_endpoint WHERE shop_id = %s AND id = %s", [shop.id, name])
+        removed = cursor.rowcount > 0 and owner == shop.id
+        if removed:
+            cursor.execute("DELETE FROM outbox_message WHERE shop_id = %s AND endpoint_id = %s", [shop.id, name])
+    return removed
+
+
+def enqueue(shop: Shop, customer_id: UUID, event: str, payload: dict[str, Any], at: datetime) -> UUID:
+    """Tell the shop's endpoints that something happened, if and when the caller's transaction commits.
+
+    The event's id is returned; it is the same for every endpoint and every attempt.
+    """
+    if event not in EVENTS:
+        raise ValueError(f"event {event!r} is not one of {', '.join(EVENTS)}")
+    event_id = uuid7(at)
+    body = msgspec.json.encode({"type": event, "timestamp": at, "data": payload}).decode()
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM outbox_endpoint WHERE shop_id = %s AND %s = ANY (events)", [shop.id, event]
+        )
+        for (endpoint_id,) in cursor.fetchall():
+            cursor.execute(
+                "INSERT INTO outbox_message (shop_id, customer_id, id, endpoint_id, event_id, event, body,"
+                " created_at, due_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [shop.id, customer_id, uuid7(at), endpoint_id, event_id, event, body, at, at],
+            )
+    return event_id
+
+
+class _Leased(msgspec.Struct, frozen=True):
+    customer_id: UUID
+    id: UUID
+    endpoint_id: UUID
+    event_id: UUID
+    event: str
+    body: str
+    attempt: int
+    url: str | None
+    sealed_secret: str | None
+
+
+_LEASE: Final = """
+UPDATE outbox_message AS m
+   SET leased_until = %(until)s, attempt = m.attempt + 1
+  FROM (SELECT customer_id, id FROM outbox_message
+         WHERE shop_id = %(shop)s AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
+         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due
+ WHERE m.customer_id = due.customer_id AND m.id = due.id
+RETURNING m.customer_id, m.id, m.endpoint_id, m.event_id, m.event, m.body, m.attempt,
+    (SELECT url FROM outbox_endpoint e WHERE e.shop_id = m.shop_id AND e.id = m.endpoint_id),
+    (SELECT sealed_secret FROM outbox_endpoint e WHERE e.shop_id = m.shop_id AND e.id = m.endpoint_id)
+"""
+
+
+def deliver_due(now: datetime) -> int:
+    """Send what is due, of all shops, and say how many messages were tried."""
+    tried = 0
+    for shop in Shop.objects.order_by("created_at"):
+        while tried < ROUND_ROWS:
+            leased = _lease(shop, now)
+            for message in leased:
+                _deliver(shop, message, now)
+            tried += len(leased)
+            if len(leased) < LEASED_ROWS:
+                break
+    return tried
+
+
+def _lease(shop: Shop, now: datetime) -> list[_Leased]:
+    use_shop(shop.id)
+    until = now + timedelta(seconds=LEASE_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute(_LEASE, {"shop": shop.id, "now": now, "until": until, "limit": LEASED_ROWS})
+        return [_Leased(*row) for row in cursor.fetchall()]
+
+
+def _deliver(shop: Shop, message: _Leased, now: datetime) -> None:
+    status: int | None = None
+    error = ""
+    if message.url is None or message.sealed_secret is None:
+        error = "the endpoint was removed"
+    else:
+        body = message.body.encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Fenqi-Webhooks/1",
+            # The machine's instant, not the shop's: it tells the receiver how old the message is on the wire.
+            **headers_for(
+                open_secret(message.sealed_secret), f"evt_{message.event_id.hex}", system_now(), body
+            ),
+        }
+        try:
+            status = post(resolve(message.url, allow_loopback=_allow_loopback()), body, headers)
+        except (SendFailed, RefusedAddress) as failure:
+            error = str(failure)
+    if status is not None and 200 <= status < 300:
+        outcome = "delivered"
+    elif message.url is None or message.attempt > len(RETRY_SECONDS) or status == 410:
+        # 410 Gone is the receiver's own word that nobody listens there any more.
+        outcome = "given_up"
+    else:
+        outcome = "retry"
+        error = error or "not an answer of success"
+    use_shop(shop.id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_delivery (shop_id, customer_id, message_id, attempt, endpoint_id, event_id, event,"
+            " at, outcome, status, error) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [
+                shop.id,
+                message.customer_id,
+                message.id,
+                message.attempt,
+                message.endpoint_id,
+                message.event_id,
+                message.event,
+                now,
+                outcome,
+                status,
+                error,
+            ],
+        )
+        # Only the holder of this attempt's lease decides: one that took too long finds another attempt there.
+        key = [message.customer_id, message.id, message.attempt]
+        if outcome == "retry":
+            due_at = now + timedelta(seconds=RETRY_SECONDS[message.attempt - 1])
+            cursor.execute(
+                "UPDATE outbox_message SET due_at = %s, leased_until = NULL"
+                " WHERE customer_id = %s AND id = %s AND attempt = %s",
+                [due_at, *key],
+            )
+        else:
+            cursor.execute(
+                "DELETE FROM outbox_message WHERE customer_id = %s AND id = %s AND attempt = %s", key
+            )
+
+
+def deliveries(shop: Shop, limit: int = 100) -> list[dict[str, Any]]:
+    """The newest attempts, for whoever asks where a message stayed."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT event, event_id, endpoint_id, attempt, at, outcome, status, error FROM outbox_delivery"
+            " WHERE shop_id = %s ORDER BY at DESC, attempt DESC LIMIT %s",
+            [shop.id, limit],
+        )
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _allow_loopback() -> bool:
+    return bool(getattr(settings, "FENQI_WEBHOOK_ALLOW_LOOPBACK", False))

@@ -488,7 +488,7 @@ class _Reader:
                     f"{what} has the gap {{{name}}}: no reason has such a parameter",
                     self.meant(name, PARAMETERS) or f"gaps are {', '.join(PARAMETERS)}",
                 )
-        if gaps[0] != gaps[1]:
+        if gaps[0] != gaps[1] and "-" not in (text.zh_cn, text.en):
             self.problem(node, f"{what} has not the same gaps in both languages")
         return text
 

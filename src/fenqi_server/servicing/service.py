@@ -1,0 +1,580 @@
+"""The shop's own contracts: opening one, paying it, letting its due dates come, and what a customer owes in all.
+
+Each act is one database transaction: events, postings, the cached row and the message to the shop happen together or
+not at all. Locks are taken in one order everywhere: the request's key, the customer, the contract.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+import msgspec
+from django.db import connection
+
+from fenqi.calendars import local_date, to_epoch
+from fenqi.contracts.contract import ContractState, PaidPart
+from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, PaymentReversed
+from fenqi.contracts.terms import Allocation, ContractTerms, pin
+from fenqi.ledger.accounts import IN_TRANSIT, UNAPPLIED_CASH
+from fenqi.ledger.entries import Entries
+from fenqi.money import check_minor, format_money
+from fenqi.problems import BadInput
+from fenqi.terms.disclosure import Disclosure
+from fenqi.terms.plan import Plan
+from fenqi.terms.schedule import Schedule
+from fenqi.texts import Text
+
+from fenqi_server.books.posting import post
+from fenqi_server.customers import service as customers
+from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.outbox.service import enqueue
+from fenqi_server.servicing import storage
+from fenqi_server.servicing.storage import Stored
+from fenqi_server.shops.models import Shop
+
+__all__ = [
+    "STANDING_SQL",
+    "ContractView",
+    "DueReport",
+    "NoContract",
+    "PaymentKind",
+    "PaymentResult",
+    "Refusal",
+    "Standing",
+    "arrears",
+    "contracts_of",
+    "due",
+    "exposure",
+    "get",
+    "lock_customer",
+    "open_contract",
+    "pay",
+    "reverse",
+    "run_due",
+    "standing",
+]
+
+log = logging.getLogger(__name__)
+
+PaymentKind = Literal["request", "received"]
+"""`request`: asked of us, and refused above the debt. `received`: it has arrived, and is booked whatever it is for."""
+
+DUE_BATCH: Final = 200
+MAX_REFERENCE: Final = 200
+
+
+class NoContract(LookupError):
+    """No contract of this shop has the id."""
+
+
+class Refusal(Exception):  # noqa: N818  # an answer, and nothing was written
+    """A request that was not done, and why. `code`: above_debt, payment_ref_reused.
+
+    `owed_minor` is what could be paid now; `asked_minor` what was asked.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        title: Text,
+        detail: Text,
+        *,
+        asked_minor: int,
+        owed_minor: int,
+        currency: str,
+    ) -> None:
+        super().__init__(f"{code}: {detail.en}")
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.asked_minor = asked_minor
+        self.owed_minor = owed_minor
+        self.currency = currency
+
+
+class ContractView(msgspec.Struct, frozen=True, kw_only=True):
+    """A contract with its state on a day: what pages and the API show."""
+
+    contract_id: str
+    customer_id: UUID
+    order_ref: str
+    decision_id: str
+    created_at: datetime
+    terms: ContractTerms
+    state: ContractState
+    events: tuple[Event, ...]
+
+    @property
+    def plan(self) -> Plan:
+        return self.terms.plan
+
+
+class PaymentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of money.
+
+    `contract` is None where it could not be told whose it is: then all of it is unapplied, in the shop's suspense.
+    `repeated` says that this payment was booked before, and nothing was done now.
+    """
+
+    payment_id: str
+    amount_minor: int
+    applied_minor: int
+    unapplied_minor: int
+    currency: str
+    parts: tuple[PaidPart, ...]
+    contract: ContractView | None
+    repeated: bool = False
+
+
+class DueReport(msgspec.Struct, frozen=True):
+    """What a run over due dates did. `failed` names contracts that could not be done; running again retries them."""
+
+    contracts: int
+    rows: int
+    failed: tuple[str, ...] = ()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a customer owes the shop itself, on a day.
+
+    `exposure_minor` is the principal not paid back yet, `arrears_minor` what is past its due date. `limit_minor` is None
+    where no limit was set.
+    """
+
+    limit_minor: int | None
+    exposure_minor: int
+    arrears_minor: int
+    late_since: date | None
+
+    @property
+    def overdue(self) -> bool:
+        return self.late_since is not None
+
+    @property
+    def available_minor(self) -> int | None:
+        """What may still be lent; None where no limit was set."""
+        return None if self.limit_minor is None else max(0, self.limit_minor - self.exposure_minor)
+
+
+def lock_customer(shop: Shop, customer_id: UUID) -> customers.Customer:
+    """Hold the customer until the transaction ends. Raises `customers.service.NoCustomer`."""
+    return customers.lock(shop, customer_id)
+
+
+def open_contract(
+    shop: Shop,
+    customer_id: UUID,
+    *,
+    plan: Plan,
+    schedule: Schedule,
+    disclosure: Disclosure,
+    policy_digest: str,
+    order_ref: str,
+    at: datetime,
+    decision_id: str = "",
+    for_other_sellers_minor: int = 0,
+    allocation: Allocation | None = None,
+) -> str:
+    """Make a contract in the caller's transaction, book it, and return its public id.
+
+    The caller holds the customer (`lock_customer`), and has decided. Raises `fenqi.contracts.terms.TermsMismatch` where
+    schedule and disclosure disagree.
+    """
+    assert connection.in_atomic_block, "a contract is opened inside the transaction that confirms it"
+    use_shop(shop.id)
+    terms = pin(
+        plan,
+        schedule,
+        disclosure,
+        zone=shop.time_zone,
+        policy_digest=policy_digest,
+        for_other_sellers_minor=for_other_sellers_minor,
+        allocation=allocation,
+    )
+    today = local_date(at, shop.time_zone)
+    contract = Stored(
+        shop_id=shop.id,
+        customer_id=customer_id,
+        contract_id=uuid7(at),
+        order_ref=order_ref,
+        decision_id=decision_id,
+        created_at=at,
+        terms=terms,
+        events=[],
+        booked={},
+    )
+    storage.create(contract, terms.currency)
+    recorded_at = to_epoch(at)
+    events: list[Event] = [Confirmed(seq=1, occurred_on=today, recorded_at=recorded_at)]
+    # A down payment falls due as it is agreed.
+    events += _reached_by(today, contract, recorded_at, after=1)
+    storage.append(contract, events, at, today)
+    return contract.public_id
+
+
+def get(
+    shop: Shop,
+    contract: str,
+    as_of: date | None = None,
+    *,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
+) -> ContractView:
+    """A contract as of the end of a day: `as_of`, or the shop's day at `at`. Raises `NoContract`.
+
+    `known_at` asks what was believed at an instant, before later news.
+    """
+    if as_of is None:
+        if at is None:
+            raise TypeError("get needs a day (as_of) or an instant (at)")
+        as_of = local_date(at, shop.time_zone)
+    use_shop(shop.id)
+    customer_id, contract_id = _parsed(contract)
+    stored = storage.load(customer_id, contract_id)
+    if stored is None or stored.shop_id != shop.id:
+        raise NoContract(contract)
+    return _view(stored, stored.state(as_of, None if known_at is None else to_epoch(known_at)))
+
+
+def contracts_of(shop: Shop, customer_id: UUID, as_of: date) -> list[ContractView]:
+    """A customer's contracts, newest first."""
+    use_shop(shop.id)
+    return [_view(stored, stored.state(as_of)) for stored in storage.load_many(customer_id)]
+
+
+def pay(
+    shop: Shop,
+    contract: str,
+    amount_minor: int,
+    kind: PaymentKind,
+    payment_ref: str,
+    at: datetime,
+    *,
+    occurred_on: date | None = None,
+    channel: str = "bank",
+    settlement: str | None = None,
+) -> PaymentResult:
+    """Money for a contract. `payment_ref` is the payer's or the bank's number of the payment, and is booked once.
+
+    A `request` above what is owed raises `Refusal` with the amount owed, and for a contract that is not there,
+    `NoContract`. Money `received` is always booked: what nothing is owed for, and what names no contract of ours, is
+    unapplied cash. The same payment again (same reference, same amount) returns the first result with `repeated`.
+
+    Raises `fenqi.problems.BadInput` where amount, date or reference cannot be used.
+    """
+    check_minor(amount_minor, shop.currency)
+    if amount_minor == 0:
+        raise BadInput("amount_minor", amount_minor, "more than 0")
+    if not payment_ref or len(payment_ref) > MAX_REFERENCE:
+        raise BadInput("payment_ref", payment_ref, f"1 to {MAX_REFERENCE} characters")
+    if kind not in ("request", "received"):
+        raise BadInput("kind", kind, "request or received")
+    today = local_date(at, shop.time_zone)
+    on = occurred_on or today
+    if on > today:
+        raise BadInput(
+            "occurred_on", on.isoformat(), f"{today} or before", "money arrives on a day that has come"
+        )
+    payment = PaymentReceived(
+        seq=0,
+        occurred_on=on,
+        recorded_at=to_epoch(at),
+        payment_id=payment_ref,
+        amount_minor=amount_minor,
+        settlement=settlement or f"{channel}:{today}",
+        channel=channel,
+    )
+
+    def act() -> PaymentResult:
+        use_shop(shop.id)
+        try:
+            stored = storage.load_for_update(*_parsed(contract))
+        except NoContract:
+            stored = None
+        if stored is None or stored.shop_id != shop.id:
+            if kind == "request":
+                raise NoContract(contract)
+            return _keep_in_suspense(shop, payment, contract, at)
+        return _pay(shop, stored, payment, kind, at, today)
+
+    return in_transaction(act)
+
+
+def _pay(
+    shop: Shop, contract: Stored, payment: PaymentReceived, kind: PaymentKind, at: datetime, today: date
+) -> PaymentResult:
+    booked = storage.has_payment(contract, payment.payment_id)
+    if booked is not None:
+        state = contract.state(today)
+        if booked.amount_minor != payment.amount_minor:
+            raise _reference_reused(payment, state.balance_minor, contract.terms.currency)
+        return _payment_result(contract, state, payment.payment_id, repeated=True)
+    if kind == "request":
+        owed = contract.state(today).balance_minor
+        if payment.amount_minor > owed:
+            raise _above_debt(payment.amount_minor, owed, contract.terms.currency)
+    event = msgspec.structs.replace(payment, seq=len(contract.events) + 1)
+    state = storage.append(contract, [event], at, today)
+    result = _payment_result(contract, state, payment.payment_id, repeated=False)
+    enqueue(
+        shop,
+        contract.customer_id,
+        "contract.payment_booked",
+        {
+            "contract_id": contract.public_id,
+            "payment_ref": payment.payment_id,
+            "amount_minor": result.amount_minor,
+            "applied_minor": result.applied_minor,
+            "unapplied_minor": result.unapplied_minor,
+            "balance_minor": state.balance_minor,
+            "currency": contract.terms.currency,
+            "status": state.status,
+        },
+        at,
+    )
+    return result
+
+
+def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: datetime) -> PaymentResult:
+    """Money that names no contract of ours: it is booked as the house's debt to whoever it turns out to be from."""
+    party = customers.house(shop, "suspense", at)
+    customers.lock(shop, party)
+    event_id = uuid5(shop.id, f"received:{payment.payment_id}")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT amounts FROM books_transaction WHERE customer_id = %s AND event_id = %s",
+            [party, event_id],
+        )
+        row = cursor.fetchone()
+    if row is not None:
+        if row[0][0] != payment.amount_minor:
+            raise _reference_reused(payment, 0, shop.currency)
+    else:
+        post(
+            shop_id=shop.id,
+            customer_id=party,
+            event_id=event_id,
+            event_kind="unmatched_money",
+            entries=Entries((IN_TRANSIT, UNAPPLIED_CASH), (payment.amount_minor, -payment.amount_minor)),
+            currency=shop.currency,
+            occurred_on=payment.occurred_on,
+            recorded_at=at,
+            booked_on=local_date(at, shop.time_zone),
+            settlement=payment.settlement,
+            reference=f"{payment.payment_id} for {contract}"[:400],
+        )
+    return PaymentResult(
+        payment_id=payment.payment_id,
+        amount_minor=payment.amount_minor,
+        applied_minor=0,
+        unapplied_minor=payment.amount_minor,
+        currency=shop.currency,
+        parts=(),
+        contract=None,
+        repeated=row is not None,
+    )
+
+
+def reverse(
+    shop: Shop,
+    contract: str,
+    payment_ref: str,
+    reason: Literal["charged_back", "bounced", "booked_in_error"],
+    at: datetime,
+    *,
+    settlement: str | None = None,
+) -> ContractView:
+    """A payment was taken back whole. What it paid is owed again, and later payments are applied anew.
+
+    Reversing twice is one reversal. Raises `NoContract`, `fenqi.contracts.contract.EventRefused`.
+    """
+    today = local_date(at, shop.time_zone)
+
+    def act() -> ContractView:
+        use_shop(shop.id)
+        stored = storage.load_for_update(*_parsed(contract))
+        if stored is None or stored.shop_id != shop.id:
+            raise NoContract(contract)
+        if any(isinstance(e, PaymentReversed) and e.payment_id == payment_ref for e in stored.events):
+            return _view(stored, stored.state(today))
+        paid = storage.has_payment(stored, payment_ref)
+        event = PaymentReversed(
+            seq=len(stored.events) + 1,
+            occurred_on=today,
+            recorded_at=to_epoch(at),
+            payment_id=payment_ref,
+            settlement=settlement or f"{paid.channel if paid else 'bank'}:{today}",
+            reason=reason,
+        )
+        return _view(stored, storage.append(stored, [event], at, today))
+
+    return in_transaction(act)
+
+
+def due(shop: Shop, on: date, at: datetime) -> DueReport:
+    """Let every due date up to `on` come: fees are earned on it. Contracts with nothing due are not touched.
+
+    Each contract is a transaction of its own, so that a run that was stopped goes on where it was, several may run at
+    once, and a second run finds nothing to do. Days that were missed are caught up under their own dates.
+    """
+    today = local_date(at, shop.time_zone)
+    if on > today:
+        raise BadInput("on", on.isoformat(), f"{today} or before", "a day is run when it has come")
+    contracts = rows = 0
+    failed: list[str] = []
+    last: tuple[date, UUID, UUID] = (date.min, UUID(int=0), UUID(int=0))
+    while True:
+        use_shop(shop.id)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT next_due_on, customer_id, contract_id FROM servicing_state"
+                " WHERE shop_id = %s AND next_due_on <= %s AND (next_due_on, customer_id, contract_id) > (%s, %s, %s)"
+                " ORDER BY next_due_on, customer_id, contract_id LIMIT %s",
+                [shop.id, on, *last, DUE_BATCH],
+            )
+            found = cursor.fetchall()
+        if not found:
+            return DueReport(contracts, rows, tuple(failed))
+        last = found[-1]
+        for _, customer_id, contract_id in found:
+            try:
+                done = _due_of(shop, customer_id, contract_id, on, at, today)
+            except Exception:
+                # One contract that cannot be done must not keep the others from their day.
+                name = public_id("ct", customer_id, contract_id)
+                log.exception("due dates of contract %s could not be run", name)
+                failed.append(name)
+                continue
+            contracts += done > 0
+            rows += done
+
+
+def _due_of(shop: Shop, customer_id: UUID, contract_id: UUID, on: date, at: datetime, today: date) -> int:
+    def act() -> int:
+        use_shop(shop.id)
+        stored = storage.load_for_update(customer_id, contract_id)
+        if stored is None:
+            return 0
+        new = _reached_by(on, stored, to_epoch(at), after=len(stored.events))
+        if new:
+            storage.append(stored, new, at, today)
+        return len(new)
+
+    return in_transaction(act)
+
+
+def _reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
+    reached = {event.row for event in contract.events if isinstance(event, DueReached)}
+    waiting = [row for row in contract.terms.rows if row.due_on <= on and row.number not in reached]
+    return [
+        DueReached(seq=after + index, occurred_on=row.due_on, recorded_at=recorded_at, row=row.number)
+        for index, row in enumerate(waiting, 1)
+    ]
+
+
+def run_due(now: datetime) -> int:
+    """Run what is due in every shop, up to that shop's day: how many rows came due. A job for the worker."""
+    return sum(due(shop, local_date(now, shop.time_zone), now).rows for shop in Shop.objects.all())
+
+
+STANDING_SQL: Final = """
+SELECT c.limit_minor,
+       coalesce(sum(s.principal_outstanding_minor), 0)::bigint AS exposure_minor,
+       coalesce(sum(late.minor), 0)::bigint AS arrears_minor,
+       min(late.since) AS late_since,
+       min(late.since) IS NOT NULL AS overdue
+  FROM (SELECT %(customer)s::uuid AS customer_id) AS k
+  LEFT JOIN customers_customer AS c USING (customer_id)
+  LEFT JOIN servicing_state AS s ON s.customer_id = k.customer_id AND s.status = 'active'
+  LEFT JOIN LATERAL (
+       SELECT sum(o.minor) AS minor, min(o.due_on) AS since
+         FROM unnest(s.open_due_on, s.open_minor) AS o (due_on, minor)
+        WHERE o.due_on < %(on)s) AS late ON true
+ GROUP BY c.limit_minor
+"""
+"""What one customer owes the shop itself: one row, from one index. `on` is the shop's day; for use inside a larger query."""
+
+
+def standing(shop: Shop, customer_id: UUID, on: date) -> Standing:
+    """Limit, exposure and arrears of a customer on the shop's day `on`, in one query."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING_SQL, {"customer": customer_id, "on": on})
+        row = cursor.fetchone()
+    return Standing(*row[:4])
+
+
+def exposure(shop: Shop, customer_id: UUID, on: date) -> int:
+    """The principal that the customer has not paid back yet."""
+    return standing(shop, customer_id, on).exposure_minor
+
+
+def arrears(shop: Shop, customer_id: UUID, on: date) -> int:
+    """What is past its due date on the shop's day `on`."""
+    return standing(shop, customer_id, on).arrears_minor
+
+
+def _parsed(contract: str) -> tuple[UUID, UUID]:
+    try:
+        return parse_public_id(contract, "ct")
+    except ValueError:
+        raise NoContract(contract) from None
+
+
+def _view(stored: Stored, state: ContractState) -> ContractView:
+    return ContractView(
+        contract_id=stored.public_id,
+        customer_id=stored.customer_id,
+        order_ref=stored.order_ref,
+        decision_id=stored.decision_id,
+        created_at=stored.created_at,
+        terms=stored.terms,
+        state=state,
+        events=tuple(stored.events),
+    )
+
+
+def _payment_result(
+    stored: Stored, state: ContractState, payment_id: str, *, repeated: bool
+) -> PaymentResult:
+    paid = next(payment for payment in state.payments if payment.payment_id == payment_id)
+    return PaymentResult(
+        payment_id=payment_id,
+        amount_minor=paid.amount_minor,
+        applied_minor=sum(part.fee_minor + part.principal_minor for part in paid.parts),
+        unapplied_minor=paid.unapplied_minor,
+        currency=state.currency,
+        parts=paid.parts,
+        contract=_view(stored, state),
+        repeated=repeated,
+    )
+
+
+def _above_debt(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
+    asked, owed = format_money(asked_minor, currency), format_money(owed_minor, currency)
+    return Refusal(
+        "above_debt",
+        Text("超过应还金额", "More than is owed"),
+        Text(f"应还{owed}，不能支付{asked}。", f"{owed} is owed, so {asked} cannot be taken."),
+        asked_minor=asked_minor,
+        owed_minor=owed_minor,
+        currency=currency,
+    )
+
+
+def _reference_reused(payment: PaymentReceived, owed_minor: int, currency: str) -> Refusal:
+    return Refusal(
+        "payment_ref_reused",
+        Text("付款编号已使用", "The payment's number was used"),
+        Text(
+            f"付款编号{payment.payment_id}已记账，且金额不同。",
+            f"Payment {payment.payment_id} is booked already, with another amount.",
+        ),
+        asked_minor=payment.amount_minor,
+        owed_minor=owed_minor,
+        currency=currency,
+    )

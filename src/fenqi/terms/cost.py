@@ -248,7 +248,8 @@ def _times_year(rate: float, yearly: float) -> float:
 
 
 def _compounded(rate: float, yearly: float) -> float:
-    return _compound(yearly, log1p(rate))
+    # So close to losing everything that a float cannot tell it from -100 %.
+    return _compound(yearly, log1p(rate)) if rate > -1.0 else -1.0
 
 
 METHODS: Final[Mapping[str, Callable[[float, float], float]]] = MappingProxyType(

@@ -230,7 +230,7 @@ def read_request(data: bytes | Mapping[str, object], policy: Policy) -> Checkout
         written = msgspec.convert(decoded, _Written, strict=True)
     except msgspec.ValidationError as error:
         raise _refused(str(error), decoded) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("", str(error), "a JSON document") from error
     if written.at.tzinfo is None:
         raise RequestError(

@@ -46,10 +46,16 @@ def _answer(policy: Policy, person: str, situation: str) -> Evaluation:
     cart, channel, written = SITUATIONS[situation]
     at = _instant(written)
     customer = people.PERSON_BY_REF[person]
-    facts = {**people.shop_facts(customer), **people.funder_answers(customer, at), **OURS[person]}
+    facts = {
+        **people.shop_facts(customer),
+        **people.funder_answers(customer, at),
+        "customer.consents": frozenset(customer.consents),
+        "limit.mall": customer.limit_minor,
+        **OURS[person],
+    }
     assert check_facts(policy.vocabulary, facts) == []
     lines = tuple(Line(*line) for line in CARTS[cart])
-    return evaluate(policy, CheckoutRequest(lines, "CNY", channel, at, facts))
+    return evaluate(policy, CheckoutRequest(lines, "CNY", channel, at, facts, customer.last_used_family))
 
 
 @pytest.mark.parametrize(("person", "situation"), CASES)

@@ -166,11 +166,13 @@ PERSON_BY_REF: Final = {person.external_ref: person for person in PEOPLE}
 
 
 def shop_facts(person: Person) -> dict[str, FactValue]:
-    """What the shop asserts of a signed-in customer, as facts of the vocabulary.
+    """What the shop tells of a signed-in customer, as facts of the vocabulary.
+
+    Not in it, since Fenqi knows them itself: the line and what is left of it, arrears, consents.
 
     >>> facts = shop_facts(PERSON_BY_REF["student"])
-    >>> facts["customer.age"], facts["card.kind"], sorted(facts["customer.consents"])
-    (17, 'debit', [])
+    >>> facts["customer.age"], facts["card.kind"]
+    (17, 'debit')
     """
     facts: dict[str, FactValue] = {
         "customer.signed_in": True,
@@ -179,14 +181,10 @@ def shop_facts(person: Person) -> dict[str, FactValue]:
         "customer.real_name_verified": person.real_name_verified,
         "customer.account_days": person.account_days,
         "customer.tier": person.tier,
-        "customer.consents": frozenset(person.consents),
-        "limit.mall": person.limit_minor,
     }
     if person.card is not None:
         facts["card.bank"] = person.card.bank
         facts["card.kind"] = person.card.kind
-    if person.last_used_family is not None:
-        facts["customer.last_used_family"] = person.last_used_family
     return facts
 
 

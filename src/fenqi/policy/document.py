@@ -336,6 +336,7 @@ class _Reader:
             self.problem(node, f"{what} is written as keys and values", f"keys are {', '.join(allowed)}")
             return {}
         fields: _Fields = {}
+        empty: set[str] = set()
         for key_node, value in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else "?"
             if key in fields:
@@ -352,10 +353,14 @@ class _Reader:
                     f"{key} is not a key of {what}",
                     self.meant(key, allowed) or f"keys are {', '.join(allowed)}",
                 )
+            elif isinstance(value, ScalarNode) and not value.value and value.style is None:
+                # YAML places an empty value where the next thing begins: the key is the better place.
+                self.problem(key_node, f"{key} is empty", "write a value, or leave the key out")
+                empty.add(key)
             else:
                 fields[key] = value
         for key in required:
-            if key not in fields:
+            if key not in fields and key not in empty:
                 self.problem(node, f"{what} has no {key}", f"write {key}:")
         return fields
 
@@ -466,7 +471,8 @@ class _Reader:
         if isinstance(node, MappingNode):
             for locale, name in (("zh-CN", "Chinese"), ("en", "English")):
                 if locale not in fields:
-                    self.problem(node, f"{what} has no {name} text", f"write {locale}:")
+                    if not any(key.value == locale for key, _ in node.value):
+                        self.problem(node, f"{what} has no {name} text", f"write {locale}:")
                 else:
                     found[locale] = self.scalar(fields[locale], f"{what} in {name}")
         return Text(found.get("zh-CN") or "-", found.get("en") or "-")
@@ -844,7 +850,8 @@ class _Reader:
             self.problem(
                 fields["reason"], f"reason is {reason}: there is no such code", self.meant(reason, CATALOGUE)
             )
-        if layer in _UNKNOWN_MANDATORY and "layer" in fields and "unknown" not in fields:
+        written = fields["layer"].value if "layer" in fields else ""
+        if written in _UNKNOWN_MANDATORY and "unknown" not in fields:
             self.problem(
                 node,
                 f"a rule of the layer {layer} has no unknown",

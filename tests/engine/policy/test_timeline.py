@@ -189,3 +189,13 @@ def test_next_point_looks_at_dates_and_minutes(zone: str) -> None:
     assert next_point((), (60,), at, zone) == tomorrow
     assert next_point((at, at + 5), (60,), at, zone) == at + 5
     assert next_point((at,), (), at, zone) is None
+
+
+def test_an_hour_that_comes_twice_is_closed_twice() -> None:
+    policy = mall_policy(rule("n", daily=DailyWindow(60, 150)), zone="Europe/Berlin")
+    summer = parse_instant("2026-10-25T02:00+02:00", "Europe/Berlin")
+    winter = parse_instant("2026-10-25T02:00+01:00", "Europe/Berlin")
+    first = decide(policy, {"clock.now": summer})["mall_3"]
+    assert (first.reasons[0].since, first.until) == (summer - HOUR, Until("instant", summer + 30 * MINUTE))
+    again = decide(policy, {"clock.now": winter + 10 * MINUTE})["mall_3"]
+    assert (again.reasons[0].since, again.until) == (winter, Until("instant", winter + 30 * MINUTE))

@@ -294,7 +294,7 @@ def _compound(yearly: float, log_rate: float) -> float:
 
 
 def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float:
-    """ln(1+i) for one advance and payments at the periods defer+1, defer+2, ...; their sums differ.
+    """ln(1+i) for one advance and payments at the periods defer+1, defer+2, ... that exceed it.
 
     With v = 1/(1+i), discount d = 1 - v and R_j = what is still to be paid after period j,
 
@@ -381,10 +381,12 @@ def _log_rate(net: list[tuple[int | Fraction, int]]) -> float:
         paid, paid_time, paid_shift = _tilted(payments, x)
         lent, lent_time, lent_shift = _tilted(advances, x)
         slope = paid_time - lent_time
-        if abs(x) * furthest < 20.0:
+        # Of two ways to the same height, the one that is exact here: the charge's while it is small, else the logs'.
+        value_lent = lent * exp(lent_shift) if abs(x) * furthest < 500.0 else 0.0
+        if abs(charge) < value_lent:
             change = sum(amount * expm1(-x * at) for at, amount in payments)
             change -= sum(amount * expm1(-x * at) for at, amount in advances)
-            ratio = (charge + change) / (lent * exp(lent_shift))
+            ratio = (charge + change) / value_lent
             if ratio > -0.9:
                 return log1p(ratio), slope
         return log(paid) + paid_shift - log(lent) - lent_shift, slope

@@ -111,8 +111,8 @@ def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
     Fraction(3, 500)
     """
     if unit == "month":
-        return annual_rate * every / 12
-    return annual_rate * every * (7 if unit == "week" else 1) / 365
+        return annual_rate * Fraction(every, 12)
+    return annual_rate * Fraction(every * (7 if unit == "week" else 1), 365)
 
 
 class _Prepared(msgspec.Struct, frozen=True):
@@ -167,7 +167,7 @@ def _prepare(plan: Plan) -> _Prepared:
     elif isinstance(pricing, Annuity) and pricing.annual_rate:
         interest = period_rate(Fraction(pricing.annual_rate), plan.unit, plan.every)
         growth = (1 + interest) ** plan.periods
-        annuity = interest * growth / (growth - 1)
+        annuity = interest * Fraction(growth, growth - 1)
     return _Prepared(
         plan=plan,
         at_once=isinstance(pricing, PayInFull),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, get_args
@@ -25,6 +23,7 @@ from fenqi.terms.cost import (
     periods_per_year,
 )
 from fenqi.terms.disclosure import percent
+from fenqi_server.cli import print_json
 from fenqi_server.commands.schedule import amount_of, read_json
 
 EXAMPLES = """\
@@ -87,14 +86,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the cost as JSON; 0, or 2 with what is wrong on standard error."""
-    try:
-        currency, flows = _from_file(arguments) if arguments.file is not None else _from_options(arguments)
-        answer = _answer(currency, flows, (arguments.method,) if arguments.method else (SIMPLE, COMPOUNDED))
-    except BadInput as error:
-        print(f"fenqi cost: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(answer, ensure_ascii=False, indent=2))
+    """Print the cost as JSON."""
+    currency, flows = _from_file(arguments) if arguments.file is not None else _from_options(arguments)
+    print_json(_answer(currency, flows, (arguments.method,) if arguments.method else (SIMPLE, COMPOUNDED)))
     return 0
 
 

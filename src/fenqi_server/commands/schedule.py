@@ -19,6 +19,7 @@ from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import percent
 from fenqi.terms.plan import Annuity, DownPayment, FlatFee, PayInFull, Plan, Pricing, ZeroInterest, check_plan
 from fenqi.terms.schedule import Schedule, build_schedule
+from fenqi_server.cli import print_json
 
 EXAMPLES = """\
 examples:
@@ -76,18 +77,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the schedule as JSON; 0, or 2 with what is wrong on standard error."""
-    try:
-        if arguments.file is not None:
-            plan, amount_minor, currency, start_on = _from_file(arguments)
-        else:
-            plan, amount_minor, currency, start_on = _from_options(arguments)
-        schedule = build_schedule(plan, amount_minor, currency, start_on)
-        cost = cost_of(schedule, plan)
-    except BadInput as error:
-        print(f"fenqi schedule: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(_answer(schedule, cost), ensure_ascii=False, indent=2))
+    """Print the schedule as JSON."""
+    terms = _from_file(arguments) if arguments.file is not None else _from_options(arguments)
+    plan, amount_minor, currency, start_on = terms
+    schedule = build_schedule(plan, amount_minor, currency, start_on)
+    print_json(_answer(schedule, cost_of(schedule, plan)))
     return 0
 
 

@@ -306,6 +306,22 @@ def test_a_rate_of_several_advances_has_12_digits(net: Net) -> None:
     assert has_12_digits(net)
 
 
+@pytest.mark.parametrize(
+    "net",
+    [
+        [(0, -1), (Fraction(1, 31), 631), (Fraction(2, 31), 1)],
+        [(0, -1), (1, 10**15)],
+        [(0, -(10**15)), (100_000, 1)],
+        [(0, -(10**15)), (1, 1), (360, 10**14)],
+        [(0, -1), (50_000, -1), (100_000, 10**24)],
+        [(0, -(10**24)), (99_999, -1), (100_000, 1)],
+        [(0, -(10**15)), *((month, 10**15 // 360) for month in range(1, 361)), (361, 281)],
+    ],
+)
+def test_extreme_flows_have_12_digits_too(net: Net) -> None:
+    assert has_12_digits(net)
+
+
 @given(st.one_of(ordinary(), near_zero()), st.integers(2, 10**9))
 @settings(deadline=None)
 def test_scale_plays_no_part(net: Net, factor: int) -> None:

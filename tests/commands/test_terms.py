@@ -1,0 +1,171 @@
+"""`fenqi schedule` and `fenqi cost`: JSON out, and what is wrong named on standard error with exit code 2."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fenqi_server.cli import main
+
+
+def answer(capsys: pytest.CaptureFixture[str], words: str, *more: str) -> dict[str, Any]:
+    assert main([*words.split(), *more]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    found: dict[str, Any] = json.loads(said.out)
+    return found
+
+
+def refusal(capsys: pytest.CaptureFixture[str], words: str, *more: str) -> str:
+    assert main([*words.split(), *more]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_a_schedule_from_options(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(
+        capsys, "schedule --amount 6000 --currency CNY --periods 12 --flat-fee 0.006 --start 2026-11-23"
+    )
+    assert (found["fee_minor"], found["total_minor"]) == (43_200, 643_200)
+    assert [cost["percent"] for cost in found["annual_cost"]] == ["13.03", "13.84"]
+    assert found["rows"][0] == {
+        "number": 1,
+        "kind": "instalment",
+        "due_on": "2026-12-23",
+        "principal_minor": 50_000,
+        "fee_minor": 3_600,
+        "total_minor": 53_600,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "fee_minor", "rows"),
+    [
+        ("--periods 12 --total-fee 7.2%", 43_200, 12),
+        ("--periods 3 --zero --unit week --every 2", 0, 3),
+        ("--periods 12 --annuity 7.2% --down 30% --defer 1", 16_560, 13),
+        ("--periods 12 --flat-fee 0.6% --down ¥1000 --residue last", 36_000, 13),
+        ("--in-full", 0, 1),
+    ],
+)
+def test_each_kind_of_plan(capsys: pytest.CaptureFixture[str], words: str, fee_minor: int, rows: int) -> None:
+    found = answer(capsys, f"schedule --amount 6000 --start 2026-11-23 {words}")
+    assert (found["fee_minor"], len(found["rows"])) == (fee_minor, rows)
+
+
+def test_a_schedule_from_a_file_is_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    plan = {"periods": 12, "pricing": {"kind": "flat_fee", "rate_per_period": "0.006"}}
+    terms = {"plan": plan, "amount": "6000", "currency": "CNY", "start_on": "2026-11-23"}
+    file.write_text(json.dumps(terms), encoding="utf-8")
+    options = "schedule --amount 6000 --periods 12 --flat-fee 0.006 --start 2026-11-23"
+    assert answer(capsys, f"schedule {file}") == answer(capsys, options)
+    assert "no option beside a file" in refusal(capsys, f"schedule {file} --zero")
+
+
+def test_a_cost_in_one_word_or_several(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "cost --advance 6000 --payment 536x12")
+    assert found == answer(capsys, "cost --advance 6000 --payment 536 x 12")
+    assert [cost["percent"] for cost in found["annual_cost"]] == ["13.03", "13.84"]
+    assert found["charge_minor"] == 43_200
+
+
+def test_payments_follow_each_other_unless_their_period_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    follow = answer(capsys, "cost --advance 1000 --payment 600 --payment 210x2")
+    assert follow == answer(capsys, "cost --advance 1000 --payment 600@1 --payment 210@2 --payment 210@3")
+    late = answer(capsys, "cost --advance 6000 --payment 536x12@3 --method cn_irr_x12_simple@1")
+    assert [cost["percent"] for cost in late["annual_cost"]] == ["9.91"]
+
+
+def test_a_cost_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows = {
+        "advances": [{"at": 0, "amount": "6000"}],
+        "payments": [{"at": 1, "amount": 536.00, "times": 12}],
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(flows)))
+    assert answer(capsys, "cost -") == answer(capsys, "cost --advance 6000 --payment 536x12")
+
+
+def test_nothing_charged_is_0_and_what_is_undefined_is_null_with_its_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    free = answer(capsys, "cost --advance 6000 --payment 500x12")
+    assert {cost["rate_e12"] for cost in free["annual_cost"]} == {0}
+    several = answer(capsys, "cost --advance 100 --advance 132@2 --payment 230")
+    assert {cost["rate_e12"] for cost in several["annual_cost"]} == {None}
+    assert several["annual_cost"][0]["reason"] == "several rates balance these flows"
+    assert several["rates_per_period_percent"] == ["10.000000", "20.000000"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("schedule", "--amount is missing"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3", "--flat-fee"),
+        ("schedule --amount -5 --start 2026-12-01 --periods 3 --zero", "0 or more"),
+        ("schedule --amount 5.001 --start 2026-12-01 --periods 3 --zero", "--amount is 5.001"),
+        ("schedule --amount $5 --start 2026-12-01 --periods 3 --zero", "an amount in CNY"),
+        ("schedule --amount 5 --start 2026-13-01 --periods 3 --zero", "--start is 2026-13-01"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 0 --zero", "--periods is 0"),
+        ("schedule --amount 5 --start 2026-12-01 --periods x --zero", "--periods is x"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --annuity -0.01", "--annuity is -0.01"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --down 5", "more than the down payment"),
+        ("schedule --amount 5 --start 9999-12-01 --periods 3 --zero", "a year from 1 to 9999"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --currency XYZ", "XYZ"),
+        ("schedule /no/such/file.json", "/no/such/file.json"),
+        ("cost", "--advance is missing"),
+        ("cost --advance 5", "--payment is missing"),
+        ("cost --advance 5 --payment 5y3", "--payment is 5y3"),
+        ("cost --advance 5 --payment 5x0", "1 to 10000 times"),
+        ("cost --advance 5@3 --payment 5", "no payment before the first advance"),
+        ("cost --advance 5 --payment 0", "payments[0].amount_minor is 0"),
+    ],
+)
+def test_bad_input_is_named_with_its_value_and_what_was_expected(
+    capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    assert said in refusal(capsys, words)
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "pointer"),
+    [
+        ("schedule", '{"amount": "5", "start_on": "2026-12-01"}', "/plan is missing"),
+        ("schedule", '{"plan": {"pricing": {"kind": "flat"}, "periods": 3}, "amount": 5, "start_on": "2026-12-01"}', "/plan/pricing/kind is flat"),
+        ("schedule", '{"plan": {"pricing": {"kind": "flat_fee"}, "periods": 3}, "amount": 5, "start_on": "2026-12-01"}', "/plan/pricing"),
+        ("schedule", '{"plan": {"pricing": {"kind": "pay_in_full"}, "often": 3}, "amount": 5, "start_on": "2026-12-01"}', "/plan/often"),
+        ("schedule", '{"plan": {"pricing": {"kind": "pay_in_full"}}, "amount": 5.001, "start_on": "2026-12-01"}', "/amount is 5.001"),
+        ("schedule", "[]", "a JSON object"),
+        ("schedule", "{", "valid JSON"),
+        ("cost", '{"advances": [{"at": 0, "amount": "5"}]}', "/payments is missing"),
+        ("cost", '{"advances": [], "payments": []}', "flows is empty"),
+        ("cost", '{"advances": [{"at": 0, "amount": "5"}], "payments": [{"at": -1, "amount": "5"}]}', "/payments/0/at is -1"),
+        ("cost", '{"advances": [{"at": 0, "amount_minor": -5}], "payments": []}', "/advances/0/amount_minor is -5"),
+        ("cost", '{"advances": [{"at": 0}], "payments": []}', "/advances/0/amount is missing"),
+        ("cost", '{"unit": "year", "advances": [], "payments": []}', "/unit is year"),
+    ],
+)  # fmt: skip
+def test_a_file_is_refused_by_json_pointer(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    content: str,
+    pointer: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(content))
+    assert pointer in refusal(capsys, f"{command} -")
+
+
+@pytest.mark.parametrize("command", ["schedule", "cost"])
+def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert f"    fenqi {command} --a" in capsys.readouterr().out

@@ -1,11 +1,12 @@
-"""Brings the database to this release: migrations by the owner's role, what the framework's tables need, partitions.
+"""Brings the database to this release: migrations by the owner's role, and what the framework's tables need.
+
+Partitions are made ahead here too: an app that has some makes them on Django's `post_migrate`.
 
 It runs in a process of its own, whose `FENQI_DATABASE_URL` is the owner's address; the service never holds it.
 """
 
 from __future__ import annotations
 
-from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -42,11 +43,6 @@ def migrate() -> list[str]:
                 for (sequence,) in cursor.fetchall():
                     if sequence:
                         cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO fenqi_service")
-    for app in apps.get_app_configs():
-        # Partitions are DDL, so they are made ahead here: an app that has some says so in its config.
-        make_ahead = getattr(app, "make_partitions", None)
-        if make_ahead is not None:
-            make_ahead()
     return before
 
 

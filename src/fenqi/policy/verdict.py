@@ -152,6 +152,7 @@ class _Case:
         self.facts = facts
         self.now = now
         self.reasons: dict[int, Reason] = {}
+        self.later: dict[int, tuple[dict[str, FactValue], int, int]] = {}
 
     def blocked(self, plan: int, found: tuple[int, int, int], offer: Facts) -> Verdict:
         policy = self.policy
@@ -208,16 +209,14 @@ class _Case:
         Where the last of today's reasons ends another may have begun; each step goes to the latest end of those,
         before which the plan cannot open.
         """
-        policy, zone = self.policy, self.policy.zone
+        policy = self.policy
         mask, priced = policy.masks[plan], policy.second[plan]
         for _ in range(_ROUNDS):
-            then: dict[str, FactValue] = {**self.facts, **clock_facts(at, zone)}
-            violated, _unknown, pending = policy.first(then)
+            then, violated, pending = self._at(at)
             violated, pending = violated & mask, pending & mask
             if priced is not None and offer:
                 more = priced(then, offer)
                 violated, pending = violated | more[0], pending | more[2]
-                then.update(offer)
             if pending:
                 return UNKNOWN
             if not violated:
@@ -226,11 +225,21 @@ class _Case:
                 bit = violated & -violated
                 violated ^= bit
                 index = bit.bit_length() - 1
-                until = _until(policy.rules[index], policy, index, then, at)
+                known = then if bit & mask else {**then, **offer}
+                until = _until(policy.rules[index], policy, index, known, at)
                 if until.kind != "instant" or until.at is None:
                     return until
                 at = max(at, until.at)
         return UNKNOWN
+
+    def _at(self, at: int) -> tuple[dict[str, FactValue], int, int]:
+        """The facts of a later instant and what the first pass says of them, once for all plans that open then."""
+        known = self.later.get(at)
+        if known is None:
+            then: dict[str, FactValue] = {**self.facts, **clock_facts(at, self.policy.zone)}
+            violated, _unknown, pending = self.policy.first(then)
+            known = self.later[at] = (then, violated, pending)
+        return known
 
     def _reason(self, index: int, rule: Rule, facts: Facts, unknown: bool, pending: bool) -> Reason:
         policy = self.policy

@@ -69,15 +69,15 @@ def _of_true_cost(content: Mapping[str, Any]) -> Checked:
     for section, vectors in content.items():
         for vector in vectors:
             if section == "apr":
-                yield (check_rate if vector["method"] in METHODS else None), vector
+                yield (check_rate if vector.get("method") in METHODS else None), vector
             else:
                 yield SECTIONS.get(section), vector
 
 
 def _of_market_cases(content: Mapping[str, Any]) -> Checked:
     for vector in content["cases"]:
-        if vector["kind"] != "worked":
-            yield KINDS.get(vector["kind"]), vector
+        if vector.get("kind") != "worked":
+            yield KINDS.get(vector.get("kind", "")), vector
 
 
 def _of_servicing(content: Mapping[str, Any]) -> Checked:

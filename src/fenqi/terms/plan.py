@@ -100,7 +100,8 @@ class Plan(msgspec.Struct, frozen=True):
     """One way to pay with one term. `family` groups the terms of one way; `funder` puts up the money.
 
     `every` units lie between two payments; the first is due after (1 + defer_periods) of these periods.
-    A deferral is free of interest. `fee_payee` receives the fee (the funder, where it is left out).
+    A deferral is free of interest. `residue` says which instalment takes what does not divide; an annuity's is
+    always the last. `fee_payee` receives the fee (the funder, where it is left out).
     `indicative_basis` says on what basis figures of `authority="funder"` were worked out.
     """
 

@@ -575,7 +575,13 @@ class _Reader:
             return nothing
         if isinstance(node, ScalarNode):
             try:
-                return parse(str(node.value), Dialect(self.vocabulary, self.currency, self.zone))
+                clause = parse(str(node.value), Dialect(self.vocabulary, self.currency, self.zone))
+                if clause.fact == "customer.consents" and isinstance(clause.value, frozenset):
+                    for name in sorted(clause.value - self.ids["funders"]):
+                        self.problem(
+                            node, f"{clause.fact}: {name} is no funder", self.meant(name, self.ids["funders"])
+                        )
+                return clause
             except ConditionError as error:
                 self.problem(node, error.message, error.suggestion, offset=error.offset, length=error.length)
             except CalendarError as error:

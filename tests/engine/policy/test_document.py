@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -242,6 +243,7 @@ def _rule(lines: str) -> str:
         ("rules:\n- {id: R 1, layer: cart, owner: o, reason: AMOUNT_LOW, applies: {funder: cbb}, blocked: {from: 2026-01-01}}\n",
          ["2:8: R 1 is not an id; ids are small letters, digits, _ (and . or - except in funders)",
           "2:74: applies.funder is cbb: there is no such entry in funders; did you mean ccb?"]),
+        (_rule("  require: customer.consents has any of [cbb]\n"), ["7:12: customer.consents: cbb is no funder; did you mean ccb?"]),
         ("rules: {id: r}\n", ["1:8: rules is not a list; begin each entry with a dash"]),
         ("rulez: []\n", ["1:1: rulez is not a key of a policy file; did you mean rules?"]),
         ("rules:\n- &a plain\n- *a\n", None),
@@ -304,6 +306,15 @@ def test_all_problems_of_all_files_come_together_in_order() -> None:
     )
     assert found[-1].startswith("shop.yaml:9:")
     assert len(found) > 8
+
+
+def test_the_page_about_the_language_shows_a_policy_that_works() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy-language.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    result = read_policy({f"{number}.yaml": block for number, block in enumerate(blocks)})
+    assert result.problems == ()
+    assert result.snapshot is not None
+    assert len(result.snapshot.rules) == 10
 
 
 def test_two_shops_are_one_too_many() -> None:

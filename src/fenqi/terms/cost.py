@@ -59,6 +59,7 @@ MAX_AMOUNT: Final = 10**24
 
 _LOWEST_LOG: Final = log(0.01)
 _HIGHEST_LOG: Final = log(11.0)
+_BEYOND_LOG: Final = log(1e100)
 _TINY: Final = 1e-9
 
 
@@ -84,8 +85,8 @@ class CashFlows(msgspec.Struct, frozen=True):
 class InternalRate(msgspec.Struct, frozen=True):
     """The rate of one period, or why there is none.
 
-    `undefined` is "one_signed" (nothing advanced, or nothing paid), "no_root", or "ambiguous" (several
-    rates balance the flows: `roots` has those from -99 % to 1000 %).
+    `undefined` is "one_signed" (nothing advanced, or nothing paid), "no_root", "beyond_measure" (more than
+    a hundred digits), or "ambiguous" (several rates balance the flows: `roots` has those from -99 % to 1000 %).
     """
 
     periodic: Fraction | None
@@ -205,6 +206,8 @@ def internal_rate(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) ->
         )
     if signs == 1:
         log_rate = _log_rate(net)
+        if log_rate > _BEYOND_LOG:
+            return InternalRate(None, "beyond_measure")
         root = Fraction(expm1(log_rate)) if log_rate else Fraction(0)
         return InternalRate(root, None, (root,))
     roots = tuple(Fraction(expm1(log_root)) if log_root else Fraction(0) for log_root in _log_roots(net))

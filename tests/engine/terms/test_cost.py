@@ -407,6 +407,8 @@ def test_a_rate_beyond_measure_is_undefined_not_an_error() -> None:
     flows = CashFlows((CashFlow(0, 1),), (CashFlow(1, 10**9),), 365)
     assert annual_cost(COMPOUNDED, flows).undefined == "beyond_measure"
     assert annual_cost(SIMPLE, flows).rate_e12 is not None
+    at_once = internal_rate([CashFlow(0, 1)], [CashFlow(Fraction(1, 1000), 10**9)])
+    assert (at_once.periodic, at_once.undefined) == (None, "beyond_measure")
     nearly_all_lost = CashFlows((CashFlow(0, 10**20),), (CashFlow(Fraction(1, 31), 1),))
     assert annual_cost(COMPOUNDED, nearly_all_lost).rate_e12 == -(10**12)
     daily = Plan("p", "p", "p", "loan", 1, FlatFee(total_rate=Decimal(100)), unit="day")

@@ -15,7 +15,15 @@ from base64 import b32decode, b32encode
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-__all__ = ["anonymous_party", "first_uuid7", "house_party", "instant_of", "parse_public_id", "public_id", "uuid7"]
+__all__ = [
+    "anonymous_party",
+    "first_uuid7",
+    "house_party",
+    "instant_of",
+    "parse_public_id",
+    "public_id",
+    "uuid7",
+]
 
 _VERSION_7 = 7 << 76
 _VARIANT = 2 << 62

@@ -92,14 +92,18 @@ def _client(request: HttpRequest, token: str, scope: str, now: datetime, browser
         raise _unauthorized("The client token was not issued here.") from None
     if now.timestamp() >= claims.expires:
         until = datetime.fromtimestamp(claims.expires, UTC).isoformat()
-        raise _unauthorized(f"The client token stood until {until}: have the shop's server open a new session.")
+        raise _unauthorized(
+            f"The client token stood until {until}: have the shop's server open a new session."
+        )
     origin = request.META.get("HTTP_ORIGIN", "")
     if origin != claims.origin or not shops.is_allowed(UUID(bytes=claims.shop), origin):
         raise ApiProblem(
             403, "origin_refused", "Not from this origin", "The client token is bound to another web origin."
         )
     if not browsers or scope not in _CLIENT_SCOPES:
-        raise ApiProblem(403, "scope_missing", "A browser may not do this", "This call needs the shop's API key.")
+        raise ApiProblem(
+            403, "scope_missing", "A browser may not do this", "This call needs the shop's API key."
+        )
     shop = shops.by_id(UUID(bytes=claims.shop))
     return Access(shop, f"client:{claims.id.hex()}", _CLIENT_SCOPES, claims)
 

@@ -16,14 +16,21 @@ from dmr.parsers import DeserializeFunc, Parser, Raw
 from dmr.plugins.msgspec import MsgspecSerializer
 
 from fenqi.checkout.request import RequestError
-
 from fenqi_server.api.problems import ApiProblem, FieldError, ProblemDetails, problem_response
 from fenqi_server.api.reading import read_body, refused
 from fenqi_server.facts import BadFacts
 from fenqi_server.policies.service import NoPolicy
 from fenqi_server.shops import service as shops
 
-__all__ = ["ApiController", "StrictJsonParser", "answer", "answer_problem", "preflight", "problems"]
+__all__ = [
+    "ApiController",
+    "StrictJsonParser",
+    "answer",
+    "answer_problem",
+    "finished",
+    "preflight",
+    "problems",
+]
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -95,12 +102,12 @@ class ApiController(Controller[MsgspecSerializer]):
 def answer(request: HttpRequest, body: Any, status: int = 200) -> HttpResponse:
     """A good answer, never cached, readable by the origin that the client token is bound to."""
     response = HttpResponse(_encode(body), content_type="application/json", status=status)
-    return _finished(request, response)
+    return finished(request, response)
 
 
 def answer_problem(request: HttpRequest, exc: Exception) -> HttpResponse:
     """The answer to whatever went wrong."""
-    return _finished(request, problem_response(_problem_of(exc)))
+    return finished(request, problem_response(_problem_of(exc)))
 
 
 def _problem_of(exc: Exception) -> ApiProblem:
@@ -112,7 +119,9 @@ def _problem_of(exc: Exception) -> ApiProblem:
     if isinstance(exc, BadFacts):
         return refused(
             *(
-                FieldError(f"/facts/{p.place.replace('~', '~0').replace('/', '~1')}", p.value, p.expected, p.way_out)
+                FieldError(
+                    f"/facts/{p.place.replace('~', '~0').replace('/', '~1')}", p.value, p.expected, p.way_out
+                )
                 if p.place != "facts"
                 else FieldError("/facts", p.value, p.expected, p.way_out)
                 for p in exc.problems
@@ -144,7 +153,8 @@ def _problem_of(exc: Exception) -> ApiProblem:
     )
 
 
-def _finished(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def finished(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The headers that every answer carries: not cached, not sniffed, and readable by a listed origin."""
     headers = response.headers
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"

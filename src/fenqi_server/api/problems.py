@@ -41,7 +41,6 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
     trace_id: str = ""
     changed: Any = None
-    alternatives: Any = None
     owed_minor: int | None = None
     currency: str = ""
 

@@ -79,7 +79,9 @@ def check_text(text: str, pointer: str, *, longest: int, where: str = "body") ->
         raise _card(FieldError(pointer, "a number withheld", "no payment card number", _CARD_WAY_OUT, where))
     if not 1 <= len(text) <= longest or not text.isascii() or not text.isprintable():
         raise refused(
-            FieldError(pointer, text[:MAX_SHOWN] or "empty", f"1 to {longest} printable ASCII characters", in_=where)
+            FieldError(
+                pointer, text[:MAX_SHOWN] or "empty", f"1 to {longest} printable ASCII characters", in_=where
+            )
         )
     return text
 
@@ -161,7 +163,9 @@ def _field_error(message: str, raw: bytes) -> FieldError:
     if missing:
         return FieldError(_pointer([*steps, missing[1]]), "missing", "a value")
     if unknown:
-        return FieldError(_pointer([*steps, unknown[1]]), "an unknown field", "only the fields documented", "leave it out")
+        return FieldError(
+            _pointer([*steps, unknown[1]]), "an unknown field", "only the fields documented", "leave it out"
+        )
     value = _value_at(raw, steps)
     if steps and steps[-1].endswith("_minor"):
         return FieldError(

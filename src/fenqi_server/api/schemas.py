@@ -7,13 +7,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from fenqi.checkout.alternatives import Alternative
+from fenqi.checkout.document import AlternativeDocument, ReasonDocument, UntilDocument, WayOn
 from fenqi.checkout.request import Line
-from fenqi.policy.verdict import Failing
-from fenqi.terms.cost import Cost
-from fenqi.terms.disclosure import Disclosure
-from fenqi.terms.schedule import Schedule
-from fenqi.texts import Text
+from fenqi.contracts.contract import ContractStatus, RowStatus
+from fenqi.policy.verdict import State
+from fenqi.terms.schedule import RowKind
 
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="The shop's own name for it")]
 Short = Annotated[str, msgspec.Meta(max_length=100)]
@@ -26,13 +24,13 @@ class _In(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """A part of a request: a field that is not documented is refused."""
 
 
-class Customer(_In):
+class Customer(_In, frozen=True, kw_only=True):
     """The shop's customer, by the shop's own name for them. No person's name, phone or number belongs here."""
 
     ref: Ref
 
 
-class EvaluationIn(_In):
+class EvaluationIn(_In, frozen=True, kw_only=True):
     """One cart: how can it be paid? Without `customer` the visitor is not signed in.
 
     `facts` are what the shop knows and Fenqi does not: `customer.age`, `customer.student`, `card.bank` ...
@@ -48,7 +46,7 @@ class EvaluationIn(_In):
     ship_to: Short | None = None
 
 
-class ConsentIn(_In):
+class ConsentIn(_In, frozen=True, kw_only=True):
     """The customer agreed that the order goes to this funder."""
 
     recipient: Ref
@@ -56,7 +54,7 @@ class ConsentIn(_In):
     version: Short
 
 
-class ConfirmationIn(_In):
+class ConfirmationIn(_In, frozen=True, kw_only=True):
     """Take one offer. `lines` and `facts`, where given, are the cart and the shop's facts as they are now."""
 
     quote: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -69,7 +67,7 @@ class ConfirmationIn(_In):
     return_url: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
-class PaymentIn(_In):
+class PaymentIn(_In, frozen=True, kw_only=True):
     """Money for a contract: `received` has arrived and is always booked; `request` asks whether it may be taken."""
 
     amount_minor: Amount
@@ -78,7 +76,7 @@ class PaymentIn(_In):
     payment_ref: Ref
 
 
-class SessionIn(_In):
+class SessionIn(_In, frozen=True, kw_only=True):
     """What a browser may ask about, for fifteen minutes: this customer, this cart, from this origin."""
 
     origin: Annotated[str, msgspec.Meta(max_length=200)]
@@ -92,108 +90,23 @@ class SessionIn(_In):
     ship_to: Short | None = None
 
 
-class EndpointIn(_In):
+class EndpointIn(_In, frozen=True, kw_only=True):
     """Where events go: an https address, and which events."""
 
     url: Annotated[str, msgspec.Meta(max_length=1000)]
     events: Annotated[list[str], msgspec.Meta(min_length=1, max_length=20)]
 
 
-class QuoteOut(msgspec.Struct, frozen=True):
-    """A signed offer: send `token` back to confirm it."""
-
-    token: str
-    expires_at: datetime
-
-
-class Message(msgspec.Struct, frozen=True):
-    """A reason in words for the customer: what, why, and what to do."""
-
-    title: Text
-    detail: Text
-    fix: Text
-
-
-class UntilOut(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When it ends by itself: at an exact `instant`; at a time `unknown`; or `none`: time does not change it."""
-
-    kind: Literal["instant", "unknown", "none"]
-    at: datetime | None = None
-
-
-class ReasonOut(msgspec.Struct, frozen=True):
-    """One reason, as its customer may see it. `params` has amounts in minor units and instants in epoch seconds."""
-
-    code: str
-    layer: str
-    rule: str
-    until: UntilOut
-    change: str
-    message: Message
-    since: datetime | None = None
-    params: dict[str, int | str] = {}
-    clauses: tuple[Failing, ...] = ()
-    notice: str = "none_yet"
-    unknown: bool = False
-    pending: bool = False
-
-
-class OptionOut(msgspec.Struct, frozen=True):
-    """One way to pay. It is an offer when it has a `quote`; otherwise `reasons` say why not, all of them."""
+class ChangedOut(msgspec.Struct, frozen=True):
+    """What became of a quoted offer: its state then and now, what stands in its way, and what else there is."""
 
     plan: str
-    family: str
-    funder: str
-    legal_form: str
-    periods: int
-    group: Literal["instalment", "payment"]
-    rank: int
-    collapsed: bool
-    last_used: bool
-    state: Literal["available", "unavailable", "pending", "funder_decides"]
-    until: UntilOut
-    reasons: list[ReasonOut]
-    asks: tuple[str, ...]
-    deadline: datetime | None
-    placement_reason: Text | None
-    schedule: Schedule | None
-    cost: Cost | None
-    disclosure: Disclosure | None
-    disclosure_digest: str | None
-    quote: QuoteOut | None
-    alternatives: tuple[Alternative, ...]
-
-
-class GroupOut(msgspec.Struct, frozen=True):
-    """A headed group of the page, with its families in order. Loans and payment tools are never one list."""
-
-    id: Literal["instalment", "payment"]
-    families: tuple[str, ...]
-
-
-class FamilyOut(msgspec.Struct, frozen=True):
-    """A way to pay, whatever its term."""
-
-    id: str
-    name: Text
-    funder: str
-    funder_name: Text
-    legal_form: str
-
-
-class EvaluationOut(msgspec.Struct, frozen=True):
-    """The whole answer. `options` are in the order of the page; nothing is preselected."""
-
-    evaluation_id: str
-    policy: str
-    as_of: datetime
-    valid_until: datetime
-    amount_minor: int
-    currency: str
-    start_on: date
-    groups: tuple[GroupOut, ...]
-    options: list[OptionOut]
-    families: dict[str, FamilyOut]
+    was: State
+    now: State
+    reasons: tuple[ReasonDocument, ...]
+    until: UntilDocument
+    alternatives: tuple[AlternativeDocument, ...]
+    ways_on: tuple[WayOn, ...]
 
 
 class HandOffOut(msgspec.Struct, frozen=True):
@@ -218,6 +131,75 @@ class ConfirmationOut(msgspec.Struct, frozen=True):
     evaluation_id: str
     contract_id: str | None = None
     hand_off: HandOffOut | None = None
+
+
+class RowOut(msgspec.Struct, frozen=True):
+    """One instalment, and what has been paid of it."""
+
+    number: int
+    kind: RowKind
+    due_on: date
+    principal_minor: int
+    fee_minor: int
+    total_minor: int
+    paid_minor: int
+    outstanding_minor: int
+    status: RowStatus
+
+
+class PaymentLineOut(msgspec.Struct, frozen=True):
+    """Money that arrived for a contract."""
+
+    payment_ref: str
+    occurred_on: date
+    amount_minor: int
+    unapplied_minor: int
+    reversed_on: date | None
+
+
+class ContractOut(msgspec.Struct, frozen=True):
+    """A contract on a day. `next_*` is the oldest row not paid; `unapplied_minor` is money beyond what was owed."""
+
+    contract_id: str
+    order_ref: str
+    plan: str
+    as_of: date
+    status: ContractStatus
+    currency: str
+    created_at: datetime
+    policy: str
+    disclosure_digest: str
+    balance_minor: int
+    principal_outstanding_minor: int
+    fee_outstanding_minor: int
+    paid_minor: int
+    unapplied_minor: int
+    overdue_minor: int
+    days_past_due: int
+    next_due_on: date | None
+    next_due_minor: int
+    rows: tuple[RowOut, ...]
+    payments: tuple[PaymentLineOut, ...]
+
+
+class AppliedOut(msgspec.Struct, frozen=True):
+    """What a payment paid of one row."""
+
+    row: int
+    fee_minor: int
+    principal_minor: int
+
+
+class PaymentOut(msgspec.Struct, frozen=True):
+    """What became of money. `contract` is null where it is not known whose it is: it is kept as unapplied cash."""
+
+    payment_ref: str
+    amount_minor: int
+    applied_minor: int
+    unapplied_minor: int
+    currency: str
+    parts: tuple[AppliedOut, ...]
+    contract: ContractOut | None
 
 
 class SessionOut(msgspec.Struct, frozen=True):

@@ -29,16 +29,17 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from django.conf import settings
 from django.db import connection, transaction
 
 from fenqi_server.db import use_shop
 
-__all__ = ["Record", "append", "flush", "insert", "partitions_sql", "read", "waiting", "write_due"]
+__all__ = ["Record", "append", "flush", "insert", "partitions_sql", "read", "stop", "waiting", "write_due"]
 
 LINGER_SECONDS: Final = 0.2
 QUEUE_ROWS: Final = 5_000
 BATCH_ROWS: Final = 500
+RETRY_SECONDS: Final = 0.5
+STOP_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -71,19 +72,18 @@ _SELECT: Final = (
 )
 
 _queue: deque[Record] = deque()
-_wake = threading.Condition()
+_starting = threading.Lock()
 _writing = threading.Lock()
+_stopping = threading.Event()
 _writer: threading.Thread | None = None
-_ending = False
 
 
 def append(record: Record) -> None:
-    """Have a decision written, within a second. Returns at once unless the queue is full."""
-    if getattr(settings, "FENQI_DECISION_LOG", "batched") == "direct":
-        insert([record])
-        return
-    global _writer
-    if len(_queue) >= QUEUE_ROWS or _ending:
+    """Have a decision written, within a second. Returns at once unless the queue is full.
+
+    Inside the caller's transaction it is written there and then, and shares that transaction's fate.
+    """
+    if connection.in_atomic_block or len(_queue) >= QUEUE_ROWS or _stopping.is_set():
         insert([record])
         return
     _queue.append(record)
@@ -136,24 +136,24 @@ def write_due(now: datetime) -> int:
 
 def _start() -> None:
     global _writer
-    with _wake:
+    with _starting:
         if _writer is None or not _writer.is_alive():
             _writer = threading.Thread(target=_run, name="fenqi-decision-log", daemon=True)
             _writer.start()
 
 
 def _run() -> None:
-    pause = threading.Event()
-    while not _ending:
-        pause.wait(LINGER_SECONDS)
+    rest = LINGER_SECONDS
+    while not _stopping.wait(rest):
+        rest = LINGER_SECONDS
         try:
-            while _queue:
-                _write_batch()
+            flush()
         except Exception:
             # The rows stay queued; a full queue turns writing over to the requests, which then say what is wrong.
             _log.exception("decision log: %d decisions wait", len(_queue))
             connection.close()
-            pause.wait(1.0)
+            rest = RETRY_SECONDS
+    connection.close()
 
 
 def _write_batch() -> int:
@@ -170,20 +170,22 @@ def _write_batch() -> int:
         return len(batch)
 
 
-def _end() -> None:
-    global _ending
-    _ending = True
+def stop() -> None:
+    """Write what waits and end the thread; the next decision starts another. For the end of a process."""
+    _stopping.set()
     try:
-        count = flush()
-        if count:
-            _log.info("decision log: %d decisions written before the end", count)
+        if _writer is not None and _writer is not threading.current_thread():
+            _writer.join(STOP_SECONDS)
+        flush()
     except Exception:
         _log.exception("decision log: %d decisions could not be written before the end", len(_queue))
+    finally:
+        _stopping.clear()
 
 
 # A plain process runs atexit; a worker that multiprocessing started runs only multiprocessing's own finalizers.
-atexit.register(_end)
-multiprocessing.util.Finalize(None, _end, exitpriority=100)
+atexit.register(stop)
+multiprocessing.util.Finalize(None, stop, exitpriority=100)
 
 
 def partitions_sql(first: datetime, months: int) -> Iterable[str]:

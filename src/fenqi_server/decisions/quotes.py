@@ -144,7 +144,9 @@ def open_token(context: str, token: str) -> bytes:
         raise BadToken("malformed", f"it does not have the form {context}.<key>.<payload>.<signature>")
     secret = settings.FENQI_SIGNING_KEYS.get(parts[1])
     if secret is None:
-        raise BadToken("unknown_key", f"it was signed with the key {parts[1][:20]!r}, which is not in use here")
+        raise BadToken(
+            "unknown_key", f"it was signed with the key {parts[1][:20]!r}, which is not in use here"
+        )
     body, _, signature = token.rpartition(".")
     expected = hmac.digest(_key(secret, context), body.encode(), "sha256")
     # Compared as written: base64 has several spellings of the same bytes, and only one is ours.

@@ -18,18 +18,17 @@ import msgspec
 from django.db import connection, transaction
 
 from fenqi.checkout.alternatives import Alternative
-from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.checkout.evaluation import Evaluation
 from fenqi.checkout.evaluation import evaluate as evaluate_cart
 from fenqi.checkout.request import CheckoutRequest, Line
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.facts import FactValue, freeze_facts
 from fenqi.policy.verdict import Reason, State, Verdict
 from fenqi.terms.cost import Cost, cost_of
-from fenqi.terms.disclosure import Disclosure, disclose
+from fenqi.terms.disclosure import Disclosure, digest, disclose
 from fenqi.terms.plan import Plan
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
-
 from fenqi_server import facts as fact_sources
 from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
@@ -51,6 +50,7 @@ from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import only_shop
 
 __all__ = [
+    "HONOURED_LAYERS",
     "Changed",
     "Confirmed",
     "Decision",
@@ -88,6 +88,8 @@ class Decision:
     request: CheckoutRequest
     evaluation: Evaluation
     quotes: dict[str, Quote] = field(default_factory=dict)
+    disclosures: dict[str, str] = field(default_factory=dict)
+    """The digest of each offer's table of costs: what the customer acknowledges."""
 
     @property
     def public_id(self) -> str:
@@ -108,11 +110,11 @@ class Changed(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-class Refused(Exception):  # noqa: N818  # a refusal is an answer that undoes the transaction, not a fault
+class Refused(Exception):  # a refusal is an answer that undoes the transaction, not a fault
     """The offer is not confirmed, and nothing was written. `code` says why; texts are for the customer.
 
     quote_malformed, quote_tampered, quote_unknown_key, quote_foreign, quote_expired, quote_reused,
-    decision_unknown, disclosure_differs, figures_changed, consent_missing, verdict_changed.
+    decision_unknown, disclosure_differs, figures_changed, consent_missing, plan_withdrawn, verdict_changed.
     """
 
     def __init__(
@@ -213,6 +215,7 @@ def _sign_offers(decision: Decision) -> None:
     for index, option in enumerate(evaluation.options):
         if option.disclosure is None or option.schedule is None:
             continue
+        disclosed = decision.disclosures[option.plan] = digest(option.disclosure)
         decision.quotes[option.plan] = sign_quote(
             Claims(
                 # The n-th quote of a decision: as unique as the decision, at no cost of randomness.
@@ -226,7 +229,7 @@ def _sign_offers(decision: Decision) -> None:
                 evaluation.amount_minor,
                 start_on,
                 cart,
-                figures_of(option.schedule, option.disclosure),
+                figures_of(option.schedule, disclosed),
                 issued,
                 expires,
             )
@@ -237,9 +240,9 @@ _UUID_MASK: Final = (1 << 128) - 1
 _json = msgspec.json.Encoder().encode
 
 
-def figures_of(schedule: Schedule, disclosure: Disclosure) -> bytes:
-    """One name for all figures of an offer: every instalment and every line of the table."""
-    return sha256(_json((disclosure, schedule))).digest()
+def figures_of(schedule: Schedule, disclosure_digest: str) -> bytes:
+    """One name for all figures of an offer: every instalment, and every line of the table of costs."""
+    return sha256(disclosure_digest.encode() + _json(schedule)).digest()
 
 
 def _record(decision: Decision) -> log.Record:
@@ -306,7 +309,14 @@ def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
     )
     policy = policies.by_digest(record.policy_digest)
     return Decision(
-        name, shop.id, customer_id, record.recorded_at, record.source, policy, request, evaluate_cart(policy, request)
+        name,
+        shop.id,
+        customer_id,
+        record.recorded_at,
+        record.source,
+        policy,
+        request,
+        evaluate_cart(policy, request),
     )
 
 
@@ -340,9 +350,10 @@ def confirm(
         shown = _shown(shop, claims)
         _check_cart(claims, lines, shown.request)
         quoted = _quoted(claims, acknowledged_disclosure)
-        decision = _decide_again(shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source)
-        option = decision.evaluation.option(claims.plan)
-        _check_verdict(decision, option, shown)
+        decision = _decide_again(
+            shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source
+        )
+        _check_verdict(decision, claims.plan, shown)
         log.insert([_record(shown), _record(decision)])
         if quoted.policy.funders[quoted.plan.funder].own_book:
             contract = servicing.open_contract(
@@ -425,7 +436,9 @@ def _check_cart(claims: Claims, lines: Sequence[Line] | None, shown: CheckoutReq
         raise Refused(
             "quote_foreign",
             Text("报价不属于此购物车", "The quote belongs to another cart"),
-            Text("购物车已变化，请重新查看支付方式。", "The cart has changed: ask for the ways to pay again."),
+            Text(
+                "购物车已变化，请重新查看支付方式。", "The cart has changed: ask for the ways to pay again."
+            ),
             field_name="lines",
         )
 
@@ -481,21 +494,20 @@ class _Quoted:
 
 
 def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
-    from fenqi.terms.disclosure import digest
-
     policy = policies.by_digest(claims.policy)
     plan = policy.plan(claims.plan)
     schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start)
     cost = cost_of(schedule, plan)
     disclosure = disclose(plan, schedule, cost, policy.funders[plan.funder].name)
-    if figures_of(schedule, disclosure) != claims.figures:
+    disclosed = digest(disclosure)
+    if figures_of(schedule, disclosed) != claims.figures:
         # Only another version of the engine can get here; the customer was shown other figures than we would book.
         raise Refused(
             "figures_changed",
             Text("费用计算已更新", "The figures are worked out anew"),
             Text("请重新查看支付方式。", "Ask for the ways to pay again."),
         )
-    if acknowledged_disclosure is not None and acknowledged_disclosure != digest(disclosure):
+    if acknowledged_disclosure is not None and acknowledged_disclosure != disclosed:
         raise Refused(
             "disclosure_differs",
             Text("确认的费用明细与报价不一致", "Another table of costs was acknowledged"),
@@ -534,9 +546,7 @@ def _decide_again(
         facts=fact_sources.gather(shop, customer_id, told, policy, at),
         lines=tuple(lines) if lines is not None else shown.request.lines,
     )
-    return Decision(
-        name, shop.id, customer_id, at, source, policy, request, evaluate_cart(policy, request)
-    )
+    return Decision(name, shop.id, customer_id, at, source, policy, request, evaluate_cart(policy, request))
 
 
 def _with_plan(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
@@ -567,22 +577,33 @@ def _patched(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
     return compile_policy(msgspec.structs.replace(snapshot, plans=plans, families=families))
 
 
-def _check_verdict(decision: Decision, option: Option, shown: Decision) -> None:
+def _check_verdict(decision: Decision, plan: str, shown: Decision) -> None:
+    try:
+        option = decision.evaluation.option(plan)
+    except KeyError:
+        raise Refused(
+            "plan_withdrawn",
+            Text("此支付方式已下线", "This way to pay is no longer sold"),
+            Text(
+                "与该机构的合作已结束，未做任何扣款或签约。请选择其他方式。",
+                "The agreement with its funder is over. Nothing was agreed or charged: choose another way.",
+            ),
+            evaluation=decision.evaluation,
+            policy=decision.policy,
+        ) from None
     verdict = option.verdict
     against = tuple([reason for reason in verdict.reasons if reason.layer not in HONOURED_LAYERS])
     if verdict.offered or not against:
         return
-    was = shown.evaluation.option(option.plan).verdict.state
-    title = Text("此支付方式现在不可用", "This way to pay is no longer available")
-    detail = Text(
-        "自报价以来情况有变，未做任何扣款或签约。请查看原因和其他方式。",
-        "Something changed since the quote. Nothing was agreed or charged: see why, and what else there is.",
-    )
+    was = shown.evaluation.option(plan).verdict.state
     raise Refused(
         "verdict_changed",
-        title,
-        detail,
-        changed=Changed(option.plan, was, verdict.state, against, verdict),
+        Text("此支付方式现在不可用", "This way to pay is no longer available"),
+        Text(
+            "自报价以来情况有变，未做任何扣款或签约。请查看原因和其他方式。",
+            "Something changed since the quote. Nothing was agreed or charged: see why, and what else there is.",
+        ),
+        changed=Changed(plan, was, verdict.state, against, verdict),
         alternatives=option.alternatives,
         evaluation=decision.evaluation,
         policy=decision.policy,
@@ -592,7 +613,9 @@ def _check_verdict(decision: Decision, option: Option, shown: Decision) -> None:
 _BAD_TOKEN: Final = {
     "malformed": (
         Text("报价无法读取", "The quote cannot be read"),
-        Text("报价格式不正确。", "It is not a quote: send back the token of an offer exactly as it was given."),
+        Text(
+            "报价格式不正确。", "It is not a quote: send back the token of an offer exactly as it was given."
+        ),
     ),
     "unknown_key": (
         Text("报价的签名密钥未知", "The quote was signed with an unknown key"),
@@ -603,4 +626,3 @@ _BAD_TOKEN: Final = {
         Text("报价内容与其签名不符。", "What it says does not fit its signature."),
     ),
 }
-

@@ -8,12 +8,11 @@ from uuid import UUID
 
 from fenqi.policy.compile import Policy
 from fenqi.policy.facts import FactValue
-
 from fenqi_server.facts.asserted import BadFacts, accept, may_assert
 from fenqi_server.facts.known import forget_caches, health, record_health, record_prequal, standing
 from fenqi_server.shops.models import Shop
 
-__all__ = ["BadFacts", "forget_caches", "gather", "may_assert", "record_health", "record_prequal"]
+__all__ = ["BadFacts", "accept", "forget_caches", "gather", "may_assert", "record_health", "record_prequal"]
 
 
 def gather(
@@ -27,5 +26,5 @@ def gather(
     facts.update(health(shop.id, policy, at))
     facts.setdefault("customer.signed_in", customer_id is not None)
     if customer_id is not None:
-        facts.update(standing(shop.id, customer_id, policy, at))
+        facts.update(standing(shop, customer_id, policy, at))
     return facts

@@ -64,12 +64,16 @@ def accept(policy: Policy, told: Mapping[str, object]) -> dict[str, FactValue]:
     for name, value in facts.items():
         fact = vocabulary.get(name)
         if fact is not None and not may_assert(fact):
-            problems.append(Problem(name, "a fact told by the shop", _whose(fact), _OURS.get(name, "leave it out")))
+            problems.append(
+                Problem(name, "a fact told by the shop", _whose(fact), _OURS.get(name, "leave it out"))
+            )
         elif isinstance(value, frozenset) and len(value) > MAX_NAMES:
             problems.append(Problem(name, f"{len(value)} names", f"at most {MAX_NAMES} names"))
         elif isinstance(value, str) and len(value) > MAX_NAMES:
             problems.append(Problem(name, f"{len(value)} letters", f"at most {MAX_NAMES} letters"))
-    problems += check_facts(vocabulary, {name: v for name, v in facts.items() if not _refused(vocabulary.get(name))})
+    problems += check_facts(
+        vocabulary, {name: v for name, v in facts.items() if not _refused(vocabulary.get(name))}
+    )
     if problems:
         raise BadFacts(problems)
     return facts  # type: ignore[return-value]  # check_facts has just looked at every value

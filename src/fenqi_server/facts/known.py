@@ -14,10 +14,12 @@ from uuid import UUID
 
 from django.db import connection
 
+from fenqi.calendars import local_date
 from fenqi.policy.compile import Policy
 from fenqi.policy.facts import FactValue
-
 from fenqi_server.db import use_shop
+from fenqi_server.servicing.service import STANDING_SQL
+from fenqi_server.shops.models import Shop
 
 __all__ = ["forget_caches", "health", "record_health", "record_prequal", "standing"]
 
@@ -28,23 +30,24 @@ PREQUAL_MAX_AGE: Final = timedelta(days=30)
 
 _health: dict[UUID, tuple[float, tuple[tuple[str, str, datetime], ...]]] = {}
 
-_STANDING: Final = """
+_STANDING: Final = f"""
 SELECT s.limit_minor, s.exposure_minor, s.overdue,
-       (SELECT array_agg(c.recipient) FROM (
+       (SELECT array_agg(a.recipient) FROM (
             SELECT DISTINCT ON (recipient, purpose) recipient, given FROM funders_consent
-             WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS c
-         WHERE c.given),
+             WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS a
+         WHERE a.given),
        (SELECT jsonb_agg(jsonb_build_array(p.funder, p.state, extract(epoch FROM p.deadline_at)::bigint))
           FROM funders_prequal AS p WHERE p.customer_id = %(customer)s AND p.as_of > %(oldest)s)
-  FROM (SELECT NULL::bigint AS limit_minor, 0::bigint AS exposure_minor, false AS overdue) AS s
+  FROM ({STANDING_SQL}) AS s
 """
 
 
-def standing(shop_id: UUID, customer_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
+def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
     """What is known of this customer, in one round trip. The caller has no say in it."""
-    use_shop(shop_id)
+    use_shop(shop.id)
+    today = local_date(at, shop.time_zone)
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, {"customer": customer_id, "at": at, "oldest": at - PREQUAL_MAX_AGE})
+        cursor.execute(_STANDING, {"customer": customer_id, "on": today, "oldest": at - PREQUAL_MAX_AGE})
         row = cursor.fetchone()
     facts: dict[str, FactValue] = {}
     if row is None:

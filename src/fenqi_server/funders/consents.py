@@ -16,7 +16,7 @@ from fenqi_server.db import use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.shops.models import Shop
 
-__all__ = ["APPLY", "PURPOSES", "CONSENT_VERSION", "given", "record"]
+__all__ = ["APPLY", "CONSENT_VERSION", "PURPOSES", "given", "record"]
 
 APPLY: Final = "apply"
 """Passing the order to the funder, so that it can decide and pay."""

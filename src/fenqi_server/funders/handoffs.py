@@ -25,7 +25,19 @@ from fenqi_server.ids import parse_public_id, public_id
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.shops.models import Shop
 
-__all__ = ["ANSWER_SECONDS", "HandOff", "NoHandOff", "State", "get", "page_url", "query", "query_due", "return_link", "shop_of_return", "start"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "HandOff",
+    "NoHandOff",
+    "State",
+    "get",
+    "page_url",
+    "query",
+    "query_due",
+    "return_link",
+    "shop_of_return",
+    "start",
+]
 
 ANSWER_SECONDS: Final = 900
 """How long a funder's page may stay silent before its hand-off is unknown."""

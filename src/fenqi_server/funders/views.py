@@ -8,7 +8,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fenqi.money import format_money
-
 from fenqi_server import clock
 from fenqi_server.funders import handoffs, pretend
 from fenqi_server.policies import service as policies

@@ -91,10 +91,12 @@ def endpoints(shop: Shop) -> list[Endpoint]:
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, url, events, created_at FROM outbox_endpoint WHERE shop_id = %s ORDER BY id", [shop.id]
+            "SELECT id, url, events, created_at FROM outbox_endpoint WHERE shop_id = %s ORDER BY id",
+            [shop.id],
         )
         return [
-            Endpoint(public_id("we", shop.id, row[0]), row[1], tuple(row[2]), row[3]) for row in cursor.fetchall()
+            Endpoint(public_id("we", shop.id, row[0]), row[1], tuple(row[2]), row[3])
+            for row in cursor.fetchall()
         ]
 
 
@@ -109,7 +111,9 @@ def remove_endpoint(shop: Shop, endpoint_id: str) -> bool:
         cursor.execute("DELETE FROM outbox_endpoint WHERE shop_id = %s AND id = %s", [shop.id, name])
         removed = cursor.rowcount > 0 and owner == shop.id
         if removed:
-            cursor.execute("DELETE FROM outbox_message WHERE shop_id = %s AND endpoint_id = %s", [shop.id, name])
+            cursor.execute(
+                "DELETE FROM outbox_message WHERE shop_id = %s AND endpoint_id = %s", [shop.id, name]
+            )
     return removed
 
 

@@ -83,4 +83,3 @@ def open_secret(sealed: str) -> str:
         return _sealing_key(key_id).decrypt(raw[:12], raw[12:], key_id.encode()).decode()
     except (InvalidTag, KeyError):
         raise ValueError(f"a webhook secret sealed with the key {key_id!r} cannot be opened") from None
-

@@ -1,15 +1,11 @@
 """The decision log and the used quotes.
 
 `decisions_decision` is partitioned by decision id: a UUIDv7 begins with its instant, so a range of ids is a month, and
-the primary key stays (customer_id, decision_id). Partitions are made ahead by `make_partitions`; what lies outside
+the primary key stays (customer_id, decision_id). Partitions are made ahead by every `fenqi migrate`; what lies outside
 them all goes to the default one, so that a forgotten job costs a slower search and never a row.
 """
 
-from datetime import UTC, datetime
-
 from django.db import migrations
-
-from fenqi_server.decisions.log import partitions_sql
 
 _UP = """
 CREATE TABLE decisions_decision (
@@ -53,15 +49,7 @@ REVOKE ALL ON decisions_decision_default FROM fenqi_service;
 _DOWN = "DROP TABLE decisions_quote_use; DROP TABLE decisions_decision;"
 
 
-def make_first_partitions(apps, schema_editor):
-    for statement in partitions_sql(datetime.now(UTC), months=13):
-        schema_editor.execute(statement)
-
-
 class Migration(migrations.Migration):
     initial = True
     dependencies = []
-    operations = [
-        migrations.RunSQL(_UP, _DOWN),
-        migrations.RunPython(make_first_partitions, migrations.RunPython.noop),
-    ]
+    operations = [migrations.RunSQL(_UP, _DOWN)]

@@ -33,7 +33,9 @@ class Migration(migrations.Migration):
                 ("label", models.CharField(max_length=80)),
                 (
                     "hint",
-                    models.CharField(help_text="the first letters of the key, to tell keys apart", max_length=24),
+                    models.CharField(
+                        help_text="the first letters of the key, to tell keys apart", max_length=24
+                    ),
                 ),
                 ("key_hash", models.BinaryField(max_length=32, unique=True)),
                 (

@@ -1,0 +1,518 @@
+"""The endpoints of /v1/. Each reads, asks a service, and answers; what it decides is decided there."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponse
+from dmr import HeaderSpec, ResponseSpec, validate
+from dmr.components import Headers, Path, Query
+from dmr.plugins.msgspec import BodyMsgspec
+
+from fenqi.checkout.document import EvaluationDocument
+from fenqi.checkout.request import CheckoutRequest, Line, checked_amount
+from fenqi_server import clock
+from fenqi_server import facts as fact_sources
+from fenqi_server.api.access import SESSION_SECONDS, Access, ClientClaims, authorize, client_token
+from fenqi_server.api.base import ApiController, answer, problems
+from fenqi_server.api.once import idempotency_key, once
+from fenqi_server.api.problems import ApiProblem, FieldError
+from fenqi_server.api.reading import check_text, refused
+from fenqi_server.api.rendering import changed_out, contract_out, evaluation_out, hand_off_out, payment_out
+from fenqi_server.api.schemas import (
+    ConfirmationIn,
+    ConfirmationOut,
+    ContractOut,
+    Customer,
+    EndpointIn,
+    EndpointOut,
+    EndpointsOut,
+    EvaluationIn,
+    HandOffOut,
+    PaymentIn,
+    PaymentOut,
+    SessionIn,
+    SessionOut,
+)
+from fenqi_server.customers import service as customers
+from fenqi_server.decisions import service as decisions
+from fenqi_server.decisions.quotes import cart_digest
+from fenqi_server.funders import consents, handoffs
+from fenqi_server.ids import house_party, uuid7
+from fenqi_server.outbox import service as outbox
+from fenqi_server.outbox.addresses import RefusedAddress
+from fenqi_server.policies import service as policies
+from fenqi_server.servicing import service as servicing
+from fenqi_server.shops import service as shops
+from fenqi_server.shops.models import Shop
+
+MAX_NAME: Final = 100
+
+
+def customer_of(access: Access, named: Customer | None, at: datetime) -> UUID | None:
+    """The customer that the request is about. A client token's is fixed; naming one beside it is refused."""
+    if access.client is not None:
+        if named is not None:
+            raise refused(FieldError("/customer", "given", "nothing: the client token says whose cart it is"))
+        return access.customer_id
+    if named is None:
+        return None
+    return _known_customer(access.shop, check_text(named.ref, "/customer/ref", longest=MAX_NAME), at)
+
+
+# A shop's name for a customer is never taken back (the table grants no UPDATE), so what was found once holds.
+_aliases: dict[tuple[UUID, str], UUID] = {}
+MAX_ALIASES: Final = 100_000
+
+
+def _known_customer(shop: Shop, ref: str, at: datetime) -> UUID:
+    known = _aliases.get((shop.id, ref))
+    if known is None:
+        if len(_aliases) >= MAX_ALIASES:
+            _aliases.clear()
+        known = _aliases[shop.id, ref] = customers.ensure(shop, ref, at)
+    return known
+
+
+def in_shops_currency(shop: Shop, currency: str, pointer: str = "/currency") -> None:
+    """One shop, one currency: anything else is refused before it is looked at."""
+    if currency != shop.currency:
+        raise refused(
+            FieldError(
+                pointer, currency, f"{shop.currency}, the shop's currency", "amounts are never converted"
+            )
+        )
+
+
+class EvaluationController(ApiController):
+    """Ways to pay for one cart."""
+
+    tags: ClassVar[Any] = ["Evaluations"]
+
+    @validate(ResponseSpec(EvaluationDocument, status_code=HTTPStatus.OK), *problems(400, 401, 403, 413, 422))
+    def post(self, parsed_body: BodyMsgspec[EvaluationIn]) -> HttpResponse:
+        """Ask how a cart can be paid.
+
+        Every way comes back, in the order of the page: offers with a signed quote, and what is missing with all its
+        reasons, until when, and what to use instead. That nothing is available is an answer (200), not an error.
+        """
+        access = authorize(self.request, "evaluations:write", browsers=True)
+        at = clock.now()
+        shop, client = access.shop, access.client
+        in_shops_currency(shop, parsed_body.currency)
+        customer_id = customer_of(access, parsed_body.customer, at)
+        if client is None:
+            decision = decisions.evaluate(
+                shop,
+                customer_id,
+                parsed_body.lines,
+                parsed_body.channel,
+                parsed_body.facts,
+                at,
+                last_used_family=parsed_body.last_used_family,
+                coupon=parsed_body.coupon,
+                ship_to=parsed_body.ship_to,
+            )
+        else:
+            _same_cart(client, parsed_body.lines, parsed_body.currency)
+            told = _customers_own(shop, parsed_body.facts, at)
+            decision = decisions.evaluate(
+                shop,
+                customer_id,
+                parsed_body.lines,
+                client.channel,
+                {**client.facts, **told},
+                at,
+                source="browser",
+                last_used_family=client.last_used_family,
+                coupon=client.coupon,
+                ship_to=client.ship_to,
+            )
+        return answer(self.request, evaluation_out(decision))
+
+
+def _same_cart(client: ClientClaims, lines: list[Line], currency: str) -> None:
+    if cart_digest(tuple(lines), currency, client.coupon or "") != client.cart:
+        raise ApiProblem(
+            403,
+            "cart_differs",
+            "Another cart",
+            "The client token is bound to another cart: have the shop's server open a new session.",
+            errors=(FieldError("/lines", "another cart", "the lines that the session was opened for"),),
+        )
+
+
+def _customers_own(shop: Shop, told: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """Of what a browser tells, only what its customer may choose: the card, say, and not the customer's age."""
+    if not told:
+        return {}
+    vocabulary = policies.current(shop.id, at).vocabulary
+    for name in told:
+        fact = vocabulary.get(name)
+        if fact is None or not fact.changeable or fact.source != "card":
+            escaped = name.replace("~", "~0").replace("/", "~1")
+            raise refused(
+                FieldError(
+                    f"/facts/{escaped}",
+                    "told by a browser",
+                    "a fact that the customer chooses, such as card.bank",
+                    "let the shop's server tell it when it opens the session",
+                )
+            )
+    return told
+
+
+class SessionController(ApiController):
+    """Checkout sessions."""
+
+    tags: ClassVar[Any] = ["Checkout sessions"]
+
+    @validate(ResponseSpec(SessionOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 413, 422))
+    def post(self, parsed_body: BodyMsgspec[SessionIn]) -> HttpResponse:
+        """Open a session for the browser.
+
+        The client token may ask for this customer's and this cart's ways to pay and confirm one, from pages of this
+        origin alone, for fifteen minutes. Facts given here are fixed: the browser cannot change them.
+        """
+        access = authorize(self.request, "sessions:write")
+        shop, at = access.shop, clock.now()
+        if not shops.is_allowed(shop.id, parsed_body.origin):
+            raise refused(
+                FieldError(
+                    "/origin",
+                    parsed_body.origin[:120],
+                    "an origin on the shop's list, such as https://mall.example",
+                )
+            )
+        in_shops_currency(shop, parsed_body.currency)
+        lines = tuple(parsed_body.lines)
+        checked_amount(CheckoutRequest(lines, parsed_body.currency, parsed_body.channel, int(at.timestamp())))
+        fact_sources.accept(policies.current(shop.id, at), parsed_body.facts)
+        customer_id = customer_of(access, parsed_body.customer, at)
+        expires = int(at.timestamp()) + SESSION_SECONDS
+        claims = ClientClaims(
+            uuid7(at).bytes,
+            shop.id.bytes,
+            b"" if customer_id is None else customer_id.bytes,
+            cart_digest(lines, parsed_body.currency, parsed_body.coupon or ""),
+            parsed_body.origin,
+            expires,
+            parsed_body.channel,
+            dict(parsed_body.facts),
+            parsed_body.last_used_family,
+            parsed_body.coupon,
+            parsed_body.ship_to,
+        )
+        token = client_token(claims)
+        return answer(self.request, SessionOut(token, datetime.fromtimestamp(expires, UTC)), 201)
+
+
+class IdempotencyHeaders(msgspec.Struct, frozen=True):
+    """The request's own key."""
+
+    idempotency_key: str | None = msgspec.field(default=None, name="Idempotency-Key")
+
+
+_REPLAYED: Final = {
+    "Idempotent-Replayed": HeaderSpec(
+        description="`true` when this is the first answer again", required=False, skip_validation=True
+    )
+}
+
+
+class ConfirmationController(ApiController):
+    """Confirming an offer."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(
+        ResponseSpec(ConfirmationOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        *problems(400, 401, 403, 404, 409, 413, 422),
+    )
+    def post(
+        self, parsed_body: BodyMsgspec[ConfirmationIn], parsed_headers: Headers[IdempotencyHeaders]
+    ) -> HttpResponse:
+        """Take an offer: a contract of the shop's own, or a hand-off to the funder's page.
+
+        Needs `Idempotency-Key`: the same key with the same body gives the first answer again. The offer is decided
+        again; it is honoured through the shop's changes of price and strategy, and refused with 409 and what
+        changed for anything else. Then nothing was written.
+        """
+        access = authorize(self.request, "contracts:write", browsers=True)
+        key = idempotency_key(self.request)
+        at = clock.now()
+        shop, client = access.shop, access.client
+        customer_id = customer_of(access, parsed_body.customer, at)
+        if customer_id is None:
+            raise refused(
+                FieldError("/customer", "missing", "the customer who agrees", "sign the visitor in first")
+            )
+        order_ref = check_text(parsed_body.order_ref, "/order_ref", longest=MAX_NAME)
+        lines, told = parsed_body.lines, parsed_body.facts
+        if client is not None:
+            if lines is not None:
+                _same_cart(client, lines, shop.currency)
+            told = None if told is None else {**client.facts, **_customers_own(shop, told, at)}
+        _check_return_url(shop, parsed_body.return_url)
+
+        def act() -> tuple[int, Any]:
+            for consent in parsed_body.consents:
+                consents.record(
+                    shop, customer_id, consent.recipient, at, purpose=consent.purpose, version=consent.version
+                )
+            done = decisions.confirm(
+                shop,
+                customer_id,
+                parsed_body.quote,
+                order_ref,
+                parsed_body.acknowledged_disclosure,
+                at,
+                lines=lines,
+                asserted=told,
+                return_url=parsed_body.return_url,
+                source="confirm" if client is None else "confirm_browser",
+            )
+            if isinstance(done, decisions.Confirmed):
+                return 201, ConfirmationOut("contract", done.decision_id, contract_id=done.contract_id)
+            return 201, ConfirmationOut(
+                "hand_off", done.decision_id, hand_off=hand_off_out(handoffs.get(shop, done.hand_off_id))
+            )
+
+        try:
+            return once(self.request, access, customer_id, key, at, act)
+        except decisions.Refused as refusal:
+            raise _refusal(refusal) from None
+
+
+def _check_return_url(shop: Shop, url: str) -> None:
+    """Back to a page of ours, or to an origin on the shop's list: never an open redirect."""
+    if not url or (url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()):
+        return
+    scheme, _, rest = url.partition("://")
+    origin = f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+    if not url.isprintable() or "\\" in url or not shops.is_allowed(shop.id, origin):
+        raise refused(
+            FieldError("/return_url", url[:120], "a path, or an address on one of the shop's origins")
+        )
+
+
+_TOKEN_FAULTS: Final = ("quote_malformed", "quote_tampered", "quote_unknown_key", "quote_foreign")
+
+
+def _refusal(refusal: decisions.Refused) -> ApiProblem:
+    status = 422 if refusal.code in (*_TOKEN_FAULTS, "disclosure_differs") else 409
+    changed = None if refusal.changed is None else changed_out(refusal, refusal.changed)
+    errors = (
+        (FieldError(f"/{refusal.field_name}", refusal.code.removeprefix("quote_"), refusal.detail.en),)
+        if refusal.changed is None
+        else ()
+    )
+    return ApiProblem(
+        status,
+        refusal.code,
+        refusal.title.en,
+        refusal.detail.en,
+        errors=errors,
+        changed=changed,
+    )
+
+
+class ContractPath(msgspec.Struct, frozen=True):
+    """A contract's public id."""
+
+    contract_id: str
+
+
+class AsOf(msgspec.Struct, frozen=True):
+    """The day to look at; today in the shop's zone if left out."""
+
+    as_of: str | None = None
+
+
+class ContractController(ApiController):
+    """One contract."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(ResponseSpec(ContractOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
+    def get(self, parsed_path: Path[ContractPath], parsed_query: Query[AsOf]) -> HttpResponse:
+        """What is owed, row by row, as of a day (`?as_of=2026-12-01`)."""
+        access = authorize(self.request, "contracts:read")
+        as_of = None
+        if parsed_query.as_of is not None:
+            try:
+                as_of = date.fromisoformat(parsed_query.as_of)
+            except ValueError:
+                raise refused(
+                    FieldError("/as_of", parsed_query.as_of[:40], "a date such as 2026-12-01", in_="query")
+                ) from None
+        try:
+            view = servicing.get(access.shop, parsed_path.contract_id, as_of, at=clock.now())
+        except servicing.NoContract:
+            raise not_found("contract") from None
+        return answer(self.request, contract_out(view))
+
+
+class PaymentController(ApiController):
+    """Payments for a contract."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(
+        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        *problems(400, 401, 403, 404, 409, 413, 422),
+    )
+    def post(
+        self,
+        parsed_path: Path[ContractPath],
+        parsed_body: BodyMsgspec[PaymentIn],
+        parsed_headers: Headers[IdempotencyHeaders],
+    ) -> HttpResponse:
+        """Book a payment.
+
+        `received`: the money is here, and is booked whatever is owed; what is too much goes to unapplied cash. `request`:
+        ask first; more than is owed is refused with the amount owed.
+        """
+        access = authorize(self.request, "payments:write")
+        key = idempotency_key(self.request)
+        at = clock.now()
+        in_shops_currency(access.shop, parsed_body.currency)
+        reference = check_text(parsed_body.payment_ref, "/payment_ref", longest=MAX_NAME)
+        contract = check_text(parsed_path.contract_id, "/contract_id", longest=MAX_NAME, where="path")
+        try:
+            party = servicing.get(access.shop, contract, at=at).customer_id
+        except servicing.NoContract:
+            if parsed_body.kind == "request":
+                raise not_found("contract") from None
+            # Money that arrived is never refused: the house keeps what it cannot match.
+            party = house_party(access.shop.id, "suspense")
+
+        def act() -> tuple[int, Any]:
+            done = servicing.pay(
+                access.shop, contract, parsed_body.amount_minor, parsed_body.kind, reference, at
+            )
+            return 201, payment_out(done)
+
+        try:
+            return once(self.request, access, party, key, at, act)
+        except servicing.Refusal as refusal:
+            raise ApiProblem(
+                409,
+                refusal.code,
+                refusal.title.en,
+                refusal.detail.en,
+                errors=(
+                    FieldError("/amount_minor", str(refusal.asked_minor), f"at most {refusal.owed_minor}")
+                    if refusal.code == "above_debt"
+                    else FieldError("/payment_ref", reference, "a number not booked with another amount"),
+                ),
+                owed_minor=refusal.owed_minor,
+                currency=refusal.currency,
+            ) from None
+
+
+class HandOffPath(msgspec.Struct, frozen=True):
+    """A hand-off's public id."""
+
+    hand_off_id: str
+
+
+def _hand_off(access: Access, hand_off_id: str) -> handoffs.HandOff:
+    try:
+        found = handoffs.get(access.shop, hand_off_id)
+    except handoffs.NoHandOff:
+        raise not_found("hand-off") from None
+    if access.client is not None and found.customer_id != access.customer_id:
+        raise not_found("hand-off")
+    return found
+
+
+def not_found(what: str) -> ApiProblem:
+    """The same answer for what does not exist and for what is another's."""
+    return ApiProblem(404, "not_found", "Not found", f"There is no such {what} in this shop.")
+
+
+class HandOffController(ApiController):
+    """One hand-off."""
+
+    tags: ClassVar[Any] = ["Hand-offs"]
+
+    @validate(ResponseSpec(HandOffOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
+    def get(self, parsed_path: Path[HandOffPath]) -> HttpResponse:
+        """What is known of a hand-off, without asking the funder."""
+        access = authorize(self.request, "hand_offs:read", browsers=True)
+        return answer(self.request, hand_off_out(_hand_off(access, parsed_path.hand_off_id)))
+
+
+class HandOffQueryController(ApiController):
+    """Asking the funder."""
+
+    tags: ClassVar[Any] = ["Hand-offs"]
+
+    @validate(ResponseSpec(HandOffOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
+    def post(self, parsed_path: Path[HandOffPath]) -> HttpResponse:
+        """Ask the funder what became of it. Only this turns `unknown` into an answer."""
+        access = authorize(self.request, "hand_offs:write")
+        found = _hand_off(access, parsed_path.hand_off_id)
+        return answer(self.request, hand_off_out(handoffs.query(access.shop, found.public_id, clock.now())))
+
+
+class EndpointsController(ApiController):
+    """Webhook endpoints."""
+
+    tags: ClassVar[Any] = ["Webhooks"]
+
+    @validate(ResponseSpec(EndpointsOut, status_code=HTTPStatus.OK), *problems(401, 403))
+    def get(self) -> HttpResponse:
+        """List the shop's endpoints, without their secrets."""
+        access = authorize(self.request, "webhooks:manage")
+        return answer(self.request, EndpointsOut([_endpoint(e) for e in outbox.endpoints(access.shop)]))
+
+    @validate(
+        ResponseSpec(EndpointOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 409, 413, 422)
+    )
+    def post(self, parsed_body: BodyMsgspec[EndpointIn]) -> HttpResponse:
+        """Have events sent to an address. The answer shows the secret that signs them, this once."""
+        access = authorize(self.request, "webhooks:manage")
+        for number, event in enumerate(parsed_body.events):
+            if event not in outbox.EVENTS:
+                raise refused(
+                    FieldError(f"/events/{number}", event[:60], "one of " + ", ".join(outbox.EVENTS))
+                )
+        try:
+            made = outbox.add_endpoint(
+                access.shop, parsed_body.url, tuple(dict.fromkeys(parsed_body.events)), clock.now()
+            )
+        except RefusedAddress as error:
+            raise refused(FieldError("/url", parsed_body.url[:120], str(error))) from None
+        except outbox.TooManyEndpoints as error:
+            raise ApiProblem(409, "too_many_endpoints", "Too many endpoints", str(error)) from None
+        return answer(self.request, _endpoint(made), 201)
+
+
+class EndpointPath(msgspec.Struct, frozen=True):
+    """An endpoint's id."""
+
+    endpoint_id: str
+
+
+class EndpointController(ApiController):
+    """One webhook endpoint."""
+
+    tags: ClassVar[Any] = ["Webhooks"]
+
+    @validate(ResponseSpec(None, status_code=HTTPStatus.NO_CONTENT), *problems(401, 403, 404))
+    def delete(self, parsed_path: Path[EndpointPath]) -> HttpResponse:
+        """Send nothing more there; what waits for it is dropped."""
+        access = authorize(self.request, "webhooks:manage")
+        if not outbox.remove_endpoint(access.shop, parsed_path.endpoint_id):
+            raise not_found("webhook endpoint")
+        return HttpResponse(status=204)
+
+
+def _endpoint(endpoint: outbox.Endpoint) -> EndpointOut:
+    return EndpointOut(endpoint.id, endpoint.url, endpoint.events, endpoint.created_at, endpoint.secret)

@@ -1,0 +1,372 @@
+"""Notices made from the policy in force, the wish to be told, and the demo's mailbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext, pgettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from fenqi.calendars import format_minute, to_epoch
+from fenqi.policy.compile import Policy
+from fenqi.policy.snapshot import Notice, selects
+from fenqi_server.announcements import mailbox, requests
+from fenqi_server.customers import service as customers
+from fenqi_server.decisions import service as decisions
+from fenqi_server.demo.catalogue import PRODUCTS
+from fenqi_server.ids import parse_public_id
+from fenqi_server.storefront import cart
+from fenqi_server.storefront.selector import ReasonView, WayView, open_ways, option_name, reason_view
+from fenqi_server.storefront.views import CHANNEL, decide_cart, last_family
+from fenqi_server.storefront.visitor import Visitor, visitor_of
+from fenqi_server.storefront.voice import Voice, locale_now
+
+
+class NoticeLine(msgspec.Struct, frozen=True):
+    """A notice in the list."""
+
+    url: str
+    title: str
+    reason: str
+    since: str
+    until: str
+    state: str
+    tone: str
+
+
+class PartView(msgspec.Struct, frozen=True):
+    id: str
+    title: str
+    notices: tuple[NoticeLine, ...]
+
+
+class NoticeView(msgspec.Struct, frozen=True):
+    """A notice's page. The alternatives are asked of the engine when it is read."""
+
+    title: str
+    state: str
+    tone: str
+    reason: str
+    since: str
+    until: str
+    daily: str
+    next_update: str
+    affected: str
+    unaffected: str
+    plans: str
+    source: str
+    checked: str
+    ways: tuple[WayView, ...]
+    notify: str
+    support: str
+
+
+@never_cache
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """What is changed now, what is coming, and what is over."""
+    visitor = visitor_of(request)
+    now = to_epoch(visitor.at)
+    parts = {
+        "now": (gettext("In force now"), []),
+        "coming": (gettext("Coming"), []),
+        "past": (gettext("Over"), []),
+    }
+    for found in sorted(visitor.policy.notices.values(), key=lambda notice: -notice.since):
+        parts[_phase(found, now)][1].append(_line(found, visitor.voice, now))
+    views = [PartView(name, title, tuple(lines)) for name, (title, lines) in parts.items()]
+    return render(request, "announcements/index.html", {"parts": views})
+
+
+def _phase(notice: Notice, now: int) -> str:
+    if now < notice.since:
+        return "coming"
+    return "past" if notice.until is not None and notice.until <= now else "now"
+
+
+def _state(notice: Notice, now: int) -> tuple[str, str]:
+    return {
+        "coming": (pgettext("notice", "coming"), ""),
+        "now": (pgettext("notice", "in force"), "warn"),
+        "past": (pgettext("notice", "over"), "good"),
+    }[_phase(notice, now)]
+
+
+def _since(notice: Notice, voice: Voice) -> str:
+    return voice.instant(notice.since)
+
+
+def _until(notice: Notice, voice: Voice) -> str:
+    return voice.instant(notice.until) if notice.until is not None else gettext("not known yet")
+
+
+def _line(notice: Notice, voice: Voice, now: int) -> NoticeLine:
+    state, tone = _state(notice, now)
+    return NoticeLine(
+        reverse("announcements:notice", args=[notice.id]),
+        voice.text(notice.title),
+        voice.text(notice.reason),
+        gettext("since %(at)s") % {"at": _since(notice, voice)},
+        gettext("until: %(at)s") % {"at": _until(notice, voice)},
+        state,
+        tone,
+    )
+
+
+@never_cache
+@require_safe
+def notice(request: HttpRequest, notice: str) -> HttpResponse:
+    """One notice: why, since when, until when, who is affected and who is not, and what to use instead."""
+    visitor = visitor_of(request)
+    found = visitor.policy.notices.get(notice)
+    if found is None:
+        raise Http404("no such notice")
+    voice, now = visitor.voice, to_epoch(visitor.at)
+    plans = concerned_plans(visitor.policy, found)
+    plan = request.GET.get("plan", "")
+    about = plan if plan in plans else (plans[0] if plans else "")
+    ways, checked, decision = _ways(request, visitor, about, plans)
+    state, tone = _state(found, now)
+    support = reverse("support:new")
+    notify = ""
+    if decision and about:
+        named = f"?decision={decision.public_id}&plan={about}"
+        support += named
+        if not decision.evaluation.option(about).offered:
+            notify = reverse("announcements:ask") + named
+    view = NoticeView(
+        title=voice.text(found.title),
+        state=state,
+        tone=tone,
+        reason=voice.text(found.reason),
+        since=_since(found, voice),
+        until=_until(found, voice),
+        daily=_daily(visitor.policy, found),
+        next_update=voice.instant(found.next_update) if found.next_update is not None else "",
+        affected=voice.text(found.affected),
+        unaffected=voice.text(found.unaffected),
+        plans=pgettext("between names", ", ").join(
+            option_name(visitor.policy, plan, voice) for plan in plans
+        ),
+        source=gettext("Made from the policy in force (%(digest)s).")
+        % {"digest": visitor.policy.digest[:19]},
+        checked=checked,
+        ways=ways,
+        notify=notify,
+        support=support,
+    )
+    return render(request, "announcements/notice.html", {"notice": view})
+
+
+def concerned_plans(policy: Policy, notice: Notice) -> tuple[str, ...]:
+    """The plans that a notice is about: those it names, else those of the rules it names."""
+    if notice.plans:
+        return tuple(plan for plan in notice.plans if plan in policy.plan_index)
+    rules = [policy.rules[policy.rule_index[rule]] for rule in notice.rules if rule in policy.rule_index]
+    return tuple(plan.id for plan in policy.plans if any(selects(rule.applies, plan) for rule in rules))
+
+
+def _daily(policy: Policy, notice: Notice) -> str:
+    for rule in notice.rules:
+        index = policy.rule_index.get(rule)
+        window = policy.rules[index].daily if index is not None else None
+        if window is not None:
+            return gettext("%(start)s to %(end)s") % {
+                "start": format_minute(window.start),
+                "end": format_minute(window.end),
+            }
+    return ""
+
+
+def _ways(
+    request: HttpRequest, visitor: Visitor, about: str, plans: tuple[str, ...]
+) -> tuple[tuple[WayView, ...], str, decisions.Decision | None]:
+    """What is open instead, asked just now: for the visitor's cart, or for a product as an example."""
+    voice = visitor.voice
+    if cart.items(request.session):
+        decision, _ = decide_cart(request, visitor, source="notice")
+        ways = open_ways(
+            visitor.policy, decision.evaluation, voice, decision.public_id, than=about or None, without=plans
+        )
+        return ways, gettext("Checked just now for you and the order in your cart."), decision
+    example = PRODUCTS[0]
+    decision = decisions.evaluate(
+        visitor.shop,
+        visitor.customer_id,
+        cart.lines_of((cart.CartItem(example, 1),)),
+        CHANNEL,
+        visitor.asserted,
+        visitor.at,
+        source="notice",
+        last_used_family=last_family(visitor),
+    )
+    ways = open_ways(
+        visitor.policy, decision.evaluation, voice, decision.public_id, than=about or None, without=plans
+    )
+    plain = tuple(msgspec.structs.replace(way, url="") for way in ways)
+    checked = gettext("Checked just now for you, with %(product)s as an example.") % {
+        "product": voice.text(example.title)
+    }
+    return plain, checked, None
+
+
+# ------------------------------------------------------------------------------------------ the wish to be told
+
+
+class NotifyView(msgspec.Struct, frozen=True):
+    name: str
+    decision: str
+    plan: str
+    reasons: tuple[ReasonView, ...]
+    personal: bool
+
+
+class RequestView(msgspec.Struct, frozen=True):
+    title: str
+    text: str
+    name: str
+    email: str
+    asked: str
+    state: str
+    tone: str
+    open: bool
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest) -> HttpResponse:
+    """The form to be told, and its answer."""
+    visitor = visitor_of(request)
+    asked = request.POST if request.method == "POST" else request.GET
+    decision = own_decision(visitor, asked.get("decision", ""))
+    plan = asked.get("plan", "")
+    if decision is None or plan not in decision.policy.plan_index:
+        raise Http404("no such decision of this customer")
+    error, email = "", customers.private(visitor.shop, visitor.customer_id).email
+    if request.method == "POST":
+        email = request.POST.get("email", "").strip()
+        try:
+            made = requests.request_back(
+                visitor.shop, visitor.customer_id, decision.public_id, plan, email, locale_now(), visitor.at
+            )
+        except (ValidationError, ValueError):
+            error = gettext("Write an e-mail address such as name@example.com.")
+        else:
+            return HttpResponseRedirect(reverse("announcements:request", args=[made.public_id]))
+    voice = visitor.voice
+    reasons = decision.evaluation.option(plan).verdict.reasons
+    view = NotifyView(
+        option_name(decision.policy, plan, voice),
+        decision.public_id,
+        plan,
+        tuple(reason_view(decision.policy, reason, voice) for reason in reasons),
+        any(reason.until.kind == "none" for reason in reasons),
+    )
+    return render(
+        request,
+        "announcements/notify.html",
+        {"notify": view, "error": error, "email": email},
+        status=422 if error else 200,
+    )
+
+
+def own_decision(visitor: Visitor, decision_id: str) -> decisions.Decision | None:
+    """A recorded decision, if it was made for this customer."""
+    try:
+        owner, _ = parse_public_id(decision_id, "dc")
+        if owner != visitor.customer_id:
+            return None
+        return decisions.load(decision_id, shop=visitor.shop)
+    except (ValueError, decisions.NoDecision):
+        return None
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_page(request: HttpRequest, request_id: str) -> HttpResponse:
+    """What is kept of a wish, and its end. Open to its customer, and to whoever has the mail's link."""
+    visitor = visitor_of(request)
+    try:
+        found = requests.get(visitor.shop, request_id)
+    except requests.NoRequest:
+        raise Http404("no such request") from None
+    if found.customer_id != visitor.customer_id and not requests.opens(request_id, request.GET.get("t", "")):
+        raise Http404("no such request")
+    if request.method == "POST":
+        requests.cancel(visitor.shop, request_id, visitor.at)
+        return HttpResponseRedirect(request.get_full_path())
+    voice = visitor.voice
+    title, text, state, tone = _request_words(found)
+    view = RequestView(
+        title=title,
+        text=text,
+        name=option_name(visitor.policy, found.plan, voice)
+        if found.plan in visitor.policy.plan_index
+        else found.plan,
+        email=found.email,
+        asked=voice.instant(found.asked_at),
+        state=state,
+        tone=tone,
+        open=found.state == "waiting",
+    )
+    return render(request, "announcements/request.html", {"request_view": view})
+
+
+def _request_words(found: requests.Request) -> tuple[str, str, str, str]:
+    if found.state == "waiting":
+        return (
+            gettext("We will tell you"),
+            gettext(
+                "Once it is open to you again, you get one mail, and your address is deleted. It is deleted after "
+                "%(days)s days at the latest."
+            )
+            % {"days": requests.KEPT_DAYS},
+            gettext("waiting"),
+            "",
+        )
+    if found.state == "told":
+        return (
+            gettext("You have been told"),
+            gettext("The mail was sent and your address deleted. You get no other mail about it."),
+            gettext("told"),
+            "good",
+        )
+    return (
+        gettext("Request cancelled"),
+        gettext("Your address is deleted, and you get no mail."),
+        gettext("cancelled"),
+        "",
+    )
+
+
+# ------------------------------------------------------------------------------------------------- the mailbox
+
+
+class MailView(msgspec.Struct, frozen=True):
+    subject: str
+    sent: str
+    to: str
+    body: str
+    lang: str
+
+
+@never_cache
+@require_safe
+def mailbox_page(request: HttpRequest) -> HttpResponse:
+    """Every mail of the demo."""
+    if not settings.FENQI_DEMO:
+        raise Http404("only the demo has a mailbox")
+    visitor = visitor_of(request)
+    voice = visitor.voice
+    views: list[Any] = [
+        MailView(mail.subject, voice.instant(mail.sent_at), mail.recipient, mail.body, mail.locale)
+        for mail in mailbox.mails(visitor.shop)
+    ]
+    return render(request, "announcements/mailbox.html", {"mails": views})

@@ -1,0 +1,93 @@
+"""What every page shows around its content: the mall's name, the menu, whose page it is and what time it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from django import template
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.template.context import Context
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from fenqi.calendars import format_instant, zone_of
+from fenqi_server import clock
+from fenqi_server.shops.models import Shop
+from fenqi_server.shops.service import only_shop
+from fenqi_server.storefront import cart
+from fenqi_server.storefront.visitor import person_of
+from fenqi_server.storefront.voice import locale_now
+
+register = template.Library()
+
+_LANGUAGES: Final = {
+    "zh-CN": {"code": "en", "lang": "en", "name": "English"},
+    "en": {"code": "zh-hans", "lang": "zh-CN", "name": "中文"},
+}
+
+
+class MenuItem(msgspec.Struct, frozen=True):
+    label: str
+    url: str
+    current: bool
+    count: int = 0
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The frame of one page."""
+
+    lang: str
+    mall: str
+    menu: tuple[MenuItem, ...]
+    here: str
+    other_language: dict[str, str]
+    demo: bool
+    now: datetime
+    now_text: str
+    person: str
+    flash: str
+
+
+@register.simple_tag(takes_context=True)
+def get_frame(context: Context) -> Frame:
+    """The frame for this request; a page without one (an error very early) gets a plain one."""
+    request: HttpRequest | None = context.get("request")
+    locale = locale_now()
+    try:
+        shop: Shop | None = only_shop()
+    except (Shop.DoesNotExist, DatabaseError):
+        shop = None
+    zone = shop.time_zone if shop else "Asia/Shanghai"
+    now = clock.now() if shop else timezone.now()
+    session: Any = getattr(request, "session", None)
+    person = person_of(request) if request is not None and settings.FENQI_DEMO else None
+    path = request.path if request is not None else "/"
+    # After a form was answered on the spot, its address may have no page of its own to come back to.
+    here = request.get_full_path() if request is not None and request.method in ("GET", "HEAD") else path
+    items = (
+        (gettext("Products"), "/", 0),
+        (gettext("Cart"), reverse("storefront:cart"), cart.count(session) if session is not None else 0),
+        (gettext("My contracts"), reverse("portal:contracts"), 0),
+        (gettext("Orders"), reverse("portal:orders"), 0),
+        (gettext("Notices"), reverse("announcements:index"), 0),
+    )
+    return Frame(
+        lang=locale,
+        mall=shop.name.in_(locale) if shop else "Fenqi",
+        menu=tuple(
+            MenuItem(label, url, path == url if url == "/" else path.startswith(url), count)
+            for label, url, count in items
+        ),
+        here=here,
+        other_language=_LANGUAGES[locale],
+        demo=settings.FENQI_DEMO,
+        now=now.astimezone(zone_of(zone)),
+        now_text=format_instant(now, zone, locale),
+        person=person.name.in_(locale) if person else "",
+        flash=session.pop("flash", "") if session is not None and "flash" in session else "",
+    )

@@ -9,7 +9,6 @@ import msgspec
 from django.db import connection
 
 from fenqi.ledger.entries import Entries
-
 from fenqi_server.ids import uuid7
 
 __all__ = ["Transaction", "balances_of", "post"]

@@ -28,7 +28,7 @@ WAIT_MS: Final = 250
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
-class KeyReused(Exception):  # noqa: N818  # an answer (422) to the request, not a fault of the program
+class KeyReused(Exception):  # an answer (422) to the request, not a fault of the program
     """The key came before, for another path or with another body."""
 
     status = 422
@@ -41,7 +41,7 @@ class KeyReused(Exception):  # noqa: N818  # an answer (422) to the request, not
         self.key = key
 
 
-class KeyInFlight(Exception):  # noqa: N818  # an answer (409) to the request, not a fault of the program
+class KeyInFlight(Exception):  # an answer (409) to the request, not a fault of the program
     """The first request with this key has not been answered yet."""
 
     status = 409

@@ -26,7 +26,6 @@ from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.plan import Plan
 from fenqi.terms.schedule import Schedule
 from fenqi.texts import Text
-
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
@@ -71,7 +70,7 @@ class NoContract(LookupError):
     """No contract of this shop has the id."""
 
 
-class Refusal(Exception):  # noqa: N818  # an answer, and nothing was written
+class Refusal(Exception):  # an answer, and nothing was written
     """A request that was not done, and why. `code`: above_debt, payment_ref_reused.
 
     `owed_minor` is what could be paid now; `asked_minor` what was asked.
@@ -309,12 +308,12 @@ def _pay(
 ) -> PaymentResult:
     booked = storage.has_payment(contract, payment.payment_id)
     if booked is not None:
-        state = contract.state(today)
+        state = contract.latest(today)
         if booked.amount_minor != payment.amount_minor:
             raise _reference_reused(payment, state.balance_minor, contract.terms.currency)
         return _payment_result(contract, state, payment.payment_id, repeated=True)
     if kind == "request":
-        owed = contract.state(today).balance_minor
+        owed = contract.latest(today).balance_minor
         if payment.amount_minor > owed:
             raise _above_debt(payment.amount_minor, owed, contract.terms.currency)
     event = msgspec.structs.replace(payment, seq=len(contract.events) + 1)
@@ -400,7 +399,7 @@ def reverse(
         if stored is None or stored.shop_id != shop.id:
             raise NoContract(contract)
         if any(isinstance(e, PaymentReversed) and e.payment_id == payment_ref for e in stored.events):
-            return _view(stored, stored.state(today))
+            return _view(stored, stored.latest(today))
         paid = storage.has_payment(stored, payment_ref)
         event = PaymentReversed(
             seq=len(stored.events) + 1,

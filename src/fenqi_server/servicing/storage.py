@@ -21,11 +21,20 @@ from fenqi.contracts.events import (
 )
 from fenqi.contracts.terms import ContractTerms
 from fenqi.ledger.entries import position, posting
-
 from fenqi_server.books.posting import balances_of, post
 from fenqi_server.ids import public_id, uuid7
 
-__all__ = ["Stored", "append", "cached_row", "create", "load", "load_for_update", "load_many", "rebuild"]
+__all__ = [
+    "EVENT_SQL",
+    "Stored",
+    "append",
+    "cached_row",
+    "create",
+    "load",
+    "load_for_update",
+    "load_many",
+    "rebuild",
+]
 
 
 class Stored(msgspec.Struct, kw_only=True):
@@ -48,6 +57,14 @@ class Stored(msgspec.Struct, kw_only=True):
     def state(self, as_of: date, known_at: int | None = None) -> ContractState:
         return replay(self.terms, self.events, as_of, known_at)
 
+    def latest(self, today: date) -> ContractState:
+        """With every event there is, on `today` or on a later day that another request has reached already.
+
+        Around midnight, a request that began on the old day may come to a contract after one of the new day. Leaving
+        that one's event out would un-book it.
+        """
+        return self.state(max(today, *[event.occurred_on for event in self.events]))
+
 
 _terms: Final[msgspec.json.Decoder[ContractTerms]] = msgspec.json.Decoder(ContractTerms)
 
@@ -58,12 +75,12 @@ SELECT c.shop_id, c.customer_id, c.contract_id, c.order_ref, c.decision_id, c.cr
   JOIN servicing_state AS s USING (customer_id, contract_id)
 """
 # What the columns hold is not held a second time in the body.
-_EVENT: Final = """
+EVENT_SQL: Final = """
 (e.body || jsonb_build_object('kind', e.kind, 'seq', e.seq, 'occurred_on', e.occurred_on,
                               'recorded_at', floor(extract(epoch FROM e.recorded_at))::bigint))::text
 """
 _EVENTS: Final = f"""
-SELECT {_EVENT} FROM servicing_event AS e WHERE e.customer_id = %s AND e.contract_id = %s ORDER BY e.seq
+SELECT {EVENT_SQL} FROM servicing_event AS e WHERE e.customer_id = %s AND e.contract_id = %s ORDER BY e.seq
 """
 
 
@@ -96,7 +113,7 @@ def load_many(customer_id: UUID) -> list[Stored]:
         cursor.execute(f"{_CONTRACT} WHERE c.customer_id = %s ORDER BY c.contract_id DESC", [customer_id])
         rows = cursor.fetchall()
         cursor.execute(
-            f"SELECT e.contract_id, {_EVENT} FROM servicing_event AS e WHERE e.customer_id = %s"
+            f"SELECT e.contract_id, {EVENT_SQL} FROM servicing_event AS e WHERE e.customer_id = %s"
             " ORDER BY e.contract_id, e.seq",
             [customer_id],
         )
@@ -152,10 +169,10 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
     before = dict(contract.booked)
     written: list[tuple[Event, UUID]] = []
     posted: list[dict[str, Any]] = []
-    events = list(contract.events)
+    grown = msgspec.structs.replace(contract, events=list(contract.events))
     for event in new:
-        events.append(event)
-        state = replay(contract.terms, events, booked_on)
+        grown.events.append(event)
+        state = grown.latest(booked_on)
         after = position(contract.terms, state.movements)
         entries = posting(after, before)
         before = after
@@ -185,7 +202,7 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
             booked_on=booked_on,
             **each,
         )
-    contract.events, contract.booked = events, before
+    contract.events, contract.booked = grown.events, before
     _write_cache(contract, state)
     return state
 

@@ -131,6 +131,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"  # a shop's own zone is data; pages convert to it by name
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [PACKAGE / "static"]
 STATIC_ROOT = Path(os.environ.get("FENQI_STATIC_ROOT", ".fenqi/static")).resolve()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -171,9 +172,13 @@ AUTH_PASSWORD_VALIDATORS = [
 FENQI_JOBS = [
     "fenqi_server.decisions.log.write_due",
     "fenqi_server.outbox.service.deliver_due",
+    "fenqi_server.servicing.service.run_due",
     "fenqi_server.funders.handoffs.query_due",
     "fenqi_server.announcements.requests.fulfil_due",
 ]
+if FENQI_DEMO:
+    # The pretend funders answer when their time has come; before the wishes, which an answer may fulfil.
+    FENQI_JOBS.insert(-1, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header or a query string: they carry what belongs to a customer.
 LOGGING = {

@@ -290,10 +290,9 @@ def max_flat_fee(cap: Fraction, periods: int, yearly: int | Fraction = 12) -> Fr
 
 
 def _compound(yearly: float, log_rate: float) -> float:
-    try:
-        return expm1(yearly * log_rate)
-    except OverflowError:
-        return inf
+    """exp(yearly·log_rate) - 1; infinite where that has more than a hundred digits."""
+    grown = yearly * log_rate
+    return expm1(grown) if grown <= _BEYOND_LOG else inf
 
 
 def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float:

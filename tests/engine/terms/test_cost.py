@@ -303,6 +303,7 @@ def test_a_rate_near_zero_has_12_digits(net: Net) -> None:
 @given(several_advances())
 @settings(max_examples=200, deadline=None)
 def test_a_rate_of_several_advances_has_12_digits(net: Net) -> None:
+    assume(internal_rate(*sides(net)).undefined != "beyond_measure")
     assert has_12_digits(net)
 
 

@@ -86,6 +86,10 @@ SELECT c.oid, c.relname AS name, c.relispartition AS is_partition, c.relrowsecur
        array(SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = c.oid AND polcmd = '*') AS policies
 FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY c.relname
 """
+_VIEWS_OF_THE_OWNER = """
+SELECT relname FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+   AND NOT coalesce(reloptions && array['security_invoker=true', 'security_invoker=on'], false)
+"""
 _KEYS = """
 SELECT i.indexrelid::regclass::text AS name, 'unique key' AS kind,
        (SELECT attname FROM pg_attribute WHERE attrelid = i.indrelid AND attnum = i.indkey[0]) AS first, NULL AS first_there
@@ -123,6 +127,8 @@ def problems(session: psycopg.Connection[object]) -> Iterator[str]:
                     yield f"{table.name}: has no policy for every command by fenqi.shop_id"
         yield from _constraint_problems(cursor, table, place)
         yield from _right_problems(cursor, table)
+    for (name,) in cursor.execute(_VIEWS_OF_THE_OWNER).fetchall():
+        yield f"{name}: is a view that reads as its owner, past row-level security; WITH (security_invoker = true)"
     missing = set(APPEND_ONLY) - {table.name for table in tables}
     for name in sorted(missing):
         yield f"{name}: is named append-only in tools/lint_schema.py and is not there"

@@ -45,7 +45,7 @@ class Server:
     environ: Mapping[str, str]
     host: str = "127.0.0.1"
     workers: int = 1
-    threads: int = 8
+    threads: int = 4
     worker: bool = True
     log: Path | None = None
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)

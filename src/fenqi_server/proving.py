@@ -16,7 +16,7 @@ def report() -> dict[str, object]:
     from fenqi_server.books.proof import prove
 
     proved = prove(connection)
-    return {"ok": proved.ok, "problems": [str(problem) for problem in proved.problems]}
+    return {"ok": proved.ok, "problems": [problem.sentence for problem in proved.problems]}
 
 
 if __name__ == "__main__":

@@ -170,15 +170,16 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
 FENQI_JOBS = [
-    "fenqi_server.decisions.log.write_due",
-    "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.servicing.service.run_due",
+    "fenqi_server.books.settlement.run_settlements",
     "fenqi_server.funders.handoffs.query_due",
     "fenqi_server.announcements.requests.fulfil_due",
+    "fenqi_server.outbox.service.deliver_due",
+    "fenqi_server.decisions.log.write_due",
 ]
 if FENQI_DEMO:
-    # The pretend funders answer when their time has come; before the wishes, which an answer may fulfil.
-    FENQI_JOBS.insert(-1, "fenqi_server.demo.jobs.answer_assessments")
+    # Before whoever waits is told: an answer may be what they wait for.
+    FENQI_JOBS.insert(3, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header or a query string: they carry what belongs to a customer.
 LOGGING = {

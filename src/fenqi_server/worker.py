@@ -20,7 +20,7 @@ from fenqi_server import clock
 
 __all__ = ["Worker", "run_forever"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fenqi_server.worker")  # also when run as `__main__`
 _IDLE_SECONDS = 0.5
 _LONGEST_REST_SECONDS = 60.0
 

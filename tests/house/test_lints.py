@@ -158,6 +158,7 @@ def test_a_new_table_by_the_rules_is_accepted(schema):
         ("GRANT DELETE ON decisions_decision TO fenqi_service", "has DELETE on it"),
         ("GRANT TRUNCATE ON servicing_state TO fenqi_service", "has TRUNCATE on it"),
         ("GRANT SELECT ON decisions_decision_default TO fenqi_service", "may use the partition itself"),
+        ("CREATE VIEW all_of_them AS SELECT * FROM books_transaction", "reads as its owner"),
         ("GRANT CREATE ON SCHEMA public TO fenqi_service", "may make tables"),
     ],
 )

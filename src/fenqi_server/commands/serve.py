@@ -38,7 +38,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=8000, help="TCP port (8000)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that answer requests (1)")
-    parser.add_argument("--threads", type=int, default=8, help="requests a process answers at a time (8)")
+    parser.add_argument("--threads", type=int, default=4, help="requests a process answers at a time (4)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 
 from benchmarks.engine import decide_p50, evaluate_quantiles
+from benchmarks.service import http_evaluations
 
 Measurement = Callable[[], Iterator[dict[str, object]]]
 
 MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("decide.p50",), decide_p50),
     (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
+    (("http.evaluations",), http_evaluations),
 )
 
 

@@ -1,0 +1,112 @@
+"""The service over HTTP: its process on one core, PostgreSQL and the load on the other.
+
+Everything is the real thing: durable embedded PostgreSQL in a folder of its own, Granian with one worker, the key
+check, signed quotes, and a decision row for each answer, which are counted afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CONNECTIONS = 16
+SECONDS = 10.0
+SETTLING_SECONDS = 2.0
+
+
+@contextmanager
+def _on_core(cores: set[int]) -> Iterator[None]:
+    """What is started inside runs on these cores alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def http_evaluations() -> Iterator[dict[str, object]]:
+    """Evaluations a second, with their latency at 16 connections."""
+    from fenqi_server.commands.migrate import migrate_in_own_process
+    from fenqi_server.embedded import acquire
+    from fenqi_server.home import Home
+    from fenqi_server.processes import Server, free_port
+
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit(
+            "http.evaluations needs two cores: one for the service, one for PostgreSQL and the load"
+        )
+    service_core, other_core = {cores[0]}, {cores[1]}
+    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder, _on_core(other_core):
+        state = Path(folder) / ".fenqi"
+        home = Home.open(state)
+        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
+        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
+            environ = home.environ(cluster)
+            owner_url = cluster.owner_url
+            assert owner_url is not None, "our own server has an owner"
+            if migrate_in_own_process(environ, owner_url, quiet=True):
+                raise SystemExit("the database could not be migrated; see above")
+            stocked = _run(environ, "benchmarks.stock")
+            server = Server(port=free_port(), environ=environ, worker=False, log=Path(folder) / "service.log")
+            with _on_core(service_core):
+                server.start()
+            try:
+                measured = _run(
+                    environ | {"FENQI_BENCH_KEY": str(stocked["key"])},
+                    *("benchmarks.load", "--port", str(server.port)),
+                    *("--connections", str(CONNECTIONS), "--seconds", str(SECONDS)),
+                )
+                time.sleep(SETTLING_SECONDS)
+                rows = _decision_rows(owner_url)
+            finally:
+                server.stop()
+    yield {
+        "name": "http.evaluations",
+        "value": round(_number(measured["requests_per_s"])),
+        "unit": "1/s",
+        "p50_ms": round(_number(measured["p50_ms"]), 1),
+        "p99_ms": round(_number(measured["p99_ms"]), 1),
+        "connections": CONNECTIONS,
+        "refused": measured["refused"],
+        "answered": measured["answered"],
+        "decision_rows": rows,
+        **{name: measured.get(name) for name in ("plans", "blocked", "quotes", "bytes")},
+    }
+
+
+def _run(environ: dict[str, str], module: str, *words: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        env=environ,
+        cwd=Path(__file__).resolve().parent.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{module} failed; see above")
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def _decision_rows(owner_url: str) -> int:
+    import psycopg
+
+    with psycopg.connect(owner_url) as session:
+        session.execute("SET row_security = off")
+        found = session.execute("SELECT count(*) FROM decisions_decision").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, (int, float)), "nothing was answered while it was measured"
+    return float(value)

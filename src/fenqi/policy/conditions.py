@@ -616,7 +616,8 @@ def parse_ratio(text: str) -> Decimal | None:
         ratio = Decimal(found[1]).scaleb(-2)
     except InvalidOperation:
         return None
-    return ratio.normalize() if ratio else Decimal(0)
+    # normalize() alone would write ten as 1E+1.
+    return Decimal(format(ratio.normalize(), "f"))
 
 
 def parse_minute(text: str) -> int:

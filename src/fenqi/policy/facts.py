@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -271,8 +272,6 @@ def check_facts(vocabulary: Mapping[str, FactType], facts: Mapping[str, object])
 
 
 def _nearest(name: str, vocabulary: Mapping[str, FactType]) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, vocabulary, n=1)
     return f"did you mean {close[0]}?" if close else ""
 

@@ -121,12 +121,12 @@ def decide(policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None = No
                 verdicts[plan.id] = opened[index]
                 continue
             found = (violated & mask, unknown & mask, pending & mask)
-            offer = _NO_OFFER
+            offer: Facts | None = None
         else:
             of_plan = offers.get(plan.id)
             if of_plan is None and bad:
                 found = (violated & mask, unknown & mask, pending & mask)
-                offer = _NO_OFFER
+                offer = None
             else:
                 offer = of_plan or _NO_OFFER
                 more = priced(facts, offer)
@@ -154,7 +154,7 @@ class _Case:
         self.reasons: dict[int, Reason] = {}
         self.later: dict[int, tuple[dict[str, FactValue], int, int]] = {}
 
-    def blocked(self, plan: int, found: tuple[int, int, int], offer: Facts) -> Verdict:
+    def blocked(self, plan: int, found: tuple[int, int, int], offer: Facts | None) -> Verdict:
         policy = self.policy
         violated, unknown, pending = found
         mask = policy.masks[plan]
@@ -174,7 +174,7 @@ class _Case:
                     reason = self._reason(index, rule, self.facts, bool(bit & unknown), bool(bit & pending))
                     self.reasons[index] = reason
             else:
-                priced = {**self.facts, **offer}
+                priced = {**self.facts, **(offer or _NO_OFFER)}
                 reason = self._reason(index, rule, priced, bool(bit & unknown), bool(bit & pending))
             reasons.append(reason)
             if reason.unknown and rule.unknown == "ask":
@@ -203,8 +203,8 @@ class _Case:
             deadline=max(deadlines) if deadlines else None,
         )
 
-    def _opening(self, plan: int, at: int, offer: Facts) -> Until:
-        """The first instant from `at` on when no rule at all is in the plan's way.
+    def _opening(self, plan: int, at: int, offer: Facts | None) -> Until:
+        """The first instant from `at` on when no rule at all is in the plan's way (priced ones, if `offer` is given).
 
         Where the last of today's reasons ends another may have begun; each step goes to the latest end of those,
         before which the plan cannot open.
@@ -214,7 +214,7 @@ class _Case:
         for _ in range(_ROUNDS):
             then, violated, pending = self._at(at)
             violated, pending = violated & mask, pending & mask
-            if priced is not None and offer:
+            if priced is not None and offer is not None:
                 more = priced(then, offer)
                 violated, pending = violated | more[0], pending | more[2]
             if pending:
@@ -225,7 +225,7 @@ class _Case:
                 bit = violated & -violated
                 violated ^= bit
                 index = bit.bit_length() - 1
-                known = then if bit & mask else {**then, **offer}
+                known = then if bit & mask else {**then, **(offer or _NO_OFFER)}
                 until = _until(policy.rules[index], policy, index, known, at)
                 if until.kind != "instant" or until.at is None:
                     return until

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fenqi.policy.snapshot import Pending, Selector, Window
-from fenqi.policy.verdict import Failing, Until, decide, for_customer
+from fenqi.policy.verdict import Failing, Until, Verdict, decide, for_customer
 
 from .policies import DAY, HOUR, NOON, clause, mall_policy, policy_of, rule
 
@@ -209,3 +210,27 @@ def test_deciding_twice_is_the_same() -> None:
     policy = policy_of(rule("a", require="customer.age >= 18", applies=MALL_3))
     facts = {"clock.now": NOON, "cart.amount": 100_000, "customer.age": 17}
     assert decide(policy, facts) == decide(policy, dict(reversed(facts.items())))
+
+
+def test_a_verdict_can_be_recorded_and_read_again() -> None:
+    policy = policy_of(
+        rule("a", require="card.bank in [ccb, cmb]", blocked=Window(None, NOON + DAY)),
+        rule("b", require="cart.amount in ¥1..¥2"),
+        rule("c", "law", require="customer.student is no", unknown="ask"),
+    )
+    facts = {"clock.now": NOON, "cart.amount": 100_000, "card.bank": "icbc"}
+    for verdict in decide(policy, facts, {}).values():
+        assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
+
+
+def test_a_priced_rule_that_begins_later_moves_the_opening_too() -> None:
+    policy = mall_policy(
+        rule("now", blocked=Window(NOON - HOUR, NOON + HOUR)),
+        rule("later", blocked=Window(NOON, NOON + 2 * HOUR), require="offer.fee <= ¥1"),
+        rule("last", blocked=Window(NOON + HOUR, NOON + 3 * HOUR), require="offer.fee <= ¥2"),
+    )
+    facts = {"clock.now": NOON}
+    assert decide(policy, facts)["mall_3"].until.at == NOON + HOUR
+    assert decide(policy, facts, {"mall_3": {"offer.fee": 50}})["mall_3"].until.at == NOON + HOUR
+    assert decide(policy, facts, {"mall_3": {"offer.fee": 150}})["mall_3"].until.at == NOON + 2 * HOUR
+    assert decide(policy, facts, {"mall_3": {"offer.fee": 250}})["mall_3"].until.at == NOON + 3 * HOUR

@@ -21,6 +21,7 @@ from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
     SEMANTICS,
+    Change,
     Family,
     Funder,
     Notice,
@@ -210,7 +211,7 @@ def _limit(
     rule_id: str,
     reason: str,
     applies: Selector,
-    change: str,
+    change: Change,
     *,
     require: Condition | None = None,
     blocked: Window | None = None,
@@ -223,7 +224,7 @@ def _limit(
         applies=applies,
         require=require,
         blocked=blocked,
-        change=change,  # type: ignore[arg-type]  # one of Change, by the calls above
+        change=change,
     )
 
 

@@ -8,19 +8,16 @@ and, where there is one, what was perhaps meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, TypeVar, get_args
+from typing import Final
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fenqi.calendars import CalendarError, Unit, zone_of
-from fenqi.money import CURRENCIES, MoneyError, parse_money
+from fenqi.money import CURRENCIES
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import (
     All,
@@ -29,23 +26,18 @@ from fenqi.policy.conditions import (
     ConditionError,
     Dialect,
     Not,
-    ValueTrouble,
     facts_of,
     parse,
-    parse_instant,
-    parse_minute,
-    parse_ratio,
 )
 from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocabulary_for
 from fenqi.policy.placement import default_group
-from fenqi.policy.reasons import CATALOGUE, PARAMETERS
+from fenqi.policy.reading import NO_TEXT, Problem, Reader
+from fenqi.policy.reasons import CATALOGUE
 from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
     Agreement,
-    AudienceText,
     Change,
-    DailyWindow,
     Family,
     Funder,
     Group,
@@ -58,7 +50,6 @@ from fenqi.policy.snapshot import (
     ShopTerms,
     Snapshot,
     SnapshotError,
-    Window,
     selects,
 )
 from fenqi.terms.plan import (
@@ -74,7 +65,7 @@ from fenqi.terms.plan import (
     ZeroInterest,
     check_plan,
 )
-from fenqi.texts import Text, TextError, placeholders
+from fenqi.texts import Text
 
 __all__ = ["LoadResult", "Problem", "load_policy", "read_policy"]
 
@@ -84,26 +75,6 @@ _UNKNOWN_MANDATORY: Final = ("law", "risk", "health")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
 _FUNDER_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 _FACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
-_SHOWN_CHARACTERS: Final = 120
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """One thing wrong in a policy's files; line and column count from 1.
-
-    >>> str(Problem("rules/banks.yaml", 12, 15, "cbc", "card.bank is cbc: not one of cmb, ccb", "did you mean ccb?"))
-    'rules/banks.yaml:12:15: card.bank is cbc: not one of cmb, ccb; did you mean ccb?'
-    """
-
-    file: str
-    line: int
-    column: int
-    text: str
-    message: str
-    suggestion: str = ""
-
-    def __str__(self) -> str:
-        tail = f"; {self.suggestion}" if self.suggestion else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"
 
 
 class LoadResult(msgspec.Struct, frozen=True):
@@ -141,7 +112,7 @@ def load_policy(folder: Path | str) -> LoadResult:
 
 def read_policy(files: Mapping[str, str]) -> LoadResult:
     """Read a policy from its files' names and contents. No I/O: the same files are the same result."""
-    reader = _Reader()
+    reader = _PolicyReader()
     snapshot = reader.read(files)
     if reader.problems:
         ordered = sorted(reader.problems, key=lambda problem: (problem.file, problem.line, problem.column))
@@ -149,7 +120,6 @@ def read_policy(files: Mapping[str, str]) -> LoadResult:
     return LoadResult(snapshot, ())
 
 
-_T = TypeVar("_T")
 _SECTIONS: Final = (
     "format",
     "shop",
@@ -179,29 +149,17 @@ _RULE_OPTIONAL: Final = (
     "detail",
     "fix",
 )
-_NO_TEXT: Final = Text("-", "-")
-_Fields = dict[str, Node]
 
 
-class _Reader:
-    """Collects problems while it reads. What cannot be read is replaced by something of its type and reported."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.files: dict[int, str] = {}
-        self.zone = "UTC"
-        self.currency = "CNY"
-        self.vocabulary: Mapping[str, FactType] = VOCABULARY
-        self.ids: dict[str, set[str]] = {}
-
-    # --- the whole -----------------------------------------------------------------------------------------
+class _PolicyReader(Reader):
+    """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
 
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
         sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
         shops: list[tuple[Node, Node]] = []
         first_file = min(files, default="")
         for name in sorted(files):
-            root = self._compose(name, files[name])
+            root = self.compose(name, files[name])
             if root is None:
                 continue
             fields = self.fields(root, "a policy file", (), _SECTIONS)
@@ -252,283 +210,6 @@ class _Reader:
             self.problems.append(Problem(first_file, 1, 1, error.problem.value, error.problem.sentence))
         return snapshot
 
-    def _compose(self, name: str, content: str) -> Node | None:
-        try:
-            root = YAML(typ="safe", pure=True).compose(content)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            shown = content.splitlines()[line - 1].strip() if 0 < line <= len(content.splitlines()) else ""
-            said = " ".join(str(part) for part in (error.context, error.problem) if part)
-            self.problems.append(
-                Problem(name, line, column, shown[:_SHOWN_CHARACTERS], f"this is not YAML: {said}")
-            )
-            return None
-        except RecursionError:
-            self.problems.append(Problem(name, 1, 1, "", "the file is nested too deeply"))
-            return None
-        except (YAMLError, ValueError) as error:
-            said = str(error).splitlines()[0]
-            self.problems.append(Problem(name, 1, 1, "", f"this is not YAML: {said}"))
-            return None
-        if root is None:
-            self.problems.append(Problem(name, 1, 1, "", "the file is empty"))
-            return None
-        self._adopt(root, name)
-        return root if not any(problem.file == name for problem in self.problems) else None
-
-    def _adopt(self, root: Node, name: str) -> None:
-        """Note each node's file; refuse what the language does not have (anchors, tags)."""
-        stack = [root]
-        seen: set[int] = set()
-        while stack:
-            node = stack.pop()
-            self.files[id(node)] = name
-            if id(node) in seen:
-                self.problem(node, "an alias (*name) has no place in a policy", "write it out")
-                continue
-            seen.add(id(node))
-            if node.anchor is not None:
-                self.problem(node, f"an anchor (&{node.anchor}) has no place in a policy", "write it out")
-            if not str(node.tag).startswith("tag:yaml.org,2002:"):
-                self.problem(node, f"the tag {node.tag} has no place in a policy")
-            if isinstance(node, MappingNode):
-                for key, value in node.value:
-                    stack.extend((value, key))
-            elif isinstance(node, SequenceNode):
-                stack.extend(node.value)
-        # Nodes are known by identity: they must live as long as the reader.
-        self._roots = [*getattr(self, "_roots", []), root]
-
-    # --- reporting -----------------------------------------------------------------------------------------
-
-    def problem(
-        self, node: Node, message: str, suggestion: str = "", *, offset: int = 0, length: int | None = None
-    ) -> None:
-        mark = node.start_mark
-        column = mark.column
-        text = node.value if isinstance(node, ScalarNode) else ""
-        if isinstance(node, ScalarNode) and offset:
-            quotes = 2 if node.style in ("'", '"') else 0
-            one_line = node.end_mark.line == mark.line
-            # Escapes shift what stands behind them; then the scalar's own beginning is the honest answer.
-            if one_line and node.end_mark.column - column == len(text) + quotes:
-                column += offset + quotes // 2
-        elif isinstance(node, ScalarNode) and node.style in ("'", '"') and length is not None:
-            column += 1
-        if length is not None:
-            text = text[offset : offset + length] or text
-        file = self.files.get(id(node), "")
-        self.problems.append(
-            Problem(file, mark.line + 1, column + 1, text[:_SHOWN_CHARACTERS], message, suggestion)
-        )
-
-    def meant(self, word: str, options: Iterable[str]) -> str:
-        close = get_close_matches(word, list(options), n=1, cutoff=0.6)
-        return f"did you mean {close[0]}?" if close else ""
-
-    # --- shapes --------------------------------------------------------------------------------------------
-
-    def fields(self, node: Node, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> _Fields:
-        required = tuple(required)
-        allowed = tuple(dict.fromkeys((*required, *optional)))
-        if not isinstance(node, MappingNode):
-            self.problem(node, f"{what} is written as keys and values", f"keys are {', '.join(allowed)}")
-            return {}
-        fields: _Fields = {}
-        empty: set[str] = set()
-        for key_node, value in node.value:
-            key = key_node.value if isinstance(key_node, ScalarNode) else "?"
-            if key in fields:
-                self.problem(key_node, f"{key} stands twice in {what}", "keep one")
-            elif key.isdigit() and isinstance(value, ScalarNode) and not value.value:
-                self.problem(
-                    key_node,
-                    f"{key} is not a key of {what}",
-                    'inside { } a comma ends an entry: write "¥5,000"',
-                )
-            elif key not in allowed:
-                self.problem(
-                    key_node,
-                    f"{key} is not a key of {what}",
-                    self.meant(key, allowed) or f"keys are {', '.join(allowed)}",
-                )
-            elif isinstance(value, ScalarNode) and not value.value and value.style is None:
-                # YAML places an empty value where the next thing begins: the key is the better place.
-                self.problem(key_node, f"{key} is empty", "write a value, or leave the key out")
-                empty.add(key)
-            else:
-                fields[key] = value
-        for key in required:
-            if key not in fields and key not in empty:
-                self.problem(node, f"{what} has no {key}", f"write {key}:")
-        return fields
-
-    def items(self, node: Node, what: str) -> list[Node]:
-        if isinstance(node, SequenceNode):
-            return list(node.value)
-        self.problem(node, f"{what} is not a list", "begin each entry with a dash")
-        return []
-
-    def scalar(self, node: Node, what: str) -> str:
-        if not isinstance(node, ScalarNode):
-            self.problem(node, f"{what} is one text, not a list or keys")
-            return ""
-        value = str(node.value)
-        if not value.strip():
-            self.problem(node, f"{what} is empty", "write a value, or leave the key out")
-        return value
-
-    def optional(self, fields: _Fields, key: str, read: Callable[[Node, str], _T], default: _T) -> _T:
-        return read(fields[key], key) if key in fields else default
-
-    def one_of(self, node: Node, options: Iterable[str], what: str) -> str:
-        options = tuple(options)
-        value = self.scalar(node, what)
-        if value and value not in options:
-            self.problem(
-                node, f"{what} is {value}: not one of {', '.join(options)}", self.meant(value, options)
-            )
-        return value if value in options else options[0]
-
-    def literal(self, node: Node, kind: object, what: str) -> str:
-        return self.one_of(node, get_args(kind), what)
-
-    def reference(self, node: Node, section: str, what: str) -> str:
-        value = self.scalar(node, what)
-        known = self.ids[section]
-        if value and value not in known:
-            self.problem(
-                node, f"{what} is {value}: there is no such entry in {section}", self.meant(value, known)
-            )
-        return value
-
-    def references(self, node: Node, section: str, what: str) -> tuple[str, ...]:
-        return tuple(self.reference(item, section, what) for item in self.items(node, what))
-
-    def boolean(self, node: Node, what: str) -> bool:
-        return self.one_of(node, ("no", "yes", "true", "false"), what) in ("yes", "true")
-
-    def integer(self, node: Node, what: str) -> int:
-        value = self.scalar(node, what)
-        if re.fullmatch(r"[0-9]{1,9}", value):
-            return int(value)
-        if value:
-            self.problem(node, f"{what} is {value}: not a whole number")
-        return 0
-
-    def money(self, node: Node, what: str) -> int:
-        value = self.scalar(node, what)
-        if not value:
-            return 0
-        if re.fullmatch(r"[0-9][0-9,.]*", value):
-            self.problem(
-                node, f"{what} is {value}: an amount needs its currency", f"write {value} {self.currency}"
-            )
-            return 0
-        try:
-            return parse_money(value, self.currency)
-        except MoneyError as error:
-            self.problem(node, f"{what} is {value}: expected {error.problem.expected}", error.problem.way_out)
-            return 0
-
-    def ratio(self, node: Node, what: str) -> Decimal:
-        value = self.scalar(node, what)
-        ratio = parse_ratio(value)
-        if ratio is None:
-            if value:
-                self.problem(node, f"{what} is {value}: not a rate", "write it like 24% or 0.6%")
-            return Decimal(0)
-        return ratio
-
-    def instant(self, node: Node, what: str) -> int:
-        return self._instant(node, what, end=False)
-
-    def end_instant(self, node: Node, what: str) -> int:
-        return self._instant(node, what, end=True)
-
-    def _instant(self, node: Node, what: str, *, end: bool) -> int:
-        value = self.scalar(node, what)
-        try:
-            return parse_instant(value, self.zone, end=end) if value else 0
-        except ValueTrouble as trouble:
-            self.problem(node, f"{what}: {trouble.message}", trouble.suggestion)
-        except CalendarError as error:
-            self.problem(node, f"{what}: {error.problem.sentence}")
-        return 0
-
-    def minute(self, node: Node, what: str) -> int:
-        value = self.scalar(node, what)
-        try:
-            return parse_minute(value) if value else 0
-        except ValueTrouble as trouble:
-            self.problem(node, f"{what}: {trouble.message}", trouble.suggestion)
-            return 0
-
-    def text(self, node: Node, what: str) -> Text:
-        fields = self.fields(node, what, (), ("zh-CN", "en"))
-        found: dict[str, str] = {}
-        if isinstance(node, MappingNode):
-            for locale, name in (("zh-CN", "Chinese"), ("en", "English")):
-                if locale not in fields:
-                    if not any(key.value == locale for key, _ in node.value):
-                        self.problem(node, f"{what} has no {name} text", f"write {locale}:")
-                else:
-                    found[locale] = self.scalar(fields[locale], f"{what} in {name}")
-        return Text(found.get("zh-CN") or "-", found.get("en") or "-")
-
-    def filled_text(self, node: Node, what: str) -> Text:
-        """A text whose gaps a reason's parameters fill."""
-        text = self.text(node, what)
-        gaps: list[dict[str, str]] = []
-        for written in (text.zh_cn, text.en):
-            try:
-                gaps.append(dict(placeholders(written)))
-            except TextError as error:
-                self.problem(node, f"{what}: {error.problem.sentence}")
-                return text
-        for name in dict.fromkeys((*gaps[0], *gaps[1])):
-            if name not in PARAMETERS:
-                self.problem(
-                    node,
-                    f"{what} has the gap {{{name}}}: no reason has such a parameter",
-                    self.meant(name, PARAMETERS) or f"gaps are {', '.join(PARAMETERS)}",
-                )
-        if gaps[0] != gaps[1] and "-" not in (text.zh_cn, text.en):
-            self.problem(node, f"{what} has not the same gaps in both languages")
-        return text
-
-    def audience_text(self, node: Node, what: str) -> AudienceText:
-        keys = {key.value for key, _ in node.value} if isinstance(node, MappingNode) else set()
-        if not keys & {"customer", "agent", "operator"}:
-            return AudienceText(self.filled_text(node, what))
-        fields = self.fields(node, what, ("customer",), ("agent", "operator"))
-        texts = {key: self.filled_text(value, f"{what} for the {key}") for key, value in fields.items()}
-        return AudienceText(texts.get("customer", _NO_TEXT), texts.get("agent"), texts.get("operator"))
-
-    def window(self, node: Node, what: str) -> Window:
-        fields = self.fields(node, what, (), ("from", "to"))
-        start = self.instant(fields["from"], f"{what}.from") if "from" in fields else None
-        end = self.end_instant(fields["to"], f"{what}.to") if "to" in fields else None
-        if isinstance(node, MappingNode) and start is None and end is None:
-            self.problem(node, f"{what} has neither from nor to")
-        if start is not None and end is not None and end <= start and not self.has_problem(fields):
-            self.problem(fields["to"], f"{what} ends before it begins")
-        return Window(start, end)
-
-    def has_problem(self, fields: _Fields) -> bool:
-        lines = {(self.files.get(id(node)), node.start_mark.line + 1) for node in fields.values()}
-        return any((problem.file, problem.line) in lines for problem in self.problems)
-
-    def daily(self, node: Node, what: str) -> DailyWindow:
-        fields = self.fields(node, what, ("from", "to"))
-        before = len(self.problems)
-        start = self.minute(fields["from"], f"{what}.from") if "from" in fields else 0
-        end = self.minute(fields["to"], f"{what}.to") if "to" in fields else 1440
-        if before == len(self.problems) and start % 1440 == end % 1440 and (start, end) != (0, 1440):
-            self.problem(fields.get("to", node), f"{what} is over as it begins")
-        return DailyWindow(start % 1440, end)
-
     def selector(self, node: Node, what: str) -> Selector:
         if isinstance(node, ScalarNode):
             if node.value != "all":
@@ -558,7 +239,7 @@ class _Reader:
         if "legal_forms" in fields:
             nodes.extend(self.items(fields["legal_forms"], f"{what}.legal_forms"))
         for item in nodes:
-            forms.append(self.literal(item, LegalForm, f"{what}.legal_form"))  # type: ignore[arg-type]
+            forms.append(self.literal(item, LegalForm, f"{what}.legal_form"))
         if isinstance(node, MappingNode) and not node.value:
             self.problem(node, f"{what} names nothing", "write all, or a plan, family, funder or legal_form")
         return Selector(
@@ -650,7 +331,7 @@ class _Reader:
             self.currency = self.one_of(fields["currency"], CURRENCIES, "currency")
         return ShopTerms(
             self.optional(fields, "id", self.scalar, ""),
-            self.optional(fields, "name", self.text, _NO_TEXT),
+            self.optional(fields, "name", self.text, NO_TEXT),
             self.zone,
             self.currency,
         )
@@ -663,7 +344,7 @@ class _Reader:
             ("values", "value_labels", "changeable", "personal"),
         )
         name = self.optional(fields, "name", self.scalar, "")
-        kind = self.literal(fields["type"], FactKind, "type") if "type" in fields else "int"
+        kind: FactKind = self.literal(fields["type"], FactKind, "type") if "type" in fields else "int"
         built_in = VOCABULARY.get(name)
         if name and not _FACT_NAME.fullmatch(name):
             self.problem(fields["name"], f"{name} is not a fact's name", "write it like merchant.kind")
@@ -682,9 +363,9 @@ class _Reader:
             self.problem(node, f"{name} is an enum without values", "write values: [a, b]")
         return FactType(
             name=name,
-            type=kind,  # type: ignore[arg-type]
-            source=self.literal(fields["source"], FactSource, "source") if "source" in fields else "cart",  # type: ignore[arg-type]
-            label=self.optional(fields, "label", self.text, _NO_TEXT),
+            type=kind,
+            source=self.literal(fields["source"], FactSource, "source") if "source" in fields else "cart",
+            label=self.optional(fields, "label", self.text, NO_TEXT),
             values=values,
             value_labels=labels,
             changeable=self.optional(fields, "changeable", self.boolean, False),
@@ -696,9 +377,9 @@ class _Reader:
         kinds = ("shop", "wallet", "bank", "consumer_finance", "acquirer")
         return Funder(
             id=self.optional(fields, "id", self.scalar, ""),
-            name=self.optional(fields, "name", self.text, _NO_TEXT),
-            kind=self.one_of(fields["kind"], kinds, "kind") if "kind" in fields else "shop",  # type: ignore[arg-type]
-            decides=self.one_of(fields["decides"], ("here", "on_its_page"), "decides")  # type: ignore[arg-type]
+            name=self.optional(fields, "name", self.text, NO_TEXT),
+            kind=self.one_of(fields["kind"], kinds, "kind") if "kind" in fields else "shop",
+            decides=self.one_of(fields["decides"], ("here", "on_its_page"), "decides")
             if "decides" in fields
             else "here",
             own_book=self.optional(fields, "own_book", self.boolean, False),
@@ -706,6 +387,7 @@ class _Reader:
         )
 
     def agreement(self, node: Node) -> Agreement:
+        before = len(self.problems)
         fields = self.fields(
             node, "an agreement", ("version",), ("from", "to", "min", "max", "terms", "cost_ceiling")
         )
@@ -723,23 +405,23 @@ class _Reader:
             else None,
         )
         least, most = agreement.min_amount_minor, agreement.max_amount_minor
-        if least is not None and most is not None and most < least and not self.has_problem(fields):
+        if least is not None and most is not None and most < least and before == len(self.problems):
             self.problem(fields["max"], "max is less than min")
         start, end = agreement.valid_from, agreement.valid_to
-        if start is not None and end is not None and end <= start and not self.has_problem(fields):
+        if start is not None and end is not None and end <= start and before == len(self.problems):
             self.problem(fields["to"], "the agreement ends before it begins")
         return agreement
 
     def family(self, node: Node) -> Family:
         fields = self.fields(node, "a family", ("id", "funder", "name", "legal_form"))
-        form = (
+        form: LegalForm = (
             self.literal(fields["legal_form"], LegalForm, "legal_form") if "legal_form" in fields else "loan"
         )
         return Family(
             id=self.optional(fields, "id", self.scalar, ""),
             funder=self.reference(fields["funder"], "funders", "funder") if "funder" in fields else "",
-            name=self.optional(fields, "name", self.text, _NO_TEXT),
-            legal_form=form,  # type: ignore[arg-type]
+            name=self.optional(fields, "name", self.text, NO_TEXT),
+            legal_form=form,
         )
 
     def plan(self, node: Node, families: Mapping[str, Family]) -> Plan:
@@ -771,14 +453,14 @@ class _Reader:
             legal_form=family.legal_form if family else "loan",
             periods=self.optional(fields, "periods", self.integer, 1),
             pricing=pricing,
-            unit=self.literal(fields["unit"], Unit, "unit") if "unit" in fields else "month",  # type: ignore[arg-type]
+            unit=self.literal(fields["unit"], Unit, "unit") if "unit" in fields else "month",
             every=self.optional(fields, "every", self.integer, 1),
             down_payment=self.down_payment(fields["down_payment"]) if "down_payment" in fields else None,
             defer_periods=self.optional(fields, "defer_periods", self.integer, 0),
-            authority=self.literal(fields["authority"], Authority, "authority")  # type: ignore[arg-type]
+            authority=self.literal(fields["authority"], Authority, "authority")
             if "authority" in fields
             else "shop",
-            residue=self.one_of(fields["residue"], ("first", "last"), "residue")  # type: ignore[arg-type]
+            residue=self.one_of(fields["residue"], ("first", "last"), "residue")
             if "residue" in fields
             else "first",
             fee_code=self.optional(fields, "fee_code", self.scalar, "instalment_fee"),
@@ -817,7 +499,7 @@ class _Reader:
             if "borne_by" not in fields:
                 self.problem(node, "pricing has no borne_by", "write borne_by: shop or funder")
                 return ZeroInterest("shop")
-            return ZeroInterest(self.one_of(fields["borne_by"], ("shop", "funder"), "borne_by"))  # type: ignore[arg-type]
+            return ZeroInterest(self.one_of(fields["borne_by"], ("shop", "funder"), "borne_by"))
         if kind == "flat_fee":
             return FlatFee(
                 self.ratio(fields["rate_per_period"], "rate_per_period")
@@ -842,8 +524,8 @@ class _Reader:
         fields = self.fields(node, "a contingent cost", ("code", "name", "basis", "payee"))
         return ContingentCost(
             self.optional(fields, "code", self.scalar, ""),
-            self.optional(fields, "name", self.text, _NO_TEXT),
-            self.optional(fields, "basis", self.text, _NO_TEXT),
+            self.optional(fields, "name", self.text, NO_TEXT),
+            self.optional(fields, "basis", self.text, NO_TEXT),
             self.optional(fields, "payee", self.scalar, ""),
         )
 
@@ -868,7 +550,7 @@ class _Reader:
         change = self.literal(fields["change"], Change, "change") if "change" in fields else None
         return Rule(
             id=self.optional(fields, "id", self.scalar, ""),
-            layer=layer,  # type: ignore[arg-type]
+            layer=layer,
             owner=self.optional(fields, "owner", self.scalar, ""),
             reason=reason,
             applies=self.optional(fields, "applies", self.selector, Selector(all=True)),
@@ -877,16 +559,16 @@ class _Reader:
             blocked=self.window(fields["blocked"], "blocked") if "blocked" in fields else None,
             daily=self.daily(fields["daily"], "daily") if "daily" in fields else None,
             valid=self.window(fields["valid"], "valid") if "valid" in fields else None,
-            unknown=self.one_of(fields["unknown"], ("block", "allow", "ask"), "unknown")  # type: ignore[arg-type]
+            unknown=self.one_of(fields["unknown"], ("block", "allow", "ask"), "unknown")
             if "unknown" in fields
             else "block",
             pending=self.pending(fields["pending"]) if "pending" in fields else None,
             instead=self.references(fields["instead"], "plans", "instead") if "instead" in fields else (),
             notice=self.reference(fields["notice"], "notices", "notice") if "notice" in fields else None,
-            public=self.one_of(fields["public"], ("full", "generic"), "public")  # type: ignore[arg-type]
+            public=self.one_of(fields["public"], ("full", "generic"), "public")
             if "public" in fields
             else "full",
-            change=change or (entry.change if entry else "nobody"),  # type: ignore[arg-type]
+            change=change or (entry.change if entry else "nobody"),
             source=self.scalar(fields["source"], "source") if "source" in fields else None,
             title=self.audience_text(fields["title"], "title") if "title" in fields else None,
             detail=self.audience_text(fields["detail"], "detail") if "detail" in fields else None,
@@ -918,7 +600,7 @@ class _Reader:
         placement = Placement(
             id=self.optional(fields, "id", self.scalar, ""),
             applies=self.optional(fields, "applies", self.selector, Selector()),
-            group=self.literal(fields["group"], Group, "group") if "group" in fields else None,  # type: ignore[arg-type]
+            group=self.literal(fields["group"], Group, "group") if "group" in fields else None,
             rank=self.integer(fields["rank"], "rank") if "rank" in fields else None,
             collapsed=self.boolean(fields["collapsed"], "collapsed") if "collapsed" in fields else None,
             reason=self.text(fields["reason"], "reason") if "reason" in fields else None,
@@ -947,10 +629,10 @@ class _Reader:
         )
         return Notice(
             id=self.optional(fields, "id", self.scalar, ""),
-            title=self.optional(fields, "title", self.text, _NO_TEXT),
-            reason=self.optional(fields, "reason", self.text, _NO_TEXT),
-            affected=self.optional(fields, "affected", self.text, _NO_TEXT),
-            unaffected=self.optional(fields, "unaffected", self.text, _NO_TEXT),
+            title=self.optional(fields, "title", self.text, NO_TEXT),
+            reason=self.optional(fields, "reason", self.text, NO_TEXT),
+            affected=self.optional(fields, "affected", self.text, NO_TEXT),
+            unaffected=self.optional(fields, "unaffected", self.text, NO_TEXT),
             since=self.optional(fields, "since", self.instant, 0),
             until=self.end_instant(fields["until"], "until") if "until" in fields else None,
             next_update=self.instant(fields["next_update"], "next_update")

@@ -15,6 +15,7 @@ import msgspec
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext, pgettext
 
+from fenqi.calendars import local_date
 from fenqi.checkout.evaluation import Evaluation, Option
 from fenqi.policy.compile import Policy
 from fenqi.policy.reasons import reason_texts
@@ -100,6 +101,8 @@ class MissingView(msgspec.Struct, frozen=True):
 
     plan: str
     plans: str
+    family: str
+    terms: str
     name: str
     until: str
     tone: str
@@ -217,7 +220,7 @@ def _placed(option: Option | None, voice: Voice) -> tuple[str, str]:
     if option.placement_since is not None:
         text = gettext("%(reason)s (since %(since)s)") % {
             "reason": text.rstrip("。."),
-            "since": voice.instant(option.placement_since),
+            "since": voice.day(local_date(option.placement_since, voice.zone)),
         }
     notice = option.placement_notice
     return text, reverse("announcements:notice", args=[notice]) if notice else ""
@@ -453,7 +456,7 @@ def missing_view(
     """Why these terms of a family are missing, until when, and the four ways on."""
     first = alike[0]
     verdict = first.verdict
-    name = voice.text(family.name)
+    name, terms = voice.text(family.name), ""
     if first.legal_form != "full_payment":
         terms = voice.terms([_periods(policy, option.plan) for option in alike])
         name = gettext("%(family)s, %(terms)s") % {"family": name, "terms": terms}
@@ -475,6 +478,8 @@ def missing_view(
     return MissingView(
         plan=first.plan,
         plans=" ".join(option.plan for option in alike),
+        family=voice.text(family.name),
+        terms=terms,
         name=name,
         until=until_text(verdict, voice),
         tone="" if verdict.state == "pending" or only_asks(verdict) else "warn",

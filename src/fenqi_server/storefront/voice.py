@@ -52,7 +52,9 @@ class Voice(msgspec.Struct, frozen=True):
 
     def rate(self, rate_e12: int | None) -> str:
         """A yearly cost to two decimals; a word where there is none, for an undefined cost is not 0."""
-        return gettext("not defined") if rate_e12 is None else percent(rate_e12) + "%"
+        if rate_e12 is None:
+            return gettext("not defined")
+        return "0%" if rate_e12 == 0 else percent(rate_e12) + "%"
 
     def terms(self, periods: list[int]) -> str:
         """The terms of one family in a row: "3 / 6 / 12 instalments"."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import Error, IntegrityError, connection, transaction
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, on, open_one
@@ -233,12 +234,16 @@ class TestSettlement:
         assert prove_shop(shop).ok
         assert settle(shop, "bank:1", after(2)) == {"CNY": 500}
 
-    def test_a_day_s_batch_arrives_the_next_day_and_one_taken_back_with_it(self, shop: Shop) -> None:
+    def test_a_day_s_batch_arrives_the_next_day_and_one_taken_back_with_it(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         contract = open_one(shop, make_customer(shop))
         service.pay(shop, contract, 1_000, "received", "a", AT)
         assert settle_due(shop, after(0, 3600)) == 0
         assert settle_due(shop, after(1)) == 1
         service.reverse(shop, contract, "a", "charged_back", after(2))
+        assert run_settlements(after(3)) == 0, "outside the demo, a statement says what arrived"
+        monkeypatch.setattr(settings, "FENQI_DEMO", True)
         assert run_settlements(after(3)) == 1
         report = prove_shop(shop)
         assert report.ok

@@ -1,3 +1,6 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from fenqi_server.books import views
+
+app_name = "books"
+urlpatterns: list[URLPattern | URLResolver] = [path("books/", views.book, name="book")]

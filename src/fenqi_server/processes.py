@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fenqi_server.embedded.lifeline import die_with_parent
 
-__all__ = ["ProcessError", "Server", "free_port"]
+__all__ = ["ProcessError", "Server", "free_port", "refuse_taken_port"]
 
 _READY_SECONDS = 60
 _STOP_SECONDS = 10
@@ -31,6 +31,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raises `ProcessError` when somebody listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as problem:
+            raise ProcessError(
+                f"{host}:{port} cannot be listened on ({problem.strerror}); name another port, such as --port {port + 1}"
+            ) from problem
 
 
 @dataclass
@@ -56,7 +68,7 @@ class Server:
 
     def start(self) -> None:
         """Starts the processes and returns once the service answers. Raises `ProcessError` when it does not."""
-        self._refuse_taken_port()
+        refuse_taken_port(self.host, self.port)
         try:
             self._processes["service"] = self._spawn(
                 "granian",
@@ -117,16 +129,6 @@ class Server:
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
-
-    def _refuse_taken_port(self) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.host, self.port))
-            except OSError as problem:
-                raise ProcessError(
-                    f"{self.host}:{self.port} is taken ({problem.strerror}); name another port: --port {self.port + 1}"
-                ) from problem
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + _READY_SECONDS

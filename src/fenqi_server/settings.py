@@ -85,9 +85,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "fenqi_server.api.light.ApiMiddleware",
     "fenqi_server.headers.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # API calls go no further: sessions, languages and CSRF are a browser's matters.
+    "fenqi_server.api.light.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -40,9 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     from fenqi_server.cli import Failure, note
     from fenqi_server.commands.database import open_database, owner_url_of, require_safe_settings
     from fenqi_server.commands.migrate import migrate_in_own_process
-    from fenqi_server.commands.serve import end_on_sigterm, run_server
+    from fenqi_server.commands.serve import end_on_sigterm, refuse_port, run_server
 
     end_on_sigterm()
+    refuse_port(arguments)
     began_at = time.monotonic()
     with open_database() as (home, cluster):
         require_safe_settings(cluster)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["add_parser", "add_server_options", "end_on_sigterm", "prepare", "run_server"]
+__all__ = ["add_parser", "add_server_options", "end_on_sigterm", "prepare", "refuse_port", "run_server"]
 
 _EXAMPLES = """\
 examples:
@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fenqi_server.commands.database import open_database, require_safe_settings
 
     end_on_sigterm()
+    refuse_port(arguments)
     with open_database() as (home, cluster):
         require_safe_settings(cluster)
         environ = home.environ(cluster)
@@ -81,6 +82,17 @@ def run_server(
         note("Stopping ...")
     finally:
         server.stop()
+
+
+def refuse_port(arguments: argparse.Namespace) -> None:
+    """A port that is taken is said at once, before a database is started for it."""
+    from fenqi_server.cli import Failure
+    from fenqi_server.processes import ProcessError, refuse_taken_port
+
+    try:
+        refuse_taken_port(arguments.host, arguments.port)
+    except ProcessError as problem:
+        raise Failure(str(problem)) from problem
 
 
 def prepare(environ: dict[str, str]) -> str:

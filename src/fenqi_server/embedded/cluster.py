@@ -118,7 +118,7 @@ def acquire(
     Args:
         state_dir: `.fenqi`; keeps the pointer, the passwords (0600) and, for a normal user, the data.
         binaries: instead of those found; tests name others.
-        root_home: above the short folder that root uses; `/var/lib/fenqi` unless a test says otherwise.
+        root_home: above the short folder that root uses; `FENQI_POSTGRES_HOME`, else `/var/lib/fenqi`.
         durable: False only for a test's throw-away data.
 
     Raises:
@@ -131,6 +131,7 @@ def acquire(
         )
     state_dir = state_dir.resolve()
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root_home = root_home or _named_root_home(environ)
     runner = account()
     with _only_one(state_dir / "postgres.lock"):
         pointer = _Pointer.read(state_dir, runner, root_home)
@@ -179,6 +180,7 @@ def upgrade(
         the old major, the new one, and the folder that keeps the old data (`None`: nothing was to do).
     """
     state_dir = state_dir.resolve()
+    root_home = root_home or _named_root_home(os.environ)
     runner = account()
     with _only_one(state_dir / "postgres.lock"):
         pointer = _Pointer.read(state_dir, runner, root_home)
@@ -218,6 +220,11 @@ def upgrade(
         data_dir.rename(kept)
         _finish_upgrade(data_dir)
         return old_major, new.major, kept
+
+
+def _named_root_home(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("FENQI_POSTGRES_HOME")
+    return Path(named).resolve() if named else None
 
 
 def _finish_upgrade(data_dir: Path) -> None:

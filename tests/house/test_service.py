@@ -1,0 +1,114 @@
+"""The served service: health, headers, static files, the background worker."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from fenqi_server import clock
+from fenqi_server.headers import PathOnly
+from fenqi_server.worker import Worker
+
+NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+
+
+def _get(server, path: str, **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    answer.body = answer.read()
+    return answer
+
+
+def test_health_opens_a_new_session_and_fails_when_it_cannot(live_server, committed_db, postgres):
+    assert _get(live_server, "/healthz").status == 200
+    with psycopg.connect(postgres.cluster.superuser_url, autocommit=True) as session:
+        # Sessions that are open go on working: a check that reused one would notice nothing.
+        session.execute(f"ALTER DATABASE {committed_db.name} ALLOW_CONNECTIONS false")
+        answer = _get(live_server, "/healthz")
+        session.execute(f"ALTER DATABASE {committed_db.name} ALLOW_CONNECTIONS true")
+    assert answer.status == 503
+    assert b"password" not in answer.body
+    assert _get(live_server, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/no-such-page", "/v1/no-such-address"])
+def test_every_answer_carries_the_headers_that_protect_a_browser(live_server, path):
+    headers = _get(live_server, path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Strict-Transport-Security" not in headers, "plain http here"
+
+
+def test_an_https_origin_brings_hsts_and_secure_cookies(serve):
+    server = serve(environ={"FENQI_ORIGIN": "https://pay.example.com"})
+    answer = _get(server, "/healthz", Host="pay.example.com", **{"X-Forwarded-Proto": "https"})
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_an_unknown_host_is_refused(live_server):
+    assert _get(live_server, "/no-such-page", Host="evil.example").status == 400
+
+
+def test_static_files_are_named_by_their_content_kept_for_ever_and_compressed(live_server):
+    from django.contrib.staticfiles.storage import staticfiles_storage
+
+    hashed = next(
+        url for name, url in sorted(staticfiles_storage.hashed_files.items()) if name.endswith(".css")
+    )
+    answer = _get(live_server, f"/static/{hashed}", **{"Accept-Encoding": "gzip"})
+    assert answer.status == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_killed_service_leaves_no_process(serve):
+    server = serve(worker=True)
+    server.kill()
+    with pytest.raises(ConnectionRefusedError):
+        _get(server, "/healthz")
+
+
+def test_a_job_that_fails_keeps_no_other_from_running_and_rests(db, caplog):
+    ran: list[str] = []
+
+    def fails(now: datetime) -> int:
+        ran.append("fails")
+        raise ValueError("no such funder")
+
+    def works(now: datetime) -> int:
+        ran.append("works")
+        return 3
+
+    worker = Worker({"fails": fails, "works": works})
+    with caplog.at_level(logging.ERROR):
+        assert worker.round(NOON) == 3
+        assert worker.round(NOON) == 3
+    assert ran == ["fails", "works", "works"]
+    assert "fails failed (1 in a row)" in caplog.text
+
+
+def test_the_jobs_of_the_settings_are_there(db):
+    assert Worker.of_settings().round(NOON) >= 0
+
+
+def test_the_clock_can_be_pinned_and_goes_back_to_the_machines(db):
+    with clock.pinned(NOON):
+        assert clock.now() == NOON
+    assert abs((clock.now() - clock.system_now()).total_seconds()) < 5
+
+
+def test_a_log_line_has_no_query_string_and_no_request():
+    record = logging.LogRecord("django", 30, "f", 1, "%s: %s", ("Not Found", "/pay?token=secret"), None)
+    record.request = object()
+    PathOnly().filter(record)
+    assert record.getMessage() == "Not Found: /pay"
+    assert not hasattr(record, "request")

@@ -15,6 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fenqi_server.processes import Server
 
 CONNECTIONS = 16
 SECONDS = 10.0
@@ -60,11 +64,13 @@ def http_evaluations() -> Iterator[dict[str, object]]:
             with _on_core(service_core):
                 server.start()
             try:
+                before = _ticks(), _ticks_of(server)
                 measured = _run(
                     environ | {"FENQI_BENCH_KEY": str(stocked["key"])},
                     *("benchmarks.load", "--port", str(server.port)),
                     *("--connections", str(CONNECTIONS), "--seconds", str(SECONDS)),
                 )
+                after = _ticks(), _ticks_of(server)
                 time.sleep(SETTLING_SECONDS)
                 rows = _decision_rows(owner_url)
             finally:
@@ -79,7 +85,48 @@ def http_evaluations() -> Iterator[dict[str, object]]:
         "refused": measured["refused"],
         "answered": measured["answered"],
         "decision_rows": rows,
+        **_shares(before, after, cores[:2]),
         **{name: measured.get(name) for name in ("plans", "blocked", "quotes", "bytes")},
+    }
+
+
+def _ticks() -> dict[int, tuple[int, int]]:
+    """Of each core, ticks busy and ticks in all since the machine started."""
+    found: dict[int, tuple[int, int]] = {}
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *numbers = line.split()
+        if name.startswith("cpu") and name != "cpu":
+            ticks = [int(number) for number in numbers[:8]]
+            found[int(name[3:])] = (sum(ticks) - ticks[3] - ticks[4], sum(ticks))
+    return found
+
+
+def _ticks_of(server: Server) -> int:
+    """The ticks that the service's processes have used."""
+    used = 0
+    for process in server._processes.values():
+        for pid in (process.pid, *_children(process.pid)):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used += int(fields[11]) + int(fields[12])
+    return used
+
+
+def _children(pid: int) -> list[int]:
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*found, *(grandchild for child in found for grandchild in _children(child))]
+
+
+_Ticks = tuple[dict[int, tuple[int, int]], int]
+
+
+def _shares(before: _Ticks, after: _Ticks, cores: list[int]) -> dict[str, object]:
+    """How busy both cores were, and how much of its own the service had: the rest was somebody else's."""
+    busy = [after[0][core][0] - before[0][core][0] for core in cores]
+    whole = [after[0][core][1] - before[0][core][1] for core in cores]
+    return {
+        "service_core_busy": round(busy[0] / whole[0], 2),
+        "service_core_ours": round((after[1] - before[1]) / whole[0], 2),
+        "other_core_busy": round(busy[1] / whole[1], 2),
     }
 
 

@@ -364,7 +364,7 @@ class _Writer:
             financed_minor=schedule.financed_minor,
             fee_minor=schedule.fee_minor,
             total_minor=schedule.total_minor,
-            instalment_minor=max([row.total_minor for row in rows if row.number]),
+            instalment_minor=option.instalment_minor or 0,
             cost=self.cost(disclosure.annual_cost),
             schedule=rows,
             disclosure=self.disclosure(disclosure, known_digest),
@@ -450,9 +450,7 @@ class _Writer:
             ways_on=tuple(ways),
             total_minor=None if schedule is None else schedule.total_minor,
             fee_minor=None if schedule is None else schedule.fee_minor,
-            instalment_minor=None
-            if schedule is None
-            else max([row.total_minor for row in schedule.rows if row.number]),
+            instalment_minor=option.instalment_minor,
         )
 
     def reason(self, reason: Reason) -> ReasonDocument:

@@ -41,7 +41,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """One plan applied to the cart: verdict, place on the page, price.
 
     `schedule` and `cost` are None only where the terms cannot be applied to the amount; `not_priced` says why.
-    `disclosure` belongs to offers. `alternatives` are empty for an offer, and where there is nothing instead.
+    `instalment_minor` is the largest payment. `disclosure` belongs to offers. `alternatives` are empty for an offer, and where there is nothing instead.
     """
 
     plan: str
@@ -59,6 +59,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     cost: Cost | None = None
     disclosure: Disclosure | None = None
+    instalment_minor: int | None = None
     alternatives: tuple[Alternative, ...] = ()
     not_priced: str | None = None
 
@@ -149,7 +150,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         plan_id = plan.id
         verdict = verdicts[plan_id]
         price = prices.get(plan_id)
-        schedule, cost = (price[0], price[1]) if price is not None else (None, None)
+        schedule, cost, instalment = price if price is not None else (None, None, None)
         disclosure = None
         alternatives: tuple[Alternative, ...] = ()
         collapsed = placed.collapsed
@@ -179,6 +180,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
                 schedule=schedule,
                 cost=cost,
                 disclosure=disclosure,
+                instalment_minor=instalment,
                 alternatives=alternatives,
                 not_priced=unpriced.get(plan_id),
             )

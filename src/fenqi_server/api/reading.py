@@ -176,7 +176,10 @@ def _field_error(message: str, raw: bytes) -> FieldError:
 
 
 def _value_at(raw: bytes, steps: list[str]) -> str:
-    value = msgspec.json.decode(raw)
+    try:
+        value = msgspec.json.decode(raw)
+    except RecursionError:
+        return "nested too deeply to be shown"
     for step in steps:
         if isinstance(value, dict) and step in value:
             value = value[step]

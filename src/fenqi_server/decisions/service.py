@@ -260,8 +260,8 @@ def _record(decision: Decision) -> log.Record:
         evaluation.policy_digest,
         evaluation.amount_minor,
         evaluation.currency,
-        _json(decision.request),
-        _json(verdicts),
+        msgspec.Raw(_json(decision.request)),
+        msgspec.Raw(_json(verdicts)),
     )
 
 

@@ -113,7 +113,7 @@ def test_two_confirmations_against_one_limit_lend_once(shop: Shop) -> None:
 
     results = at_once([confirm] * THREADS)
     assert sum(isinstance(result, str) for result in results) == 1
-    assert service.exposure(shop, customer, TODAY) == 400_000
+    assert service.exposure(shop, customer) == 400_000
 
 
 def test_several_workers_over_one_day_do_each_contract_once(shop: Shop) -> None:

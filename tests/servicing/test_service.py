@@ -237,7 +237,7 @@ def test_standing_is_what_contracts_say(shop: Shop) -> None:
     assert service.standing(shop, customer, TODAY) == service.Standing(800_000, 0, 0, None)
     first = open_one(shop, customer)
     open_one(shop, customer, FREE_3, 100_000, at=after(0, 1))
-    assert service.exposure(shop, customer, TODAY) == 700_000
+    assert service.exposure(shop, customer) == 700_000
     standing = service.standing(shop, customer, TODAY)
     assert (standing.available_minor, standing.overdue) == (100_000, False)
     service.pay(shop, first, 53_600, "received", "bank-1", AT)

@@ -507,9 +507,9 @@ def standing(shop: Shop, customer_id: UUID, on: date) -> Standing:
     return Standing(*row[:4])
 
 
-def exposure(shop: Shop, customer_id: UUID, on: date) -> int:
-    """The principal that the customer has not paid back yet."""
-    return standing(shop, customer_id, on).exposure_minor
+def exposure(shop: Shop, customer_id: UUID) -> int:
+    """The principal that the customer has not paid back yet: the same on any day."""
+    return standing(shop, customer_id, date.min).exposure_minor
 
 
 def arrears(shop: Shop, customer_id: UUID, on: date) -> int:

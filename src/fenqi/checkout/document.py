@@ -304,6 +304,7 @@ class _Writer:
         self.zone = zone
         self.locale = locale
         self.families = policy.families
+        self.kept = _kept(policy, locale)
 
     def groups(self, evaluation: Evaluation) -> tuple[GroupDocument, ...]:
         return tuple(
@@ -318,14 +319,17 @@ class _Writer:
         )
 
     def family(self, family_id: str) -> FamilyDocument:
-        family = self.families[family_id]
-        return FamilyDocument(
-            family_id,
-            _words(family.name, self.locale),
-            family.funder,
-            _words(self.policy.funders[family.funder].name, self.locale),
-            family.legal_form,
-        )
+        known = self.kept.families.get(family_id)
+        if known is None:
+            family = self.families[family_id]
+            known = self.kept.families[family_id] = FamilyDocument(
+                family_id,
+                _words(family.name, self.locale),
+                family.funder,
+                _words(self.policy.funders[family.funder].name, self.locale),
+                family.legal_form,
+            )
+        return known
 
     def offer(
         self,
@@ -413,15 +417,20 @@ class _Writer:
         )
 
     def place(self, option: Option) -> PlaceDocument:
-        reason, since = option.placement_reason, option.placement_since
-        return PlaceDocument(
-            option.group,
-            option.rank,
-            option.collapsed,
-            None if reason is None else _words(reason, self.locale),
-            None if since is None else _instant(since, self.zone),
-            option.placement_notice,
-        )
+        # A policy's places change only at their dates, so a plan and a date name one place.
+        key = (option.plan, option.collapsed, option.rank, option.placement_since)
+        known = self.kept.places.get(key)
+        if known is None:
+            reason, since = option.placement_reason, option.placement_since
+            known = self.kept.places[key] = PlaceDocument(
+                option.group,
+                option.rank,
+                option.collapsed,
+                None if reason is None else _words(reason, self.locale),
+                None if since is None else _instant(since, self.zone),
+                option.placement_notice,
+            )
+        return known
 
     def missing(self, option: Option) -> UnavailableDocument:
         verdict, schedule = option.verdict, option.schedule
@@ -455,7 +464,7 @@ class _Writer:
 
     def reason(self, reason: Reason) -> ReasonDocument:
         shown = for_customer(reason)
-        title, detail, fix = _reason_words(self.policy, reason, self.locale)
+        title, detail, fix = self.reason_words(reason)
         notice = None if shown.notice is None else self.policy.notices[shown.notice]
         return ReasonDocument(
             code=shown.code,
@@ -471,6 +480,30 @@ class _Writer:
             unknown=shown.unknown,
             pending=shown.pending,
         )
+
+    def reason_words(self, reason: Reason) -> tuple[Words, Words, Words]:
+        """Title, detail and fix. They follow from the rule and its parameters; most checkouts share most of them."""
+        said = self.kept.said
+        key = (
+            reason.code,
+            reason.rule,
+            reason.unknown,
+            reason.pending,
+            tuple(reason.params.items()),
+            tuple([clause.fact for clause in reason.clauses if clause.actual is None]),
+        )
+        words = said.get(key)
+        if words is None:
+            if len(said) >= _SAID_LIMIT:
+                said.clear()
+            title: Words = {}
+            detail: Words = {}
+            fix: Words = {}
+            for locale in LOCALES if self.locale is None else (self.locale,):
+                texts = reason_texts(self.policy, reason, "customer", locale)
+                title[locale], detail[locale], fix[locale] = texts.title, texts.detail, texts.fix
+            words = said[key] = (title, detail, fix)
+        return words
 
     def until(self, until: Until) -> UntilDocument:
         return UntilDocument(until.kind, None if until.at is None else _instant(until.at, self.zone))
@@ -501,32 +534,27 @@ def _instant(at: int, zone: str) -> str:
 
 
 _Key = tuple[object, ...]
-# The words of a reason follow from its rule and parameters; most checkouts share most of them.
-_SAID: Final[WeakKeyDictionary[Policy, dict[_Key, tuple[Words, Words, Words]]]] = WeakKeyDictionary()
+
+
+class _Kept:
+    """What was written of one policy in one language, and holds for its other documents too."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, FamilyDocument] = {}
+        self.places: dict[_Key, PlaceDocument] = {}
+        self.said: dict[_Key, tuple[Words, Words, Words]] = {}
+
+
+# Nothing kept refers to its policy, so that it goes when the policy goes.
+_KEPT: Final[WeakKeyDictionary[Policy, dict[str | None, _Kept]]] = WeakKeyDictionary()
 _SAID_LIMIT: Final = 4096
 
 
-def _reason_words(policy: Policy, reason: Reason, locale: str | None) -> tuple[Words, Words, Words]:
-    said = _SAID.get(policy)
-    if said is None:
-        said = _SAID[policy] = {}
-    key = (
-        reason.rule,
-        reason.unknown,
-        reason.pending,
-        locale,
-        tuple(reason.params.items()),
-        tuple([clause.fact for clause in reason.clauses if clause.actual is None]),
-    )
-    words = said.get(key)
-    if words is None:
-        if len(said) >= _SAID_LIMIT:
-            said.clear()
-        title: Words = {}
-        detail: Words = {}
-        fix: Words = {}
-        for one in LOCALES if locale is None else (locale,):
-            texts = reason_texts(policy, reason, "customer", one)
-            title[one], detail[one], fix[one] = texts.title, texts.detail, texts.fix
-        words = said[key] = (title, detail, fix)
-    return words
+def _kept(policy: Policy, locale: str | None) -> _Kept:
+    by_locale = _KEPT.get(policy)
+    if by_locale is None:
+        by_locale = _KEPT[policy] = {}
+    known = by_locale.get(locale)
+    if known is None:
+        known = by_locale[locale] = _Kept()
+    return known

@@ -68,6 +68,26 @@ def test_a_down_payment_is_due_on_the_day_it_is_agreed(shop: Shop) -> None:
     assert (state.rows[0].reached, state.rows[0].status) == (True, "due")
 
 
+def test_a_down_payment_offered_before_midnight_is_due_when_it_is_agreed(shop: Shop) -> None:
+    customer = make_customer(shop)
+    bill, table = offer(DOWN_6, 600_000, TODAY)
+    with transaction.atomic():
+        contract = service.open_contract(
+            shop,
+            customer,
+            plan=DOWN_6,
+            schedule=bill,
+            disclosure=table,
+            policy_digest="",
+            order_ref="o",
+            at=after(1),
+        )
+    state = service.get(shop, contract, on(1)).state
+    assert (state.rows[0].due_on, state.rows[0].reached, state.overdue) == (on(1), True, False)
+    assert not service.standing(shop, customer, on(1)).overdue
+    assert prove_shop(shop).ok
+
+
 def test_paying_an_instalment_allocates_posts_and_answers(shop: Shop) -> None:
     contract = open_one(shop, make_customer(shop))
     paid = service.pay(shop, contract, 53_600, "request", "bank-1", after(1))

@@ -340,11 +340,15 @@ class _Replay:
         fee_outstanding = principal_outstanding = overdue = late_days = next_minor = 0
         next_row: int | None = None
         next_on: date | None = None
+        # An offer of one day that is agreed to on the next has nothing due, let alone late, before it is agreed.
+        earliest = self.confirmed_on or date.min
         at = 0
         for index, row in enumerate(self.terms.rows):
             fee_left, principal_left = left[at], left[at + 1]
             at += 2
             due_on = row.due_on
+            if due_on < earliest:
+                due_on = earliest
             open_minor = fee_left + principal_left
             status: RowStatus = "paid"
             if open_minor:

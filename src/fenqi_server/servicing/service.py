@@ -469,8 +469,12 @@ def _due_of(shop: Shop, customer_id: UUID, contract_id: UUID, on: date, at: date
 def _reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
     reached = {event.row for event in contract.events if isinstance(event, DueReached)}
     waiting = [row for row in contract.terms.rows if row.due_on <= on and row.number not in reached]
+    # Nothing falls due before it is agreed: an offer may have been made the day before.
+    agreed_on = local_date(contract.created_at, contract.terms.zone)
     return [
-        DueReached(seq=after + index, occurred_on=row.due_on, recorded_at=recorded_at, row=row.number)
+        DueReached(
+            seq=after + index, occurred_on=max(row.due_on, agreed_on), recorded_at=recorded_at, row=row.number
+        )
         for index, row in enumerate(waiting, 1)
     ]
 

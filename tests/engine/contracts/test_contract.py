@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.engine.contracts.made import ANNUITY_6, DOWN_6, FLAT_12, FREE_3, START, Story, days, terms_of
 
 from fenqi.contracts.contract import EventRefused, paid_by, replay
-from fenqi.contracts.events import DueReached, Event, PaymentReceived, decode_event, encode_event
+from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, decode_event, encode_event
 from fenqi.contracts.terms import Allocation
 
 LATER = date(2030, 1, 1)
@@ -76,6 +76,14 @@ def test_a_down_payment_is_row_0_and_due_at_once() -> None:
     state = replay(terms, Story(terms).events, START)
     assert (state.next_row, state.rows[0].kind, state.rows[0].status) == (0, "down_payment", "due")
     assert state.next_due_minor == 120_000
+
+
+def test_an_offer_of_yesterday_agreed_to_today_has_nothing_late() -> None:
+    terms = terms_of(DOWN_6)
+    confirmed = Confirmed(seq=1, occurred_on=days(1), recorded_at=1)
+    state = replay(terms, [confirmed], days(1))
+    assert (state.rows[0].due_on, state.rows[0].status, state.overdue) == (days(1), "due", False)
+    assert replay(terms, [confirmed], days(2)).days_past_due == 1
 
 
 def test_as_of_a_day_before_confirmation_nothing_is_owed_late() -> None:

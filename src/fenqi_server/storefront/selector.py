@@ -390,10 +390,10 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
             per=total,
             odd="",
             fee=gettext("no fee from us"),
-            total=gettext("paid at once"),
+            total=gettext("paid at once, on its own page"),
             cost=gettext("Annual cost %(rate)s") % {"rate": voice.rate(cost.simple_e12)},
             method=method_name(cost.method),
-            decides=gettext("Paid on the bank’s page") if option.verdict.state == "funder_decides" else "",
+            decides="",
             chosen=name,
             chosen_total=gettext("%(total)s, paid at once") % {"total": total},
         )
@@ -620,12 +620,10 @@ def open_ways(
     )
     for _, options in by_family:
         offers = list(options)
-        same = [
-            option
-            for option in offers
-            if missing is not None and _periods(policy, option.plan) == _periods(policy, missing.plan)
-        ]
-        best = (same or offers)[0]
+        best = offers[0]
+        if missing is not None:
+            wanted = _periods(policy, missing.plan)
+            best = min(offers, key=lambda option: abs(_periods(policy, option.plan) - wanted))
         difference = (
             voice.difference(best.schedule.total_minor - missing.schedule.total_minor)
             if missing is not None and missing.schedule is not None and best.schedule is not None

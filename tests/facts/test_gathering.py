@@ -1,0 +1,86 @@
+"""Where facts come from, and what is left out: unknown, never false."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.api.world import AT, GROWN_UP, PHONE
+
+
+@pytest.fixture
+def policy(mall):
+    from fenqi_server.policies import service as policies
+
+    return policies.current(mall.shop.id, AT)
+
+
+def _gather(mall, policy, at=AT, asserted=None, customer=True):
+    from fenqi_server import facts
+
+    facts.forget_caches()
+    return facts.gather(mall.shop, mall.customer_id if customer else None, asserted or {}, policy, at)
+
+
+def test_a_visitor_has_no_arrears_no_limit_and_no_consents_they_are_unknown(mall, policy):
+    facts = _gather(mall, policy, customer=False)
+    assert facts["customer.signed_in"] is False
+    assert not {"customer.overdue", "limit.mall", "customer.consents"} & set(facts)
+
+
+def test_arrears_and_exposure_are_those_of_real_contracts(mall, policy):
+    from fenqi_server.decisions import service as decisions
+
+    assert _gather(mall, policy)["limit.mall_available"] == 2_000_000
+    shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
+    decisions.confirm(mall.shop, mall.customer_id, shown.quotes["mall_3"].token, "o", None, AT)
+    facts = _gather(mall, policy)
+    assert (facts["customer.overdue"], facts["limit.mall_available"]) == (False, 2_000_000 - 499_900)
+    late = _gather(mall, policy, AT + timedelta(days=32))
+    assert late["customer.overdue"] is True
+
+
+def test_a_funders_health_is_known_while_it_is_fresh(mall, policy):
+    from fenqi_server import facts
+
+    facts.record_health(mall.shop.id, "hean", "down", AT)
+    assert _gather(mall, policy)["funder.hean.health"] == "down"
+    assert "funder.hean.health" not in _gather(mall, policy, AT + timedelta(days=8))
+    assert _gather(mall, policy, AT + timedelta(days=8))["funder.mall.health"] == "up"
+
+
+def test_what_a_funder_thinks_of_a_customer_is_known_only_with_consent(mall, policy):
+    from fenqi_server import facts
+    from fenqi_server.funders import consents
+
+    facts.record_prequal(
+        mall.shop.id, mall.customer_id, "hean", "pending", AT, deadline_at=AT + timedelta(hours=1)
+    )
+    assert "funder.hean.prequal" not in _gather(mall, policy)
+    consents.record(mall.shop, mall.customer_id, "hean", AT)
+    known = _gather(mall, policy)
+    assert known["funder.hean.prequal"] == "pending"
+    assert known["funder.hean.prequal_deadline"] == int(AT.timestamp()) + 3600
+    assert known["customer.consents"] == frozenset({"hean"})
+
+
+def test_all_of_a_customer_comes_in_one_round_trip(mall, policy):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    _gather(mall, policy)
+    from fenqi_server import facts
+
+    with CaptureQueriesContext(connection) as through_django:
+        facts.gather(mall.shop, mall.customer_id, GROWN_UP, policy, AT)
+    # The one prepared statement goes past Django's log; nothing else may go through it.
+    assert [q["sql"] for q in through_django if "set_config" not in q["sql"]] == []
+
+
+def test_everything_wrong_is_said_at_once(mall, policy):
+    from fenqi_server import facts
+
+    with pytest.raises(facts.BadFacts) as bad:
+        _gather(mall, policy, asserted={"customer.overdue": False, "customer.age": "x", "no.such": 1})
+    assert {problem.place for problem in bad.value.problems} == {"customer.overdue", "customer.age", "no.such"}

@@ -156,6 +156,7 @@ def _problem_of(exc: Exception) -> ApiProblem:
 def finished(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The headers that every answer carries: not cached, not sniffed, and readable by a listed origin."""
     headers = response.headers
+    headers["Content-Length"] = str(len(response.content))
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Vary"] = "Origin, Authorization"

@@ -26,6 +26,7 @@ def _encoded() -> bytes:
 def openapi_json(request: HttpRequest) -> HttpResponse:
     """The OpenAPI 3.1 document."""
     response = HttpResponse(_encoded(), content_type="application/json")
+    response.headers["Content-Length"] = str(len(response.content))
     response.headers["Cache-Control"] = "public, max-age=300"
     # It holds nothing of anyone's: any page may read it.
     response.headers["Access-Control-Allow-Origin"] = "*"

@@ -97,7 +97,7 @@ def insert(records: Sequence[Record]) -> None:
     """Write decisions now, in the caller's transaction if there is one. A row already there stays as it is."""
     for shop_id, group in groupby(sorted(records, key=attrgetter("shop_id")), key=attrgetter("shop_id")):
         use_shop(shop_id)
-        with psycopg.Cursor(connection.connection) as cursor:
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(_INSERT, [_json(list(group)).decode()], prepare=True)
 
 

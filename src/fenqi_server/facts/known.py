@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
 
 from fenqi.calendars import local_date
 from fenqi.policy.compile import Policy
@@ -48,12 +48,16 @@ def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dic
     """What is known of this customer, in one round trip. The caller has no say in it."""
     use_shop(shop.id)
     today = local_date(at, shop.time_zone)
-    # Prepared on the server: planning this query costs more than running it, and every evaluation runs it.
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(
-            _STANDING, {"customer": customer_id, "on": today, "oldest": at - PREQUAL_MAX_AGE}, prepare=True
-        )
-        row = cursor.fetchone()
+    asked = {"customer": customer_id, "on": today, "oldest": at - PREQUAL_MAX_AGE}
+    try:
+        row = _one_row(asked)
+    except OperationalError:
+        # The database was restarted under an idle connection: outside a transaction nothing is lost by asking again.
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        use_shop(shop.id)
+        row = _one_row(asked)
     facts: dict[str, FactValue] = {}
     if row is None:
         return facts
@@ -73,6 +77,13 @@ def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dic
         if deadline is not None:
             facts[f"funder.{funder}.prequal_deadline"] = deadline
     return facts
+
+
+def _one_row(asked: dict[str, object]) -> tuple[Any, ...] | None:
+    # Prepared on the server: planning this query costs more than running it, and every evaluation runs it.
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(_STANDING, asked, prepare=True)
+        return cursor.fetchone()
 
 
 def health(shop_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:

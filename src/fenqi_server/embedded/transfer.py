@@ -7,6 +7,7 @@ installation, which is why grants can travel.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -72,20 +73,26 @@ def is_empty(url: str) -> bool:
 
 
 def programs_for(url: str) -> Binaries:
-    """Programs at least as new as the server at `url`: an older `pg_dump` refuses a newer server."""
+    """The programs nearest to the server at `url`, and not older.
+
+    An older `pg_dump` refuses a newer server, and what a newer one writes asks for settings that an older server does
+    not know when it is restored there.
+    """
     with psycopg.connect(url) as session:
         major = session.info.server_version // 10_000
-    newest = find_binaries()
-    if newest.major >= major:
-        return newest
+    found = []
+    with contextlib.suppress(EmbeddedError):
+        found.append(find_binaries())
     for folder in system_folders():
-        found = inspect_binaries(folder)
-        if found.major >= major:
-            return found
-    raise EmbeddedError(
-        f"The server is PostgreSQL {major}; the newest pg_dump here is {newest.major}'s. Install PostgreSQL {major}'s "
-        f"client programs and name their folder in FENQI_POSTGRES_BIN."
-    )
+        with contextlib.suppress(EmbeddedError):
+            found.append(inspect_binaries(folder))
+    fitting = [binaries for binaries in found if binaries.major >= major]
+    if not fitting:
+        raise EmbeddedError(
+            f"The server is PostgreSQL {major}, and no pg_dump as new is here. Install PostgreSQL {major}'s client programs "
+            f"and name their folder in FENQI_POSTGRES_BIN."
+        )
+    return min(fitting, key=lambda binaries: binaries.major)
 
 
 def _to(url: str) -> tuple[str, str]:

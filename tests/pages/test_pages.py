@@ -1,0 +1,118 @@
+"""Every page answers in both languages, under the policy that lets nothing inline run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from tests.pages.page import parse
+
+Visit = Callable[..., Client]
+
+PAGES = (
+    "/",
+    "/product/cg-15-pro/",
+    "/cart/",
+    "/checkout/",
+    "/contracts/",
+    "/orders/",
+    "/notices/",
+    "/notices/mall-maintenance-2026-11-23/",
+    "/notices/beichen-nightly/",
+    "/notices/blind-box-credit/",
+    "/support/",
+    "/support/new/",
+    "/agent/cases/",
+    "/mailbox/",
+    "/demo/",
+)
+PEOPLE = ("new", "student", "good", "overdue", "over_limit")
+
+
+@pytest.mark.parametrize(("language", "html_lang"), [("zh", "zh-CN"), ("en", "en")])
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_is_there_in_its_language(visit: Visit, address: str, language: str, html_lang: str) -> None:
+    client = visit("good", language)
+    client.post("/cart/", {"sku": "cg-15-pro"})
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert f'<html lang="{html_lang}">' in answer.content.decode()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    page = parse(answer.content)
+    assert len(page.all("h1")) == 1
+    assert page.one("main").text
+    assert not [node for node in page.all() if "style" in node.attributes]
+
+
+def _chinese_left(text: str) -> list[str]:
+    return re.findall(r"[一-鿿]+", text)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_an_english_page_has_no_chinese_left_but_the_way_to_it(visit: Visit, address: str) -> None:
+    client = visit("good", "en")
+    client.post("/cart/", {"sku": "cg-15-pro"})
+    body = parse(client.get(address).content).one("body")
+    left = _chinese_left(body.text)
+    # The agent's desk names customers as they are called.
+    assert [word for word in left if word not in ("中文", "陈静")] == []
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_customer_gets_a_selector(visit: Visit, person: str, language: str) -> None:
+    client = visit(person, language)
+    for sku in ("cg-case", "figures-12", "cg-fold"):
+        client.post("/cart/", {"sku": sku})
+        assert client.get("/checkout/").status_code == 200
+        client.post("/cart/", {"sku": sku, "quantity": "0"})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/product/nothing/",
+        "/notices/nothing/",
+        "/contracts/ct_nothing/",
+        "/orders/or_nothing/",
+        "/support/cases/cs_nothing/",
+        "/notify/?decision=dc_x&plan=mall_3",
+        "/nothing/",
+    ],
+)
+def test_what_is_not_there_is_a_page_that_says_so(visit: Visit, address: str) -> None:
+    answer = visit("good", "en").get(address)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+
+
+def test_the_language_switch_keeps_the_page_and_its_question(visit: Visit) -> None:
+    client = visit("good", "zh")
+    client.post("/cart/", {"sku": "cg-15"})
+    page = parse(client.get("/notices/beichen-24-pause/?plan=beichen_24").content)
+    form = page.one("form", action="/language/")
+    kept = form.one("input", name="next")["value"]
+    assert kept == "/notices/beichen-24-pause/?plan=beichen_24"
+    answer = client.post("/language/", {"next": kept, "language": form.one("button")["value"]}, follow=True)
+    assert answer.redirect_chain[-1][0] == kept
+    assert '<html lang="en">' in answer.content.decode()
+
+
+def test_a_form_without_its_token_is_refused_with_a_page(mall: None) -> None:
+    client = Client(enforce_csrf_checks=True, headers={"accept-language": "en"})
+    answer = client.post("/cart/", {"sku": "cg-15"})
+    assert answer.status_code == 403
+    assert "Please send it again" in answer.content.decode()
+
+
+def test_another_customers_pages_are_not_there(visit: Visit) -> None:
+    good, other = visit("overdue"), visit("good")
+    link = parse(good.get("/contracts/").content).one("main").all("a")[0]["href"]
+    assert good.get(link).status_code == 200
+    for address in (link, f"{link}disclosure/"):
+        assert other.get(address).status_code == 404
+    assert other.post(f"{link}pay/", {"amount": "100"}).status_code == 404

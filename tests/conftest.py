@@ -41,7 +41,7 @@ _NOWHERE = "postgresql://nobody@/nowhere?host=/nonexistent"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--vectors", default=str(ROOT / "tests" / "vectors" / "data"), help="folder of test vectors (CSV)"
+        "--vectors", default=str(ROOT / "tests" / "vectors" / "data"), help="folder of test vectors"
     )
 
 

@@ -247,12 +247,44 @@ def test_a_dearer_price_published_meanwhile_is_honoured_at_the_quoted_figures(ma
     assert contract["balance_minor"] == offer["total_minor"]
 
 
-def test_a_plan_taken_off_the_shelf_is_honoured_and_one_whose_funder_left_is_not(mall, shown, confirm):
+def test_a_plan_taken_off_the_shelf_is_honoured(mall, shown, confirm):
     snapshot = demo_snapshot()
     fewer = tuple(plan for plan in snapshot.plans if plan.id != "mall_12")
     rules = tuple(r for r in snapshot.rules if "mall_12" not in (*r.instead, *r.applies.plans))
     _publish(mall, plans=fewer, rules=rules)
     assert confirm(shown["mall_12"]["quote"]["token"]).status_code == 201
+
+
+def test_a_plan_whose_funder_left_is_not_honoured(mall, shown, confirm):
+    snapshot = demo_snapshot()
+    gone = {plan.id for plan in snapshot.plans if plan.funder == "tingchao"}
+    kept = []
+    for rule in snapshot.rules:
+        applies = msgspec.structs.replace(
+            rule.applies,
+            funders=tuple(f for f in rule.applies.funders if f != "tingchao"),
+            families=tuple(f for f in rule.applies.families if "tingchao" not in f),
+            plans=tuple(p for p in rule.applies.plans if p not in gone),
+        )
+        if applies == type(applies)():
+            continue
+        instead = tuple(p for p in rule.instead if p not in gone)
+        if not rule.id.startswith("health.tingchao"):
+            kept.append(msgspec.structs.replace(rule, applies=applies, instead=instead))
+    _publish(
+        mall,
+        funders=tuple(f for f in snapshot.funders if f.id != "tingchao"),
+        families=tuple(f for f in snapshot.families if f.funder != "tingchao"),
+        plans=tuple(p for p in snapshot.plans if p.id not in gone),
+        rules=tuple(kept),
+        placements=(),
+        notices=tuple(
+            msgspec.structs.replace(n, plans=tuple(p for p in n.plans if p not in gone), rules=())
+            for n in snapshot.notices
+        ),
+    )
+    response = confirm(shown["tingchao_12"]["quote"]["token"])
+    assert (response.status_code, decoded(response)["code"]) == (409, "plan_withdrawn")
 
 
 def test_a_lower_limit_between_quote_and_agreement_is_a_409(mall, shown, confirm):

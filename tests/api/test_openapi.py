@@ -6,7 +6,6 @@ import json
 
 import pytest
 from openapi_spec_validator import validate
-
 from tests.api.world import decoded
 
 

@@ -8,7 +8,6 @@ import time
 import urllib.request
 
 import pytest
-
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -52,7 +51,10 @@ def test_it_lands_in_the_partition_of_its_month_and_outside_all_in_the_default(c
     for at in (datetime.now(UTC), datetime(2199, 1, 1, tzinfo=UTC)):
         decisions.evaluate(committed_mall.shop, None, [PHONE], "web", {}, at)
     log.flush()
-    found = [row[0] for row in as_owner.execute("SELECT tableoid::regclass::text FROM decisions_decision ORDER BY 1")]
+    found = [
+        row[0]
+        for row in as_owner.execute("SELECT tableoid::regclass::text FROM decisions_decision ORDER BY 1")
+    ]
     assert found == [f"decisions_decision_{datetime.now(UTC):%Y_%m}", "decisions_decision_default"]
 
 
@@ -114,10 +116,10 @@ def test_the_service_cannot_read_a_partition_past_row_level_security(mall):
 
 
 def _post(server, mall, path="/v1/evaluations", body=None, **headers):
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         server.url + path, data=json.dumps(body or mall.body()).encode(), headers=mall.headers(**headers)
     )
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as response:
         return response.status, json.loads(response.read())
 
 

@@ -94,7 +94,9 @@ SELECT (SELECT count(*) FROM servicing_contract),
 """
 
 
-def test_a_server_killed_in_the_middle_leaves_each_confirmation_whole_or_absent(committed_mall, serve, as_owner):
+def test_a_server_killed_in_the_middle_leaves_each_confirmation_whole_or_absent(
+    committed_mall, serve, as_owner
+):
     from fenqi_server import clock
 
     mall = committed_mall
@@ -108,10 +110,10 @@ def test_a_server_killed_in_the_middle_leaves_each_confirmation_whole_or_absent(
                 try:
                     headers = mall.headers()
                     body = mall.body(customer={"ref": f"r{round_number}-{number}"})
-                    asked = urllib.request.Request(  # noqa: S310
+                    asked = urllib.request.Request(
                         server.url + "/v1/evaluations", json.dumps(body).encode(), headers
                     )
-                    with urllib.request.urlopen(asked, timeout=5) as response:  # noqa: S310
+                    with urllib.request.urlopen(asked, timeout=5) as response:
                         answer = json.loads(response.read())
                     offer = next(o for o in answer["offers"] if o["plan"] == "mall_12")
                     taken = {
@@ -119,12 +121,12 @@ def test_a_server_killed_in_the_middle_leaves_each_confirmation_whole_or_absent(
                         "order_ref": f"o-{round_number}-{number}",
                         "customer": {"ref": f"r{round_number}-{number}"},
                     }
-                    asked = urllib.request.Request(  # noqa: S310
+                    asked = urllib.request.Request(
                         server.url + "/v1/contracts",
                         json.dumps(taken).encode(),
                         headers | {"Idempotency-Key": f"k-{round_number}-{number}"},
                     )
-                    with urllib.request.urlopen(asked, timeout=5) as response:  # noqa: S310
+                    with urllib.request.urlopen(asked, timeout=5) as response:
                         acknowledged.append(json.loads(response.read())["contract_id"])
                 except (OSError, urllib.error.URLError, ValueError, StopIteration):
                     return

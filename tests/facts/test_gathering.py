@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -83,4 +82,27 @@ def test_everything_wrong_is_said_at_once(mall, policy):
 
     with pytest.raises(facts.BadFacts) as bad:
         _gather(mall, policy, asserted={"customer.overdue": False, "customer.age": "x", "no.such": 1})
-    assert {problem.place for problem in bad.value.problems} == {"customer.overdue", "customer.age", "no.such"}
+    assert {problem.place for problem in bad.value.problems} == {
+        "customer.overdue",
+        "customer.age",
+        "no.such",
+    }
+
+
+def test_a_database_restarted_under_an_idle_connection_costs_no_answer(committed_mall, committed_db):
+    import psycopg
+
+    from fenqi_server.decisions import service as decisions
+
+    def ask():
+        return decisions.evaluate(
+            committed_mall.shop, committed_mall.customer_id, [PHONE], "web", GROWN_UP, AT
+        )
+
+    ask()
+    with psycopg.connect(committed_db.superuser_url, autocommit=True) as session:
+        session.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = 'fenqi_service' AND datname = current_database()"
+        )
+    assert ask().quotes

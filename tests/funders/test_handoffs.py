@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -52,7 +51,9 @@ def test_the_funders_answer_arrives_with_the_customers_return(mall, started, cli
     assert (known.state, known.answered_at) == (answer, AT)
 
 
-@pytest.mark.parametrize(("silent", "answer"), [("silent_approved", "approved"), ("silent_declined", "declined")])
+@pytest.mark.parametrize(
+    ("silent", "answer"), [("silent_approved", "approved"), ("silent_declined", "declined")]
+)
 def test_silence_is_unknown_after_the_deadline_until_it_is_asked_about(mall, started, client, silent, answer):
     from fenqi_server.funders import handoffs
 
@@ -108,8 +109,8 @@ def test_the_page_says_that_it_pretends(started, client):
 
 def test_each_change_is_told_to_the_shop_once(mall, started, client):
     from django.db import connection
-    from fenqi_server.funders import handoffs
 
+    from fenqi_server.funders import handoffs
     from fenqi_server.outbox import service as outbox
 
     outbox.add_endpoint(mall.shop, "https://hooks.example/", outbox.EVENTS, AT)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-
 from tests.api.world import AT, demo_snapshot
 
 
@@ -63,6 +62,7 @@ def test_a_digest_names_what_was_published_in_every_process(mall):
 
 def test_another_processs_publication_is_seen_within_a_second(mall, monkeypatch):
     from django.db import connection
+
     from fenqi_server.policies import service as policies
 
     old = _current(mall, AT)
@@ -76,7 +76,9 @@ def test_another_processs_publication_is_seen_within_a_second(mall, monkeypatch)
     assert _current(mall, AT) == "mall-7"
 
 
-@pytest.mark.parametrize("statement", ["UPDATE {} SET digest = digest", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET digest = digest", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
+)
 @pytest.mark.parametrize("table", ["policies_publication", "policies_snapshot"])
 def test_the_record_cannot_be_changed_by_the_service(mall, statement, table):
     from django.db import ProgrammingError, connection, transaction

@@ -53,6 +53,8 @@ SECRET_KEY = _required("FENQI_SECRET_KEY")
 FENQI_SIGNING_KEYS = _signing_keys(_required("FENQI_SIGNING_KEYS"))
 FENQI_SIGNING_KEY_ID = next(iter(FENQI_SIGNING_KEYS))
 FENQI_DEMO = os.environ.get("FENQI_DEMO", "") == "1"
+# A demo may send webhooks to a program on the same machine; an installation never does.
+FENQI_WEBHOOK_ALLOW_LOOPBACK = FENQI_DEMO
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
 DEBUG = False
@@ -70,6 +72,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "fenqi_server.api",
     "fenqi_server.shops",
     "fenqi_server.customers",
     "fenqi_server.policies",

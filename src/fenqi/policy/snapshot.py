@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -263,11 +263,30 @@ class _Head(msgspec.Struct):
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """The snapshot as canonical JSON: the same policy is the same bytes."""
-    raw = msgspec.json.decode(msgspec.json.encode(snapshot, order="sorted"))
+    """The snapshot as canonical JSON: the same policy is the same bytes.
+
+    What equals its default is left out, so that a field which a later version adds does not rename old policies.
+    """
+    said = _said(snapshot)
     # The two versions are written even where they are the defaults of today.
-    raw["format"], raw["semantics"] = snapshot.format, snapshot.semantics
-    return msgspec.json.encode(raw, order="sorted")
+    said["format"], said["semantics"] = snapshot.format, snapshot.semantics
+    return msgspec.json.encode(said, order="sorted")
+
+
+def _said(value: Any) -> Any:
+    # msgspec's own `omit_defaults` tells a default by identity: a word that was read and one that was written in the
+    # code would make two encodings of one policy.
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        said = {} if config.tag_field is None else {config.tag_field: config.tag}
+        for field in msgspec.structs.fields(value):
+            part = getattr(value, field.name)
+            if type(part) is not type(field.default) or part != field.default:
+                said[field.encode_name] = _said(part)
+        return said
+    if isinstance(value, tuple):
+        return [_said(part) for part in value]
+    return value
 
 
 def digest(snapshot: Snapshot) -> str:

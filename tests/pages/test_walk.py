@@ -63,7 +63,7 @@ def test_the_good_customer_buys_a_phone_over_twelve_months_and_pays_the_first(vi
     answer = _agree(client, sheet)
     assert answer.status_code == 302
     page = parse(client.get(answer["location"]).content)
-    owed = [node.text for node in page.all("td", data_figure="due")]
+    owed = [node.text for node in page.all("span", data_figure="due")]
     assert owed == shown
     assert page.one(data_figure="balance").text == format_money(option.schedule.total_minor, "CNY")
     assert parse(client.get("/cart/").content).text.count("Your cart is empty") == 1

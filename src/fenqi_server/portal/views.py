@@ -36,6 +36,7 @@ class RowView(msgspec.Struct, frozen=True):
     total: str
     fee: str
     paid: str
+    part_paid: bool
     state: str
     tone: str
     mark: str
@@ -238,6 +239,7 @@ def _row(row: RowState, state: ContractState, voice: Voice) -> RowView:
         voice.money(row.total_minor),
         voice.money(row.fee_minor),
         voice.money(row.paid_minor),
+        row.status != "paid" and row.paid_minor > 0,
         word,
         tone,
         mark,

@@ -133,3 +133,36 @@ def test_on_sigterm_the_real_server_writes_what_waits(committed_mall, serve, as_
     server._processes["service"].send_signal(signal.SIGTERM)
     server._processes["service"].wait(15)
     assert _written(as_owner) == asked
+
+
+def test_a_quote_is_confirmed_though_another_process_still_holds_its_record(committed_mall, monkeypatch):
+    import threading
+    from datetime import timedelta
+
+    from django.db import connection
+
+    from fenqi_server.decisions import log
+    from fenqi_server.decisions import service as decisions
+
+    # The other process: its queue is not ours, and it writes half a second later.
+    held = []
+    monkeypatch.setattr(log, "append", held.append)
+    shown = _evaluate(committed_mall)
+
+    def write_later() -> None:
+        time.sleep(0.5)
+        log.insert(held)
+        connection.close()
+
+    other = threading.Thread(target=write_later)
+    other.start()
+    done = decisions.confirm(
+        committed_mall.shop,
+        committed_mall.customer_id,
+        shown.quotes["mall_3"].token,
+        "o",
+        None,
+        AT + timedelta(seconds=1),
+    )
+    other.join()
+    assert done.contract_id.startswith("ct_")

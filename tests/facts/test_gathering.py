@@ -40,6 +40,31 @@ def test_arrears_and_exposure_are_those_of_real_contracts(mall, policy):
     assert late["customer.overdue"] is True
 
 
+def test_the_last_used_way_is_that_of_the_newest_purchase_that_went_through(mall, policy):
+    from django.test import Client
+
+    from fenqi_server.decisions import service as decisions
+    from fenqi_server.funders import consents, handoffs
+
+    def buy(plan, minutes):
+        at = AT + timedelta(minutes=minutes)
+        consents.record(mall.shop, mall.customer_id, "tingchao", at)
+        shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, at)
+        token = shown.quotes[plan].token
+        return decisions.confirm(mall.shop, mall.customer_id, token, f"o-{minutes}", None, at)
+
+    assert "customer.last_used_family" not in _gather(mall, policy)
+    buy("mall_3", 1)
+    assert _gather(mall, policy)["customer.last_used_family"] == "mall"
+    started = handoffs.get(mall.shop, buy("tingchao_12", 2).hand_off_id)
+    assert _gather(mall, policy)["customer.last_used_family"] == "mall"
+    there = Client().post(f"/funders/pretend/{started.public_id}/", {"answer": "approved"})
+    Client().get(there["Location"])
+    assert _gather(mall, policy)["customer.last_used_family"] == "tingchao"
+    buy("mall_6", 3)
+    assert _gather(mall, policy)["customer.last_used_family"] == "mall"
+
+
 def test_a_funders_health_is_known_while_it_is_fresh(mall, policy):
     from fenqi_server import facts
 

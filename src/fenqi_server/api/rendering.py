@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fenqi.calendars import zone_of
 from fenqi.checkout.document import EvaluationDocument, QuoteDocument, evaluation_document
 from fenqi_server.api.schemas import (
     AppliedOut,
@@ -25,7 +26,7 @@ def evaluation_out(decision: Decision) -> EvaluationDocument:
     expires_at = ""
     for plan, quote in decision.quotes.items():
         # All quotes of a decision end together.
-        expires_at = expires_at or quote.expires_at.isoformat()
+        expires_at = expires_at or quote.expires_at.astimezone(zone_of(decision.evaluation.zone)).isoformat()
         quotes[plan] = QuoteDocument(quote.token, expires_at)
     return evaluation_document(
         decision.policy,

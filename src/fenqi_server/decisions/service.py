@@ -6,6 +6,7 @@ whoever has to explain later what a customer saw.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -347,7 +348,7 @@ def confirm(
         servicing.lock_customer(shop, customer_id)
         confirmation = uuid7(at)
         _use_quote(shop, claims, confirmation, at)
-        shown = _shown(shop, claims)
+        shown = _shown(shop, claims, at)
         _check_cart(claims, lines, shown.request)
         quoted = _quoted(claims, acknowledged_disclosure)
         decision = _decide_again(
@@ -468,18 +469,30 @@ def _use_quote(shop: Shop, claims: Claims, confirmation: UUID, at: datetime) -> 
         )
 
 
-def _shown(shop: Shop, claims: Claims) -> Decision:
-    try:
-        return _load(shop, claims.customer_id, claims.decision_id)
-    except NoDecision:
-        raise Refused(
-            "decision_unknown",
-            Text("请重新查看支付方式", "Ask for the ways to pay again"),
-            Text(
-                "未找到此报价所依据的记录，请重新查看支付方式。",
-                "The record that this quote rests on is not there (yet): ask for the ways to pay again.",
-            ),
-        ) from None
+def _shown(shop: Shop, claims: Claims, at: datetime) -> Decision:
+    # Another process may still hold the record of what it showed a moment ago: it writes within a second.
+    patience = _PATIENCE if at.timestamp() - claims.issued < _FRESH_SECONDS else 0
+    while True:
+        try:
+            return _load(shop, claims.customer_id, claims.decision_id)
+        except NoDecision:
+            if patience == 0:
+                break
+        patience -= 1
+        time.sleep(_PAUSE_SECONDS)
+    raise Refused(
+        "decision_unknown",
+        Text("请重新查看支付方式", "Ask for the ways to pay again"),
+        Text(
+            "未找到此报价所依据的记录，请重新查看支付方式。",
+            "The record that this quote rests on is not there: ask for the ways to pay again.",
+        ),
+    )
+
+
+_FRESH_SECONDS: Final = 5
+_PAUSE_SECONDS: Final = 0.1
+_PATIENCE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)

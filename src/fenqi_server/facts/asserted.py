@@ -23,7 +23,7 @@ _TELLABLE: Final = frozenset({"customer", "card", "channel", "cart"})
 _OURS: Final = {
     "customer.consents": "record the consent itself; it is read from there",
     "channel.kind": "it is the request's `channel`",
-    "customer.last_used_family": "it is the request's `last_used_family`",
+    "customer.last_used_family": "it is read from their orders; the request's `last_used_family` goes before it",
 }
 # What the evaluation works out from the lines. The delivery region is the one fact of a cart that lines do not hold.
 _FROM_CART: Final = frozenset(

@@ -39,7 +39,15 @@ SELECT s.limit_minor, s.exposure_minor, s.overdue,
              WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS a
          WHERE a.given),
        (SELECT jsonb_agg(jsonb_build_array(p.funder, p.state, extract(epoch FROM p.deadline_at)::bigint))
-          FROM funders_prequal AS p WHERE p.customer_id = %(customer)s AND p.as_of > %(oldest)s)
+          FROM funders_prequal AS p WHERE p.customer_id = %(customer)s AND p.as_of > %(oldest)s),
+       -- Ids are in order of time: the newest contract or approved hand-off is the last of its key.
+       (SELECT u.family FROM (
+            (SELECT contract_id AS id, terms -> 'plan' ->> 'family' AS family FROM servicing_contract
+              WHERE customer_id = %(customer)s ORDER BY contract_id DESC LIMIT 1)
+            UNION ALL
+            (SELECT id, family FROM funders_hand_off
+              WHERE customer_id = %(customer)s AND state = 'approved' ORDER BY id DESC LIMIT 1)) AS u
+         ORDER BY u.id DESC LIMIT 1)
   FROM ({STANDING_SQL}) AS s
 """
 
@@ -61,11 +69,13 @@ def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dic
     facts: dict[str, FactValue] = {}
     if row is None:
         return facts
-    limit, exposure, overdue, consents, prequals = row
+    limit, exposure, overdue, consents, prequals, last_used = row
     facts["customer.overdue"] = bool(overdue)
     if limit is not None:
         facts["limit.mall"] = limit
         facts["limit.mall_available"] = max(0, limit - exposure)
+    if last_used is not None:
+        facts["customer.last_used_family"] = last_used
     agreed = frozenset(consents or ())
     facts["customer.consents"] = agreed
     if isinstance(prequals, str):  # Django has psycopg leave JSON as it is written

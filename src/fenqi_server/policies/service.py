@@ -54,8 +54,6 @@ def publish(
     shop: Shop, snapshot: Snapshot, at: datetime, actor: str, *, valid_from: datetime | None = None
 ) -> Publication:
     """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it and when."""
-    # Named by what is read back: that is what will be compiled, here and in every other process.
-    snapshot = decode(encode(snapshot))
     name = digest(snapshot)
     made = Publication(uuid7(at), name, valid_from or at, at, actor)
     with transaction.atomic(), connection.cursor() as cursor:

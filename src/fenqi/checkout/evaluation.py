@@ -20,9 +20,10 @@ from fenqi.calendars import at_local, local_date
 from fenqi.checkout.alternatives import Alternative, Candidate, alternatives_to
 from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, facts_of
 from fenqi.money import MoneyError
-from fenqi.policy.compile import next_boundary, place
+from fenqi.policy.compile import next_boundary, next_told, place
 from fenqi.policy.facts import Facts, FactValue
 from fenqi.policy.placement import Placed
+from fenqi.policy.snapshot import LAYERS
 from fenqi.policy.snapshot import Group as GroupId
 from fenqi.policy.verdict import Reason, Until, Verdict, decide
 from fenqi.terms.cost import Cost, cost_of
@@ -185,11 +186,11 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
                 not_priced=unpriced.get(plan_id),
             )
         )
-    boundary = _boundary(policy, at)
+    boundaries = (_boundary(policy, at), next_told(policy, facts, at))
     return Evaluation(
         policy_digest=policy.digest,
         as_of=at,
-        valid_until=day_ends_at if boundary is None or day_ends_at < boundary else boundary,
+        valid_until=min([day_ends_at, *[boundary for boundary in boundaries if boundary is not None]]),
         amount_minor=amount,
         currency=currency,
         zone=zone,
@@ -247,11 +248,16 @@ def _priced(
 
 
 def _not_priced(verdict: Verdict) -> Verdict:
-    """What cannot be priced cannot be offered, whether or not a rule of the policy says so."""
-    reason = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
-    if verdict.reasons:
-        return verdict
-    return Verdict(plan=verdict.plan, state="unavailable", reasons=(reason,), until=Until("none"))
+    """What cannot be priced cannot be offered, whether or not a rule of the policy says so, and at no time."""
+    reasons = verdict.reasons
+    if not any(reason.code == _TOO_LITTLE.code for reason in reasons):
+        reasons = tuple(sorted((*reasons, _TOO_LITTLE), key=lambda reason: LAYERS.index(reason.layer)))
+    return msgspec.structs.replace(
+        verdict, state="unavailable", reasons=reasons, until=Until("none"), deadline=None
+    )
+
+
+_TOO_LITTLE: Final = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
 
 
 @lru_cache(maxsize=1024)

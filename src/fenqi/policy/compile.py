@@ -35,11 +35,11 @@ from fenqi.policy.snapshot import (
     selects,
     vocabulary_of,
 )
-from fenqi.policy.timeline import Timing, next_point, timing_of
+from fenqi.policy.timeline import Timing, edges_told, next_point, timing_of
 from fenqi.policy.verdict import Until, Verdict
 from fenqi.terms.plan import Plan
 
-__all__ = ["Bits", "Policy", "agreement_rules", "compile_policy", "next_boundary", "place"]
+__all__ = ["Bits", "Policy", "agreement_rules", "compile_policy", "next_boundary", "next_told", "place"]
 
 Bits = tuple[int, int, int]
 """Violated (unknowns resolved as their rules say), of these decided by an unknown fact, pending."""
@@ -96,6 +96,13 @@ class Policy:
         dated = {edge for timing in self.timings for edge in timing.dated}
         minutes = {minute for timing in self.timings for minute in timing.minutes}
         return tuple(sorted(dated | set(self.placements.since))), tuple(sorted(minutes))
+
+    @cached_property
+    def clocked(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The facts (instants, times) that the clock is compared with, a pending answer's deadline among them."""
+        instants = {name for timing in self.timings for name in timing.instants}
+        instants |= {rule.pending.deadline for rule in self.rules if rule.pending is not None}
+        return tuple(sorted(instants)), tuple(sorted({n for timing in self.timings for n in timing.times}))
 
 
 def compile_policy(snapshot: Snapshot) -> Policy:
@@ -166,9 +173,21 @@ def place(policy: Policy, at: int) -> dict[str, Placed]:
 
 
 def next_boundary(policy: Policy, at: int) -> int | None:
-    """The next instant after `at` at which time may change a verdict or a place; None where it never does."""
+    """The next instant after `at` at which time may change a verdict or a place; None where it never does.
+
+    Whatever the facts: those that a clock is compared with add boundaries of their own (`next_told`).
+    """
     dated, minutes = policy.boundaries
     return next_point(dated, minutes, at, policy.zone)
+
+
+def next_told(policy: Policy, facts: Facts, at: int) -> int | None:
+    """The next instant after `at` that these facts make a boundary: a deadline, an hour told as a fact."""
+    instants, times = policy.clocked
+    if not instants and not times:
+        return None
+    dated, minutes = edges_told(instants, times, facts)
+    return next_point(tuple(sorted(dated)), minutes, at, policy.zone) if dated or minutes else None
 
 
 def agreement_rules(snapshot: Snapshot) -> list[Rule]:

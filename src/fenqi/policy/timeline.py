@@ -17,11 +17,11 @@ from typing import Final
 import msgspec
 
 from fenqi.calendars import local_date, to_epoch, zone_of
-from fenqi.policy.conditions import Clause, Range, clauses_of, evaluate_plain
+from fenqi.policy.conditions import Constant, Range, clauses_of, evaluate_plain
 from fenqi.policy.facts import CLOCK_FACTS, Facts, FactValue, clock_facts
 from fenqi.policy.snapshot import Rule
 
-__all__ = ["Timing", "next_point", "opens_at", "since_when", "timing_of", "violated_at"]
+__all__ = ["Timing", "edges_told", "next_point", "opens_at", "since_when", "timing_of", "violated_at"]
 
 _DAYS_OF_MINUTES: Final = 3
 _DAYS_OF_WEEKDAYS: Final = 16  # a turned clock may swallow one week's only occurrence
@@ -29,23 +29,30 @@ _STEPS: Final = 400
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """What of a rule depends on time. `plain`: its `valid` and `blocked` windows alone."""
+    """What of a rule depends on time. `plain`: its `valid` and `blocked` windows alone.
+
+    `instants` and `times` name the facts that the clock is compared with: their values are edges too.
+    """
 
     dated: tuple[int, ...]
     minutes: tuple[int, ...]
     weekdays: bool
     plain: bool
+    instants: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
 
     @property
     def moves(self) -> bool:
         """Whether time can change the outcome at all."""
-        return bool(self.dated or self.minutes)
+        return bool(self.dated or self.minutes or self.instants)
 
 
 def timing_of(rule: Rule) -> Timing:
     """Collect a rule's instants and minutes."""
     dated: set[int] = set()
     minutes: set[int] = set()
+    instants: set[str] = set()
+    times: set[str] = set()
     weekdays = False
     for window in (rule.valid, rule.blocked):
         if window is not None:
@@ -53,28 +60,62 @@ def timing_of(rule: Rule) -> Timing:
     plain = rule.daily is None
     if rule.daily is not None:
         minutes.update((rule.daily.start % 1440, rule.daily.end % 1440))
-    for clause in (c for tree in (rule.when, rule.require) if tree is not None for c in clauses_of(tree)):
-        if clause.fact not in CLOCK_FACTS:
+    trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
+    for clause in (c for tree in trees if tree is not None for c in clauses_of(tree)):
+        clock = next((name for name in (clause.fact, clause.other) if name in CLOCK_FACTS), None)
+        if clock is None:
             continue
         plain = False
-        if clause.fact == "clock.weekday":
-            weekdays = True
-            minutes.add(0)
+        other = clause.other if clause.fact == clock else clause.fact
+        if clock == "clock.now":
+            dated.update(_edges(clause.value))
+            instants.update(() if other is None else (other,))
+            continue
+        if clock == "clock.time":
+            minutes.update(_edges(clause.value))
+            times.update(() if other is None else (other,))
         else:
-            (dated if clause.fact == "clock.now" else minutes).update(_edges(clause))
-    if any(minute >= 1440 for minute in minutes):
-        minutes = {minute % 1440 for minute in minutes}
-    return Timing(tuple(sorted(dated)), tuple(sorted(minutes)), weekdays, plain)
+            weekdays = True
+        minutes.add(0)  # where the weekday changes, and the time of day begins anew
+    return Timing(
+        tuple(sorted(dated)),
+        tuple(sorted({minute % 1440 for minute in minutes})),
+        weekdays,
+        plain,
+        tuple(sorted(instants)),
+        tuple(sorted(times)),
+    )
 
 
-def _edges(clause: Clause) -> tuple[int, ...]:
-    bound = clause.value
+def _edges(bound: Constant | None) -> tuple[int, ...]:
     if isinstance(bound, Range):
         return (bound.low, bound.high)
     if not isinstance(bound, int):
         return ()
     # A minute or second later covers `>`, `<=` and `is`; an edge too many costs one look, never a wrong answer.
     return (bound, bound + 1)
+
+
+def _told(timing: Timing, facts: Facts) -> Timing:
+    """The timing with the facts that the clock is compared with as edges."""
+    if not timing.instants and not timing.times:
+        return timing
+    dated, minutes = edges_told(timing.instants, timing.times, facts)
+    return msgspec.structs.replace(
+        timing,
+        dated=tuple(sorted({*timing.dated, *dated})),
+        minutes=tuple(sorted({*timing.minutes, *minutes})),
+    )
+
+
+def edges_told(
+    instants: Iterable[str], times: Iterable[str], facts: Facts
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The instants, and the minutes of a day, at which the clock passes facts that it is compared with."""
+    dated, minutes = (
+        [edge for name in names for edge in _edges(facts.get(name))] for names in (instants, times)
+    )
+    return tuple(dated), tuple(minute % 1440 for minute in minutes)
 
 
 def violated_at(rule: Rule, facts: Facts, at: int, zone: str) -> bool:
@@ -106,7 +147,7 @@ def since_when(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> 
     if timing.plain:
         starts = [w.start for w in (rule.valid, rule.blocked) if w is not None and w.start is not None]
         return max(starts, default=None)
-    for point in _points_before(timing, at, zone):
+    for point in _points_before(_told(timing, facts), at, zone):
         if not violated_at(rule, facts, point - 1, zone):
             return point
     return None
@@ -117,7 +158,7 @@ def opens_at(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> in
     if timing.plain:
         ends = [w.end for w in (rule.valid, rule.blocked) if w is not None and w.end is not None]
         return min(ends, default=None)
-    for point in _points_after(timing, at, zone):
+    for point in _points_after(_told(timing, facts), at, zone):
         if not violated_at(rule, facts, point, zone):
             return point
     return None
@@ -176,7 +217,8 @@ def _day_points(zone: str, ordinal: int, minutes: tuple[int, ...]) -> tuple[int,
     midnight = datetime(on.year, on.month, on.day, tzinfo=tz)
     following = midnight + timedelta(days=1)
     if midnight.utcoffset() != following.utcoffset():
-        low, high = to_epoch(midnight.astimezone(UTC)), to_epoch(following.astimezone(UTC))
+        # Where the clock is turned at midnight itself, only the second before has the old offset.
+        low, high = to_epoch(midnight.astimezone(UTC)) - 1, to_epoch(following.astimezone(UTC))
         before = midnight.utcoffset()
         while high - low > 1:
             middle = (low + high) // 2

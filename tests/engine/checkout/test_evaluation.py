@@ -299,3 +299,28 @@ def test_the_measured_policy_has_the_size_that_is_claimed() -> None:
     shape = check_shape(bench_policy())
     assert isinstance(shape["rules"], int)
     assert shape["rules"] >= 60
+
+
+def test_an_answer_stands_no_longer_than_the_deadline_of_one_on_its_way() -> None:
+    waiting = {**GOOD, "funder.hean.prequal": "pending", "funder.hean.prequal_deadline": TEN + 300}
+    before = evaluate(POLICY, ask(facts=waiting))
+    assert before.option("hean_12").verdict.state == "pending"
+    assert before.valid_until == TEN + 300
+    after = evaluate(POLICY, ask(at=TEN + 300, facts=waiting))
+    assert after.option("hean_12").verdict.state != "pending"
+
+
+def test_what_cannot_be_priced_says_so_beside_its_other_reasons_and_opens_at_no_time() -> None:
+    plans = [
+        msgspec.structs.replace(plan, down_payment=DownPayment(amount_minor=499_900))
+        if plan.id == "mall_12"
+        else plan
+        for plan in SNAPSHOT.plans
+    ]
+    policy = compile_policy(msgspec.structs.replace(SNAPSHOT, plans=tuple(plans)))
+    verdict = evaluate(policy, ask(at=MAINTAINED)).option("mall_12").verdict
+    assert [reason.code for reason in verdict.reasons] == ["MAINTENANCE", "AMOUNT_LOW"]
+    assert verdict.until.kind == "none"
+    without_line = {name: value for name, value in GOOD.items() if name != "limit.mall"}
+    verdict = evaluate(policy, ask(at=MAINTAINED, facts=without_line)).option("mall_12").verdict
+    assert [reason.layer for reason in verdict.reasons] == ["maintenance", "cart", "customer"]

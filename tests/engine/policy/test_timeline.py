@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenqi.calendars import at_local
-from fenqi.policy.compile import Policy, next_boundary
+from fenqi.policy.compile import Policy, next_boundary, next_told
 from fenqi.policy.conditions import Clause, Condition, Not, Range, parse_instant
 from fenqi.policy.facts import clock_facts
 from fenqi.policy.snapshot import DailyWindow, Rule, Window
@@ -199,3 +199,39 @@ def test_an_hour_that_comes_twice_is_closed_twice() -> None:
     assert (first.reasons[0].since, first.until) == (summer - HOUR, Until("instant", summer + 30 * MINUTE))
     again = decide(policy, {"clock.now": winter + 10 * MINUTE})["mall_3"]
     assert (again.reasons[0].since, again.until) == (winter, Until("instant", winter + 30 * MINUTE))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "opens"),
+    [
+        ("Africa/Cairo", "2026-04-24", "2026-04-24T01:00"),  # 23:59 is followed by 01:00
+        ("America/Santiago", "2026-09-06", "2026-09-06T01:00"),
+        ("Africa/Cairo", "2026-04-23", "2026-04-23T00:20"),
+    ],
+)
+def test_a_clock_turned_at_midnight_opens_at_the_turn_and_not_a_second_later(
+    zone: str, day: str, opens: str
+) -> None:
+    policy = mall_policy(rule("night", daily=DailyWindow(23 * 60, 20)), zone=zone)
+    at = at_local(date.fromisoformat(day), 0, zone) - 10 * MINUTE
+    reason = decide(policy, {"clock.now": at})["mall_3"].reasons[0]
+    assert reason.until == Until("instant", parse_instant(opens, zone))
+
+
+def test_an_hour_that_only_begins_again_at_midnight_opens_then() -> None:
+    policy = mall_policy(rule("hours", require="clock.time < 22:00"))
+    evening = NOON + 10 * HOUR + 30 * MINUTE
+    verdict = decide(policy, {"clock.now": evening})["mall_3"]
+    assert verdict.until == Until("instant", NOON + 12 * HOUR)
+    assert verdict.reasons[0].since == NOON + 10 * HOUR
+    assert next_boundary(policy, evening) == NOON + 12 * HOUR
+
+
+def test_the_clock_may_wait_for_an_instant_that_is_a_fact() -> None:
+    for text in ("clock.now >= funder.mall.prequal_deadline", "funder.mall.prequal_deadline <= clock.now"):
+        policy = mall_policy(rule("later", "cart", require=text, reason="AMOUNT_LOW", change="cart"))
+        facts = {"clock.now": NOON, "funder.mall.prequal_deadline": NOON + HOUR}
+        assert decide(policy, facts)["mall_3"].until == Until("instant", NOON + HOUR)
+        assert decide(policy, {"clock.now": NOON})["mall_3"].until == Until("none")
+        assert next_told(policy, facts, NOON) == NOON + HOUR
+        assert next_boundary(policy, NOON) is None

@@ -16,7 +16,16 @@ import msgspec
 
 from fenqi.calendars import to_epoch
 from fenqi.money import CURRENCIES, MAX_MINOR
-from fenqi.policy.facts import VOCABULARY, FactValue, check_facts, clock_facts, freeze_facts
+from fenqi.policy.facts import (
+    EARLIEST,
+    LATEST,
+    MAX_NAME,
+    VOCABULARY,
+    FactValue,
+    check_facts,
+    clock_facts,
+    freeze_facts,
+)
 from fenqi.problems import BadInput
 
 if TYPE_CHECKING:
@@ -36,11 +45,8 @@ __all__ = [
 
 MAX_LINES: Final = 200
 MAX_QUANTITY: Final = 10_000
-MAX_NAME: Final = 100
 MAX_TITLE: Final = 500
 MAX_FACTS: Final = 500
-_EARLIEST: Final = 946_684_800  # 2000-01-01: seconds handed in as milliseconds, or the reverse, fall outside
-_LATEST: Final = 7_258_118_400  # 2200-01-01
 
 _KINDS: Final = frozenset(VOCABULARY["cart.kinds"].values)
 _CHANNELS: Final = frozenset(VOCABULARY["channel.kind"].values)
@@ -117,8 +123,15 @@ def checked_amount(request: CheckoutRequest) -> int:
         raise RequestError(
             "/channel", request.channel, "one of " + ", ".join(VOCABULARY["channel.kind"].values)
         )
-    if type(request.at) is not int or not _EARLIEST <= request.at < _LATEST:
+    if type(request.at) is not int or not EARLIEST <= request.at < LATEST:
         raise RequestError("/at", request.at, "an instant of the years 2000 to 2199, in epoch seconds")
+    for field, text in (
+        ("last_used_family", request.last_used_family),
+        ("coupon", request.coupon),
+        ("ship_to", request.ship_to),
+    ):
+        if text is not None and not 0 < len(text) <= MAX_NAME:
+            raise RequestError(f"/{field}", text, f"1 to {MAX_NAME} characters", "or leave it out")
     lines = request.lines
     if not 1 <= len(lines) <= MAX_LINES:
         found = f"{len(lines)} lines" if lines else "empty"

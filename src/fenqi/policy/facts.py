@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 
 import msgspec
 
@@ -22,6 +22,9 @@ from fenqi.texts import Text
 
 __all__ = [
     "CLOCK_FACTS",
+    "EARLIEST",
+    "LATEST",
+    "MAX_NAME",
     "VOCABULARY",
     "FactKind",
     "FactSource",
@@ -42,6 +45,12 @@ instant: epoch seconds. time: minute of the shop's day."""
 FactSource = Literal["cart", "customer", "card", "channel", "funder", "clock", "ours", "offer"]
 
 FactValue = int | bool | str | frozenset[str]
+
+MAX_NAME: Final = 100
+MAX_NAMES: Final = 500
+MAX_WHOLE: Final = 10**18
+EARLIEST: Final = 946_684_800  # 2000-01-01: seconds handed in as milliseconds, or the reverse, fall outside
+LATEST: Final = 7_258_118_400  # 2200-01-01
 Facts = Mapping[str, FactValue]
 
 
@@ -241,12 +250,19 @@ def clock_facts(at: int, zone: str) -> dict[str, FactValue]:
 
 
 def freeze_facts(facts: Mapping[str, object]) -> dict[str, object]:
-    """The same facts with lists and sets made frozensets, and nulls left out, as JSON brings them."""
+    """The same facts with lists and sets of names made frozensets, and nulls left out, as JSON brings them.
+
+    A list that holds anything but names stays a list, for `check_facts` to refuse as it was written.
+    """
     return {
-        name: frozenset(value) if isinstance(value, (list, tuple, set)) else value
+        name: frozenset(value) if _is_names(value) else value
         for name, value in facts.items()
         if value is not None
     }
+
+
+def _is_names(value: object) -> TypeGuard[list[str] | tuple[str, ...] | set[str]]:
+    return isinstance(value, (list, tuple, set)) and all(isinstance(item, str) for item in value)
 
 
 def check_facts(vocabulary: Mapping[str, FactType], facts: Mapping[str, object]) -> list[Problem]:
@@ -267,7 +283,8 @@ def check_facts(vocabulary: Mapping[str, FactType], facts: Mapping[str, object])
             continue
         expected = _misfit(fact, value)
         if expected:
-            found.append(Problem(name, str(value), expected))
+            shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            found.append(Problem(name, shown, expected))
     return found
 
 
@@ -286,12 +303,14 @@ def _misfit(fact: FactType, value: object) -> str:
             return "a text"
         if kind == "enum" and value not in fact.values:
             return "one of " + ", ".join(fact.values)
-        return ""
+        return "" if len(value) <= MAX_NAME else f"at most {MAX_NAME} characters"
     if kind == "set":
         if not isinstance(value, frozenset) or not all(isinstance(item, str) for item in value):
             return "a set of names"
         if fact.values and not value.issubset(fact.values):
             return "names out of " + ", ".join(fact.values)
+        if len(value) > MAX_NAMES or any(len(item) > MAX_NAME for item in value):
+            return f"at most {MAX_NAMES} names of at most {MAX_NAME} characters"
         return ""
     if type(value) is not int:
         return {
@@ -302,6 +321,10 @@ def _misfit(fact: FactType, value: object) -> str:
         }.get(kind, "a whole number")
     if kind == "money" and not 0 <= value <= MAX_MINOR:
         return f"0 to {MAX_MINOR} minor units"
+    if kind == "instant" and not EARLIEST <= value < LATEST:
+        return "an instant of the years 2000 to 2199, in epoch seconds"
+    if abs(value) > MAX_WHOLE:
+        return f"a whole number of at most {MAX_WHOLE}"
     if kind == "time" and not 0 <= value < 1440:
         return "0 to 1439"
     return ""

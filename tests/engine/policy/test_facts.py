@@ -55,7 +55,7 @@ def test_each_misfit_names_the_fact_the_value_and_what_was_expected() -> None:
     }
     assert [problem.sentence.split("; did")[0] for problem in check_facts(VOCABULARY, wrong)] == [
         "cart.amount is -1: expected 0 to 1000000000000000 minor units",
-        f"cart.kinds is {wrong['cart.kinds']}: expected names out of goods, blind_box, pledge, recurring",
+        "cart.kinds is boxes, goods: expected names out of goods, blind_box, pledge, recurring",
         "card.bank is cbc: expected one of cmb, ccb, icbc",
         "customer.student is 1: expected true or false",
         "customer.age is True: expected a whole number",
@@ -65,3 +65,26 @@ def test_each_misfit_names_the_fact_the_value_and_what_was_expected() -> None:
     ]
     assert check_facts(VOCABULARY, {"customer.agee": 18})[0].way_out == "did you mean customer.age?"
     assert check_facts(VOCABULARY, {"cart.amount": 0, "card.bank": "ccb", "customer.student": False}) == []
+
+
+def test_a_list_that_holds_no_names_is_refused_as_it_was_written() -> None:
+    for value in ([["hean"]], [{"a": 1}], [1], [None]):
+        facts = freeze_facts({"customer.consents": value})
+        (problem,) = check_facts(VOCABULARY, facts)
+        assert (problem.value, problem.expected) == (str(value), "a set of names")
+    (problem,) = check_facts(VOCABULARY, freeze_facts({"card.bank": ["icbc", "ccb", "cmb"]}))
+    assert problem.value == "ccb, cmb, icbc"
+
+
+def test_a_fact_has_a_limit_of_its_kind() -> None:
+    vocabulary = vocabulary_for([("ccb", Text("建行", "CCB"))])
+    beyond = {
+        "customer.last_used_family": "x" * 101,
+        "customer.consents": frozenset({"x" * 101}),
+        "cart.sellers": frozenset(map(str, range(501))),
+        "customer.age": 10**19,
+        "customer.tier": -(10**19),
+        "funder.ccb.prequal_deadline": 1795399200_000,
+    }
+    assert [problem.place for problem in check_facts(vocabulary, beyond)] == list(beyond)
+    assert check_facts(vocabulary, {"funder.ccb.prequal_deadline": NOON, "customer.tier": -1}) == []

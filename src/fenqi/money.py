@@ -154,10 +154,10 @@ def parse_money(text: str, currency: str, *, place: str = "amount") -> int:
     part = (found["part"] or "").rstrip("0")
     if len(part) > exponent:
         raise MoneyError(place, text, f"at most {exponent} decimals in {currency}")
-    digits = found["whole"].replace(",", "")
-    if len(digits.lstrip("0")) > len(str(MAX_MINOR)):
+    digits = found["whole"].replace(",", "").lstrip("0")
+    if len(digits) > len(str(MAX_MINOR)):
         raise MoneyError(place, text, f"at most {format_money(MAX_MINOR, currency)}")
-    minor = int(digits + part.ljust(exponent, "0"))
+    minor = int(digits + part.ljust(exponent, "0") or "0")
     if minor > MAX_MINOR:
         raise MoneyError(place, text, f"at most {format_money(MAX_MINOR, currency)}")
     return minor

@@ -11,6 +11,8 @@ import pytest
 
 from fenqi_server.cli import main
 
+WORDS = {"zh-CN": "逾期利息", "en": "Late interest"}
+
 
 def answer(capsys: pytest.CaptureFixture[str], words: str, *more: str) -> dict[str, Any]:
     assert main([*words.split(), *more]) == 0
@@ -169,3 +171,39 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str], command: st
         main([command, "--help"])
     assert left.value.code == 0
     assert f"    fenqi {command} --a" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("plan", "place"),
+    [
+        (
+            {"pricing": {"kind": "flat_fee", "total_rate": "0.072", "rate": "0.1"}},
+            "/plan/pricing/rate is given",
+        ),
+        ({"pricing": {"kind": "annuity", "annual_rate": "1e-300000"}}, "/plan/pricing/annual_rate"),
+        ({"down_payment": {"shares": "0.1"}}, "/plan/down_payment/shares is given"),
+        ({"pricing": {}}, "/plan/pricing/kind is missing"),
+        ({"contingent": [{"code": "late"}]}, "/plan/contingent/0/name is missing"),
+        ({"contingent": [{"code": 5}]}, "/plan/contingent/0/code is 5"),
+        (
+            {"contingent": [{"code": "", "name": WORDS, "basis": WORDS, "payee": "a"}]},
+            "/plan/contingent/0/code is ''",
+        ),
+    ],
+)
+def test_a_plans_wrong_field_is_named_by_its_pointer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, plan: dict[str, Any], place: str
+) -> None:
+    whole = {"periods": 12, "pricing": {"kind": "zero_interest", "borne_by": "shop"}, **plan}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({"plan": whole, "amount": "6000", "start_on": "2026-11-23"}))
+    assert place in refusal(capsys, "schedule", str(file))
+
+
+@pytest.mark.parametrize("command", ["schedule", "cost"])
+def test_a_number_beyond_writing_is_bad_input(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "huge.json"
+    file.write_text('{"amount": 1e99999999999999999999}')
+    assert "numbers that can be written out" in refusal(capsys, command, str(file))

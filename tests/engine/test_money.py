@@ -151,3 +151,9 @@ def test_nothing_is_split_into_no_parts() -> None:
 )
 def test_a_rate_is_shown_exactly_if_short_and_half_up_otherwise(rate: str, shown: str) -> None:
     assert format_rate(Decimal(rate)) == format_rate(Fraction(rate)) == shown
+
+
+def test_zeros_before_an_amount_are_no_digits_of_it() -> None:
+    assert parse_money("0" * 5000 + "1", "CNY") == 100
+    assert parse_money("0" * 5000, "JPY") == 0
+    assert parse_money("0", "JPY") == 0

@@ -45,19 +45,25 @@ Authority = Literal["shop", "funder"]
 
 MAX_PERIODS: Final = 600
 _MAX_RATE: Final = Decimal(100)
+_RATE_DIGITS: Final = 18
+_DIGITS: Final = f"with at most {_RATE_DIGITS} digits and decimals"
+_A_RATE: Final = f"a rate from 0 to {_MAX_RATE}, {_DIGITS}"
+_MAX_YEARS: Final = 100
 
 
 class TermsError(BadInput):
     """Terms that make no sense, or that cannot be applied to the amount given."""
 
 
-class ZeroInterest(msgspec.Struct, frozen=True, tag_field="kind", tag="zero_interest"):
+class ZeroInterest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="zero_interest"
+):
     """The customer pays the price in parts and nothing else; somebody else bears the cost."""
 
     borne_by: Literal["shop", "funder"]
 
 
-class FlatFee(msgspec.Struct, frozen=True, tag_field="kind", tag="flat_fee"):
+class FlatFee(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flat_fee"):
     """A fee on the amount first financed: a rate for each period, or one in total (exactly one of them).
 
     12 x 0.6 % of ¥6,000 is ¥432; as money is paid back all along, that is 13.03 % a year, not 7.2 %.
@@ -67,27 +73,27 @@ class FlatFee(msgspec.Struct, frozen=True, tag_field="kind", tag="flat_fee"):
     total_rate: Decimal | None = None
 
 
-class Annuity(msgspec.Struct, frozen=True, tag_field="kind", tag="annuity"):
+class Annuity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="annuity"):
     """Equal instalments; interest on what is still owed, at `annual_rate` (a nominal yearly rate)."""
 
     annual_rate: Decimal
 
 
-class PayInFull(msgspec.Struct, frozen=True, tag_field="kind", tag="pay_in_full"):
+class PayInFull(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pay_in_full"):
     """The whole price at once."""
 
 
 Pricing = ZeroInterest | FlatFee | Annuity | PayInFull
 
 
-class DownPayment(msgspec.Struct, frozen=True):
+class DownPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is paid at the start, as a share of the price or as an amount (exactly one of them)."""
 
     share: Decimal | None = None
     amount_minor: int | None = None
 
 
-class ContingentCost(msgspec.Struct, frozen=True):
+class ContingentCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A cost that arises only if something goes otherwise than agreed, such as late interest."""
 
     code: str
@@ -158,6 +164,11 @@ def check_plan(plan: Plan) -> list[Problem]:
     if not 0 <= plan.defer_periods <= MAX_PERIODS:
         wrong("defer_periods", plan.defer_periods, f"0 to {MAX_PERIODS}")
 
+    per_year = {"day": 365, "week": 52, "month": 12}.get(plan.unit, 1)
+    if not found and plan.every * (plan.periods + plan.defer_periods) > _MAX_YEARS * per_year:
+        length = f"{plan.periods + plan.defer_periods} periods of {plan.every} {plan.unit}s"
+        wrong("periods", length, f"at most {_MAX_YEARS} years until the last payment")
+
     pricing = plan.pricing
     if isinstance(pricing, FlatFee):
         if (pricing.rate_per_period is None) == (pricing.total_rate is None):
@@ -172,13 +183,13 @@ def check_plan(plan: Plan) -> list[Problem]:
             ("pricing.total_rate", pricing.total_rate),
         ):
             if rate is not None and not _is_rate(rate):
-                wrong(place, str(rate), "a rate of 0 or more", "write 0.6 % as 0.006")
+                wrong(place, str(rate), _A_RATE, "write 0.6 % as 0.006")
     elif isinstance(pricing, Annuity):
         if not _is_rate(pricing.annual_rate):
             wrong(
                 "pricing.annual_rate",
                 str(pricing.annual_rate),
-                "a rate of 0 or more",
+                _A_RATE,
                 "write 7.2 % as 0.072",
             )
     elif isinstance(pricing, PayInFull):
@@ -197,8 +208,8 @@ def check_plan(plan: Plan) -> list[Problem]:
     if down is not None:
         if (down.share is None) == (down.amount_minor is None):
             wrong("down_payment", "share and amount_minor", "exactly one of the two")
-        if down.share is not None and not (down.share.is_finite() and 0 < down.share < 1):
-            wrong("down_payment.share", str(down.share), "more than 0 and less than 1")
+        if down.share is not None and not (_is_rate(down.share) and 0 < down.share < 1):
+            wrong("down_payment.share", str(down.share), f"more than 0 and less than 1, {_DIGITS}")
         if down.amount_minor is not None and not 0 < down.amount_minor <= MAX_MINOR:
             wrong("down_payment.amount_minor", down.amount_minor, f"1 to {MAX_MINOR}")
 
@@ -223,4 +234,7 @@ def check_plan(plan: Plan) -> list[Problem]:
 
 def _is_rate(rate: Decimal) -> bool:
     # More digits than a double holds make an agreed rate doubtful, and integers in an annuity huge.
-    return rate.is_finite() and 0 <= rate <= _MAX_RATE and len(rate.as_tuple().digits) <= 18
+    if not (rate.is_finite() and 0 <= rate <= _MAX_RATE):
+        return False
+    _, digits, exponent = rate.as_tuple()
+    return len(digits) <= _RATE_DIGITS and isinstance(exponent, int) and exponent >= -_RATE_DIGITS

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +221,14 @@ def _from_file(arguments: argparse.Namespace) -> Terms:
         plan = msgspec.convert(named, Plan)
     except msgspec.ValidationError as error:
         expected, _, at = str(error).partition(" - at `$")
-        pointer = "/plan" + at.rstrip("`").replace(".", "/")
+        pointer = "/plan" + _steps(at.rstrip("`"))
         expected = expected.removeprefix("Expected ").replace("Invalid value", "a known value, not")
+        missing = re.fullmatch(r"Object missing required field `(\w+)`", expected)
+        if missing:
+            pointer, expected = f"{pointer}/{missing[1]}", "a value"
+        stranger = re.fullmatch(r"Object contains unknown field `(.+)`", expected)
+        if stranger:
+            raise BadInput(f"{pointer}/{stranger[1]}", "given", "no such field") from None
         if pointer == "/plan/pricing/kind":
             expected = "one of zero_interest, flat_fee, annuity, pay_in_full"
         raise BadInput(pointer, _found(content, pointer), expected) from None
@@ -238,7 +244,7 @@ _BESIDE_FILE = {
 
 def _refuse(plan: Plan, names: dict[str, str]) -> None:
     for problem in check_plan(plan):
-        pointer = "/plan/" + problem.place.replace(".", "/") if not names else problem.place
+        pointer = f"/plan{_steps('.' + problem.place)}" if not names else problem.place
         place = names.get(problem.place, pointer)
         raise BadInput(place, problem.value, problem.expected, problem.way_out)
 
@@ -246,10 +252,18 @@ def _refuse(plan: Plan, names: dict[str, str]) -> None:
 def _found(content: object, pointer: str) -> object:
     """What stands at a JSON pointer, or "missing"."""
     for step in pointer.split("/")[1:]:
-        if not isinstance(content, dict) or step not in content:
+        if isinstance(content, dict) and step in content:
+            content = content[step]
+        elif isinstance(content, list) and step.isdigit() and int(step) < len(content):
+            content = content[int(step)]
+        else:
             return "missing"
-        content = content[step]
     return content
+
+
+def _steps(path: str) -> str:
+    """A path written `.contingent[0].code` as a JSON pointer."""
+    return path.replace("[", "/").replace("]", "").replace(".", "/")
 
 
 def _required(given: str | None, place: str, expected: str, way_out: str) -> str:
@@ -309,5 +323,7 @@ def read_json(name: str) -> Any:
         ) from None
     try:
         return json.loads(text, parse_float=Decimal)
+    except InvalidOperation:
+        raise BadInput(name, "a number without end", "numbers that can be written out") from None
     except (ValueError, RecursionError) as error:
         raise BadInput(name, str(error), "valid JSON") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -102,3 +103,20 @@ def test_a_plan_is_written_and_read_with_its_exact_rates() -> None:
     text = msgspec.json.encode(known)
     assert b'"kind":"flat_fee","rate_per_period":"0.006"' in text
     assert msgspec.json.decode(text, type=Plan) == known
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"pricing": FlatFee(total_rate=Decimal("1e-300"))}, "pricing.total_rate"),
+        ({"pricing": Annuity(Decimal("1e-300000"))}, "pricing.annual_rate"),
+        ({"down_payment": DownPayment(share=Decimal("1e-300000"))}, "down_payment.share"),
+        ({"every": 3}, "periods"),
+        ({"defer_periods": 600}, "periods"),
+        ({"unit": "week", "every": 10}, "periods"),
+    ],
+)
+def test_terms_without_measure_are_refused_and_not_worked_out(changes: dict[str, Any], place: str) -> None:
+    terms: dict[str, Any] = {"periods": 600, "pricing": ZeroInterest("shop"), **changes}
+    plan = Plan("a", "a", "shop", "instalment_sale", **terms)
+    assert [problem.place for problem in check_plan(plan)] == [place]

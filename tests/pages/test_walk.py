@@ -240,7 +240,7 @@ def _ask_back(client: Client, email: str) -> Any:
         for form in parse(client.get(row.one(data_fq_part="notify")["href"]).content).all("form")
         if form["action"] == "/notify/"
     )
-    return client.post("/notify/", {**_form(form), "email": email}, follow=True)
+    return client.post("/notify/", {**_form(form), "plan": "mall_12", "email": email}, follow=True)
 
 
 def test_who_asked_is_told_once_when_it_is_back_for_them_and_nobody_else_is(visit: Visit) -> None:
@@ -259,7 +259,7 @@ def test_who_asked_is_told_once_when_it_is_back_for_them_and_nobody_else_is(visi
     assert len(box.all("div", class_="mail")) == 1
     assert "good@example.com" in box.text
     assert "over@example.com" not in box.text
-    assert "Mall instalments" in box.text
+    assert "Mall instalments × 12" in box.text
     link = next(a["href"] for a in box.one("div", class_="mail").all("a") if "/notify/" in a["href"])
     address = "/" + link.split("/", 3)[3]
     assert "You have been told" in visit("new").get(address).content.decode()

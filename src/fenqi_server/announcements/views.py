@@ -220,10 +220,16 @@ def _ways(
 # ------------------------------------------------------------------------------------------ the wish to be told
 
 
+class TermChoice(msgspec.Struct, frozen=True):
+    plan: str
+    name: str
+    asked: bool
+
+
 class NotifyView(msgspec.Struct, frozen=True):
     name: str
     decision: str
-    plan: str
+    terms: tuple[TermChoice, ...]
     reasons: tuple[ReasonView, ...]
     personal: bool
 
@@ -261,11 +267,18 @@ def ask(request: HttpRequest) -> HttpResponse:
         else:
             return HttpResponseRedirect(reverse("announcements:request", args=[made.public_id]))
     voice = visitor.voice
-    reasons = decision.evaluation.option(plan).verdict.reasons
+    option = decision.evaluation.option(plan)
+    reasons = option.verdict.reasons
+    # Terms that are missing stand together on the page: here the customer says which one they mean.
+    terms = [
+        found.plan
+        for found in decision.evaluation.options
+        if found.plan == plan or (found.family == option.family and not found.offered)
+    ]
     view = NotifyView(
-        option_name(decision.policy, plan, voice),
+        voice.text(decision.policy.families[option.family].name),
         decision.public_id,
-        plan,
+        tuple(TermChoice(term, option_name(decision.policy, term, voice), term == plan) for term in terms),
         tuple(reason_view(decision.policy, reason, voice) for reason in reasons),
         any(reason.until.kind == "none" for reason in reasons),
     )

@@ -279,7 +279,8 @@ def layer_name(layer: str) -> str:
 def _agent_reason(decision: decisions.Decision, reason: Reason, voice: Voice) -> AgentReason:
     texts = reason_texts(decision.policy, reason, "agent", voice.locale, year=voice.year)
     seen = reason_view(decision.policy, reason, voice)
-    said = " ".join(part for part in (seen.title, seen.detail, seen.fix) if part)
+    rest = " ".join(part for part in (seen.detail, seen.fix) if part)
+    said = gettext("%(name)s: %(per)s") % {"name": seen.title, "per": rest} if rest else seen.title
     return AgentReason(
         code=reason.code,
         layer=layer_name(reason.layer),

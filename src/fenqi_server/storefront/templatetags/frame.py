@@ -12,7 +12,6 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.template.context import Context
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from fenqi.calendars import format_instant, zone_of
@@ -63,7 +62,7 @@ def get_frame(context: Context) -> Frame:
     except (Shop.DoesNotExist, DatabaseError):
         shop = None
     zone = shop.time_zone if shop else "Asia/Shanghai"
-    now = clock.now() if shop else timezone.now()
+    now = clock.now() if shop else clock.system_now()
     session: Any = getattr(request, "session", None)
     person = person_of(request) if request is not None and settings.FENQI_DEMO else None
     path = request.path if request is not None else "/"

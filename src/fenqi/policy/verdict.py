@@ -221,6 +221,7 @@ class _Case:
                 return UNKNOWN
             if not violated:
                 return Until("instant", at)
+            latest = at
             while violated:
                 bit = violated & -violated
                 violated ^= bit
@@ -229,7 +230,8 @@ class _Case:
                 until = _until(policy.rules[index], policy, index, known, at)
                 if until.kind != "instant" or until.at is None:
                     return until
-                at = max(at, until.at)
+                latest = max(latest, until.at)
+            at = latest
         return UNKNOWN
 
     def _at(self, at: int) -> tuple[dict[str, FactValue], int, int]:

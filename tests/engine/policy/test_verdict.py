@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fenqi.policy.snapshot import Pending, Selector, Window
+from fenqi.policy.snapshot import DailyWindow, Pending, Selector, Window
 from fenqi.policy.verdict import Failing, Until, Verdict, decide, for_customer
 
 from .policies import DAY, HOUR, NOON, clause, mall_policy, policy_of, rule
@@ -234,3 +234,9 @@ def test_a_priced_rule_that_begins_later_moves_the_opening_too() -> None:
     assert decide(policy, facts, {"mall_3": {"offer.fee": 50}})["mall_3"].until.at == NOON + HOUR
     assert decide(policy, facts, {"mall_3": {"offer.fee": 150}})["mall_3"].until.at == NOON + 2 * HOUR
     assert decide(policy, facts, {"mall_3": {"offer.fee": 250}})["mall_3"].until.at == NOON + 3 * HOUR
+
+
+def test_two_windows_that_end_together_open_once_and_not_a_day_later() -> None:
+    night = [rule(name, daily=DailyWindow(0, 1)) for name in ("accounts", "backup")]
+    policy = mall_policy(rule("hours", require="clock.time in 00:00..00:15"), *night)
+    assert _verdict(policy).until == Until("instant", NOON + 12 * HOUR + 60)

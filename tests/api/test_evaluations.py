@@ -188,6 +188,7 @@ def test_a_total_that_overflows_is_refused(mall, call):
         (b"[" * 60_000, 422, "request_invalid"),
         (b'{"currency": ' + b"9" * 30_000 + b"}", 400, "body_unreadable"),
         (b'{"x": "' + b"a" * 70_000 + b'"}', 413, "body_too_large"),
+        (b" " * 1_500_000, 413, "body_too_large"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_problem_and_never_a_crash(mall, call, raw, status, code):
@@ -221,6 +222,38 @@ def test_what_could_be_a_cards_number_is_refused_never_echoed_never_logged(mall,
     plain = number.replace(" ", "")
     assert plain not in response.content.decode().replace(" ", "")
     assert plain not in caplog.text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"title": "Phone"', r'"title": "\u0034111111111111111"'),
+        ('"title": "Phone"', r'"title": "4111\u00201111\u002d11111111"'),
+        ('"title": "Phone"', '"title": "４１１１１１１１１１１１１１１１"'),
+        ('"title": "Phone"', r'"title": "\uFF14111111111111111"'),
+        ('"customer.age"', r'"\u0034111111111111111"'),
+        ('"quantity": 1', '"quantity": 4111111111111111.0'),
+    ],
+)
+def test_a_cards_number_in_another_spelling_is_refused_too(mall, call, old, new):
+    body = json.dumps(mall.body())
+    assert old in body
+    response = call("POST", URL, body.replace(old, new).encode(), key=mall.key)
+    assert (response.status_code, decoded(response)["code"]) == (422, "card_number")
+    assert "111111111" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "pointer", ["/coupon", "/ship_to", "/last_used_family", "/lines/0/title", "/lines/0/sku"]
+)
+def test_text_that_cannot_be_stored_is_refused_and_not_decided(mall, call, pointer):
+    body = mall.body()
+    if pointer.startswith("/lines"):
+        body["lines"][0][pointer.rpartition("/")[2]] = "a\x00b"
+    else:
+        body[pointer[1:]] = "a\x00b"
+    response = call("POST", URL, body, key=mall.key)
+    assert (response.status_code, decoded(response)["errors"][0]["pointer"]) == (422, pointer)
 
 
 def test_an_amount_that_happens_to_pass_luhn_is_an_amount(mall, call):

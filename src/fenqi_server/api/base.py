@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from dmr import Controller, ResponseSpec
 from dmr.endpoint import Endpoint
@@ -17,7 +18,7 @@ from dmr.plugins.msgspec import MsgspecSerializer
 
 from fenqi.checkout.request import RequestError
 from fenqi_server.api.problems import ApiProblem, FieldError, ProblemDetails, problem_response
-from fenqi_server.api.reading import read_body, refused
+from fenqi_server.api.reading import read_body, refused, too_large
 from fenqi_server.facts import BadFacts
 from fenqi_server.policies.service import NoPolicy
 from fenqi_server.shops import service as shops
@@ -131,6 +132,8 @@ def _problem_of(exc: Exception) -> ApiProblem:
         return ApiProblem(
             409, "no_policy", "No policy is in force", "The shop has not published a policy that has begun."
         )
+    if isinstance(exc, RequestDataTooBig):  # Django's own limit, which stands before the body is read
+        return too_large()
     if isinstance(exc, NotAcceptableError):
         return ApiProblem(406, "not_acceptable", "Only JSON is spoken here", "Accept application/json.")
     if isinstance(exc, RequestSerializationError | ValidationError):

@@ -1,8 +1,8 @@
 """Reading a request's body: once, strictly, and within limits.
 
 Unknown fields, wrong types, fractions where whole fen belong and anything too large are refused, each with the JSON
-pointer of the field. A number that could be a payment card's is refused wherever it stands, and is neither echoed
-nor logged: this service must never hold one.
+pointer of the field. A number that could be a payment card's is refused wherever it stands and however it is written,
+and is neither echoed nor logged: this service must never hold one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from fenqi_server.api.problems import ApiProblem, FieldError
 
-__all__ = ["MAX_BODY_BYTES", "check_text", "looks_like_card", "read_body", "refused"]
+__all__ = ["MAX_BODY_BYTES", "check_text", "looks_like_card", "read_body", "refused", "too_large"]
 
 MAX_BODY_BYTES: Final = 64_000
 MAX_SHOWN: Final = 120
@@ -24,6 +24,10 @@ _T = TypeVar("_T")
 
 _DIGITS: Final = re.compile(rb"(?<![0-9A-Za-z.])[0-9](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z])")
 _DIGITS_TEXT: Final = re.compile(_DIGITS.pattern.decode())
+_WIDE_DIGITS: Final = {ord("０") + digit: str(digit) for digit in range(10)}
+# JSON may write any character as an escape, and a Chinese keyboard writes wide digits: then only the decoded text shows
+# a card's number. U+0000 is an escape that PostgreSQL stores nowhere.
+_DISGUISED: Final = re.compile(rb"\\u(?:00(?:00|2[0d]|3[0-9])|ff1[0-9])|\xef\xbc[\x90-\x99]", re.IGNORECASE)
 _AT: Final = re.compile(r"^(?P<expected>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
@@ -34,12 +38,11 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 def read_body(raw: bytes, model: type[_T]) -> _T:
     """The body as `model`. Raises `ApiProblem`."""
     if len(raw) > MAX_BODY_BYTES:
-        raise ApiProblem(
-            413, "body_too_large", "The body is too large", f"A body may have at most {MAX_BODY_BYTES} bytes."
-        )
-    for found in _DIGITS.finditer(raw):
-        if looks_like_card(found.group().decode()):
-            _refuse_cards(raw)
+        raise too_large()
+    if _DISGUISED.search(raw) or any(
+        looks_like_card(each.group().decode()) for each in _DIGITS.finditer(raw)
+    ):
+        _refuse_values(raw)
     decoder = _decoders.get(model)
     if decoder is None:
         decoder = _decoders[model] = msgspec.json.Decoder(model, strict=True)
@@ -61,6 +64,13 @@ def read_body(raw: bytes, model: type[_T]) -> _T:
         ) from None
 
 
+def too_large() -> ApiProblem:
+    """A body beyond `MAX_BODY_BYTES`."""
+    return ApiProblem(
+        413, "body_too_large", "The body is too large", f"A body may have at most {MAX_BODY_BYTES} bytes."
+    )
+
+
 def refused(*errors: FieldError) -> ApiProblem:
     """A request whose fields are wrong."""
     first = errors[0]
@@ -75,7 +85,7 @@ def refused(*errors: FieldError) -> ApiProblem:
 
 def check_text(text: str, pointer: str, *, longest: int, where: str = "body") -> str:
     """A short name from a header or a path: printable ASCII of at most `longest` characters, and no card's number."""
-    if _DIGITS_TEXT.search(text) and any(looks_like_card(m.group()) for m in _DIGITS_TEXT.finditer(text)):
+    if _names_card(text):
         raise _card(FieldError(pointer, "a number withheld", "no payment card number", _CARD_WAY_OUT, where))
     if not 1 <= len(text) <= longest or not text.isascii() or not text.isprintable():
         raise refused(
@@ -114,13 +124,17 @@ def _card(*errors: FieldError) -> ApiProblem:
     )
 
 
-def _refuse_cards(raw: bytes) -> None:
-    """Refuse if the digits stand where a card's number could: an amount of money is not one, however it ends."""
+def _refuse_values(raw: bytes) -> None:
+    """Refuse if the digits stand where a card's number could: an amount of money is not one, however it ends.
+
+    Text with U+0000 is refused too, before it comes where it cannot be stored.
+    """
     try:
         decoded = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         decoded = {"": raw.decode(errors="replace")}
-    pointers = [pointer for pointer, value in _leaves(decoded, "") if _holds_card(pointer, value)]
+    leaves = list(_leaves(decoded, ""))
+    pointers = [pointer for pointer, value in leaves if _holds_card(pointer, value)]
     if pointers:
         raise _card(
             *(
@@ -128,14 +142,22 @@ def _refuse_cards(raw: bytes) -> None:
                 for pointer in pointers[:10]
             )
         )
+    for pointer, value in leaves:
+        if isinstance(value, str) and "\x00" in value:
+            raise refused(FieldError(pointer, "text with U+0000", "text without control characters"))
 
 
 def _holds_card(pointer: str, value: object) -> bool:
-    if isinstance(value, bool) or value is None or isinstance(value, float):
+    if isinstance(value, bool) or value is None:
         return False
-    if isinstance(value, int):
-        return not pointer.endswith("_minor") and looks_like_card(str(abs(value)))
-    return any(looks_like_card(found.group()) for found in _DIGITS_TEXT.finditer(str(value)))
+    if isinstance(value, int | float):
+        return not pointer.endswith("_minor") and looks_like_card(str(abs(int(value))))
+    return _names_card(str(value))
+
+
+def _names_card(text: str) -> bool:
+    plain = text if text.isascii() else text.translate(_WIDE_DIGITS)
+    return any(looks_like_card(found.group()) for found in _DIGITS_TEXT.finditer(plain))
 
 
 def _leaves(value: object, pointer: str) -> Iterator[tuple[str, object]]:

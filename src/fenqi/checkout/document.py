@@ -434,7 +434,7 @@ class _Writer:
 
     def missing(self, option: Option) -> UnavailableDocument:
         verdict, schedule = option.verdict, option.schedule
-        reasons = tuple([self.reason(reason) for reason in verdict.reasons])
+        reasons = tuple([self.reason(reason) for reason in _told_apart(verdict.reasons)])
         ways: list[WayOn] = []
         if any(reason.notice is not None for reason in reasons):
             ways.append("notice")
@@ -491,6 +491,8 @@ class _Writer:
             reason.pending,
             tuple(reason.params.items()),
             tuple([clause.fact for clause in reason.clauses if clause.actual is None]),
+            tuple([clause.other for clause in reason.clauses if clause.bound is None]),
+            reason.clauses[0].fact if reason.clauses else None,
         )
         words = said.get(key)
         if words is None:
@@ -519,6 +521,16 @@ class _Writer:
             total_minor=other.total_minor,
             instalment_minor=other.instalment_minor,
         )
+
+
+def _told_apart(reasons: tuple[Reason, ...]) -> list[Reason]:
+    """The reasons, without those generic ones that say the same again: how many signals fired is a particular too."""
+    told: list[Reason] = []
+    for reason in reasons:
+        shown = for_customer(reason)
+        if shown is reason or all(for_customer(other) != shown for other in told):
+            told.append(reason)
+    return told
 
 
 @lru_cache(maxsize=4096)

@@ -19,9 +19,12 @@ from fenqi.texts import Text, fill, placeholders
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["CATALOGUE", "PARAMETERS", "Audience", "ReasonText", "clause_text", "reason_texts"]
+__all__ = ["CATALOGUE", "GAP_KINDS", "PARAMETERS", "Audience", "ReasonText", "clause_text", "reason_texts"]
 
 Audience = Literal["customer", "agent", "operator"]
+
+GAP_KINDS: Final = {"since": "instant", "until": "instant", "from": "time", "to": "time"}
+"""How a parameter is written in a text, where that does not follow from the failing clause."""
 
 
 class ReasonText(msgspec.Struct, frozen=True):
@@ -36,6 +39,11 @@ class ReasonText(msgspec.Struct, frozen=True):
 _UNKNOWN: Final = Text(
     "还缺少一项信息，暂时无法判断：{fact}。", "One thing is not known yet, so it cannot be decided: {fact}."
 )
+# A label such as "a bill is overdue" would read as the answer where it is the question.
+_UNKNOWN_YES_OR_NO: Final = Text(
+    "还缺少一项信息，暂时无法判断：是否{fact}。",
+    "One thing is not known yet, so it cannot be decided: “{fact}”, yes or no.",
+)
 _UNKNOWN_PLAIN: Final = Text(
     "还缺少一项信息，暂时无法判断。", "One thing is not known yet, so it cannot be decided."
 )
@@ -43,6 +51,8 @@ _TELL: Final = Text("请补充这项信息，或换一种付款方式。", "Tell
 _WAIT: Final = Text(
     "请稍后再试，或换一种付款方式。", "Try again a little later, or choose another way to pay."
 )
+_UNKNOWN_TITLE: Final = Text("暂时无法判断", "Cannot be decided yet")
+_PENDING_TITLE: Final = Text("等待答复", "Waiting for an answer")
 _PENDING: Final = Text(
     "正在等待答复，结果出来后会更新。", "An answer is on its way; this is updated when it arrives."
 )
@@ -63,7 +73,14 @@ def reason_texts(
     index = policy.rule_index.get(reason.rule)
     rule = policy.rules[index] if index is not None else None
     own_title, own_detail, own_fix = (rule.title, rule.detail, rule.fix) if rule else (None, None, None)
-    details = [*_own(own_detail, audience), *_details(policy, reason, entry, audience)]
+    if reason.pending or reason.unknown:
+        # Title and detail say that something is the case; here nobody knows that yet.
+        titles = [_PENDING_TITLE if reason.pending else _UNKNOWN_TITLE]
+        details = _undecided(policy, reason)
+    else:
+        titles = [*_own(own_title, audience), entry.title]
+        details = [*_own(own_detail, audience)]
+        details += entry.details if audience == "customer" else (entry.behind,)
     fixes = [
         *_own(own_fix, audience),
         *_fixes(reason, entry, audience, asked=bool(rule and rule.unknown == "ask")),
@@ -74,7 +91,7 @@ def reason_texts(
         return _say(policy, reason, choices, locale, year)
 
     return ReasonText(
-        title=say([*_own(own_title, audience), entry.title]),
+        title=say(titles),
         detail=say(details),
         fix=say(fixes),
         clauses=tuple(clause_text(policy, clause, locale, year=year) for clause in reason.clauses)
@@ -90,12 +107,23 @@ def _own(text: AudienceText | None, audience: Audience) -> list[Text]:
     return [chosen or text.customer]
 
 
-def _details(policy: Policy, reason: Reason, entry: Entry, audience: Audience) -> list[Text]:
+def _undecided(policy: Policy, reason: Reason) -> list[Text]:
     if reason.pending:
         return [_PENDING]
-    if reason.unknown:
-        return [_UNKNOWN, _UNKNOWN_PLAIN]
-    return [*entry.details] if audience == "customer" else [entry.behind]
+    missing = _missing(reason)
+    if missing is not None and policy.vocabulary[missing].type == "bool":
+        return [_UNKNOWN_YES_OR_NO]
+    return [_UNKNOWN, _UNKNOWN_PLAIN]
+
+
+def _missing(reason: Reason) -> str | None:
+    """The first fact for want of which it cannot be decided."""
+    for clause in reason.clauses:
+        if clause.actual is None:
+            return clause.fact
+        if clause.other is not None and clause.bound is None:
+            return clause.other
+    return None
 
 
 def _fixes(reason: Reason, entry: Entry, audience: Audience, *, asked: bool) -> list[Text]:
@@ -113,19 +141,19 @@ def _fixes(reason: Reason, entry: Entry, audience: Audience, *, asked: bool) -> 
 def _say(policy: Policy, reason: Reason, choices: list[Text], locale: str, year: int | None) -> str:
     """The first of the texts whose gaps all have a parameter of their kind."""
     kinds, params = _kinds(policy, reason), dict[str, int | str | Text](reason.params)
-    missing = next((c.fact for c in reason.clauses if c.actual is None), None)
+    missing = _missing(reason)
     if missing is not None:
-        params["fact"], kinds["fact"] = policy.vocabulary[missing].label, "plain"
+        params["fact"] = policy.vocabulary[missing].label
     for text in choices:
         gaps = placeholders(text.in_(locale))
-        if all(name in params and kind in ("plain", kinds.get(name)) for name, kind in gaps.items()):
+        if all(name in params and kinds.get(name) == kind for name, kind in gaps.items()):
             return fill(text, params, locale, currency=policy.currency, zone=policy.zone, year=year)
     # A rule's own text may need figures that this case has not; the catalogue's last one never does.
     return CATALOGUE[reason.code].title.in_(locale)
 
 
 def _kinds(policy: Policy, reason: Reason) -> dict[str, str]:
-    kinds = {"since": "instant", "until": "instant", "from": "time", "to": "time"}
+    kinds = {**GAP_KINDS, "fact": "plain"}
     if reason.clauses:
         kind = policy.vocabulary[reason.clauses[0].fact].type
         kinds.update(dict.fromkeys(("min", "max", "current"), "plain" if kind == "int" else kind))

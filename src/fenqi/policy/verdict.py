@@ -177,7 +177,8 @@ class _Case:
                 priced = {**self.facts, **(offer or _NO_OFFER)}
                 reason = self._reason(index, rule, priced, bool(bit & unknown), bool(bit & pending))
             reasons.append(reason)
-            if reason.unknown and rule.unknown == "ask":
+            # To ask for what a generic rule looks at would tell what that is.
+            if reason.unknown and rule.unknown == "ask" and rule.public == "full":
                 asks.extend(_unknown_facts(reason, asks))
             if reason.pending and rule.pending is not None:
                 deadline = self.facts.get(rule.pending.deadline)
@@ -358,12 +359,16 @@ def _params(
     if kind not in ("money", "int", "rate", "time"):
         return params
     if isinstance(clause.bound, Range):
-        params["min"] = _param(kind, clause.bound.low)
-        params["max"] = _param(kind, clause.bound.high)
-    elif isinstance(clause.bound, int) and clause.op in (">=", ">"):
-        params["min"] = _param(kind, clause.bound)
-    elif isinstance(clause.bound, int) and clause.op in ("<=", "<"):
-        params["max"] = _param(kind, clause.bound)
+        if clause.op == "in":
+            params["min"] = _param(kind, clause.bound.low)
+            params["max"] = _param(kind, clause.bound.high)
+    elif isinstance(clause.bound, int):
+        # What is told is the least and the most that would do: "more than 17" is "from 18".
+        step = 1 if kind in ("int", "money") else 0
+        if clause.op in (">=", ">"):
+            params["min"] = _param(kind, clause.bound + (step if clause.op == ">" else 0))
+        elif clause.op in ("<=", "<"):
+            params["max"] = _param(kind, clause.bound - (step if clause.op == "<" else 0))
     if isinstance(clause.actual, int):
         params["current"] = _param(kind, clause.actual)
     return params

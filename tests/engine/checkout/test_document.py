@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import msgspec
-from tests.engine.checkout.test_evaluation import GOOD, MAINTAINED, POLICY, TEN, ask
+from tests.engine.checkout.test_evaluation import GOOD, MAINTAINED, POLICY, SNAPSHOT, TEN, ask
 
 from fenqi.checkout.document import QuoteDocument, evaluation_document
 from fenqi.checkout.evaluation import evaluate
+from fenqi.policy.compile import compile_policy
 from fenqi.terms.disclosure import digest
 
 
@@ -124,3 +125,14 @@ def test_words_remembered_of_one_cart_are_not_said_of_another() -> None:
     low, lower = (find(write(ask(price=price))["unavailable"], "tingchao_3") for price in (49_900, 31_000))
     assert low["reasons"][0]["code"] == lower["reasons"][0]["code"] == "AMOUNT_LOW"
     assert "¥499.00" not in json.dumps(lower, ensure_ascii=False)
+
+
+def test_how_many_hidden_signals_fired_is_not_told() -> None:
+    held = next(rule for rule in SNAPSHOT.rules if rule.id == "risk.account")
+    again = msgspec.structs.replace(held, id="risk.account_again")
+    twice = compile_policy(msgspec.structs.replace(SNAPSHOT, rules=(*SNAPSHOT.rules, again)))
+    request = ask(facts={**GOOD, "customer.account_check": "held"})
+    for policy in (POLICY, twice):
+        document = evaluation_document(policy, evaluate(policy, request))
+        missing = next(option for option in document.unavailable if option.plan == "mall_12")
+        assert [reason.code for reason in missing.reasons] == ["ACCOUNT_RISK"]

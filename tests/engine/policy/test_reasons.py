@@ -5,11 +5,11 @@ import re
 import pytest
 
 from fenqi.policy.reasons import CATALOGUE, PARAMETERS, clause_text, reason_texts
-from fenqi.policy.snapshot import AudienceText, DailyWindow, Window
+from fenqi.policy.snapshot import AudienceText, DailyWindow, Pending, Window
 from fenqi.policy.verdict import Failing, decide, for_customer
 from fenqi.texts import Text, placeholders
 
-from .policies import HOUR, NOON, mall_policy, policy_of, rule, words
+from .policies import HOUR, NOON, clause, mall_policy, policy_of, rule, words
 
 CODES = [
     "SHOP_NOT_ENABLED",
@@ -211,3 +211,61 @@ def test_clauses_are_written_with_the_names_people_know() -> None:
     assert said(Failing("clock.now", ">=", NOON, NOON + HOUR), "en") == (
         "the present moment: 23 Nov 12:00; should be at least 23 Nov 13:00"
     )
+
+
+def test_what_is_not_known_is_never_said_to_be_the_case() -> None:
+    own = AudienceText(Text("您未满 18 岁", "You are under 18"))
+    policy = mall_policy(
+        rule("age", "law", require="customer.age >= 18", reason="UNDERAGE", title=own, detail=own),
+        rule("overdue", "risk", require="customer.overdue is no", reason="OVERDUE_EXISTS"),
+        rule("line", "customer", require="limit.mall_available >= cart.amount", reason="LINE_INSUFFICIENT"),
+    )
+    facts = {"clock.now": NOON, "limit.mall_available": 100}
+    said = [
+        reason_texts(policy, reason, "customer", locale)
+        for reason in decide(policy, facts)["mall_3"].reasons
+        for locale in ("zh-CN", "en")
+    ]
+    assert {text.title for text in said} == {"暂时无法判断", "Cannot be decided yet"}
+    assert [text.detail for text in said] == [
+        "还缺少一项信息，暂时无法判断：年龄。",
+        "One thing is not known yet, so it cannot be decided: age.",
+        "还缺少一项信息，暂时无法判断：是否有逾期账单。",
+        "One thing is not known yet, so it cannot be decided: “a bill is overdue”, yes or no.",
+        "还缺少一项信息，暂时无法判断：订单金额。",
+        "One thing is not known yet, so it cannot be decided: order amount.",
+    ]
+
+
+def test_an_answer_on_its_way_is_not_said_to_be_no() -> None:
+    waits = Pending(clause("funder.mall.prequal is pending"), "funder.mall.prequal_deadline")
+    policy = mall_policy(
+        rule(
+            "asked",
+            "risk",
+            require="funder.mall.prequal is approved",
+            reason="PREQUAL_DECLINED",
+            pending=waits,
+            detail=AudienceText(Text("未通过", "Declined")),
+        )
+    )
+    facts = {
+        "clock.now": NOON,
+        "funder.mall.prequal": "pending",
+        "funder.mall.prequal_deadline": NOON + HOUR,
+    }
+    reason = decide(policy, facts)["mall_3"].reasons[0]
+    for audience in ("customer", "agent", "operator"):
+        said = reason_texts(policy, reason, audience, "en")
+        assert said.title == "Waiting for an answer"
+        assert said.detail == "An answer is on its way; this is updated when it arrives."
+
+
+def test_a_gap_that_says_no_kind_is_never_filled_with_minor_units_or_seconds() -> None:
+    bare = AudienceText(Text("满{min}，{until}", "From {min}, {until}"))
+    policy = mall_policy(
+        rule("amount", "cart", require="cart.amount >= ¥300", reason="AMOUNT_LOW", detail=bare)
+    )
+    reason = decide(policy, {"clock.now": NOON, "cart.amount": 20_000})["mall_3"].reasons[0]
+    said = reason_texts(policy, reason, "customer", "en")
+    assert said.detail == "Available from ¥300.00; this order is ¥200.00."

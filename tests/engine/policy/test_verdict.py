@@ -240,3 +240,28 @@ def test_two_windows_that_end_together_open_once_and_not_a_day_later() -> None:
     night = [rule(name, daily=DailyWindow(0, 1)) for name in ("accounts", "backup")]
     policy = mall_policy(rule("hours", require="clock.time in 00:00..00:15"), *night)
     assert _verdict(policy).until == Until("instant", NOON + 12 * HOUR + 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "params"),
+    [
+        ("cart.amount > ¥300", 30_000, {"min": 30_001, "current": 30_000}),
+        ("cart.amount < ¥300", 30_000, {"max": 29_999, "current": 30_000}),
+        ("cart.amount in ¥1..¥300", 30_001, {"min": 100, "max": 30_000, "current": 30_001}),
+        ("cart.amount not in ¥1..¥300", 20_000, {"current": 20_000}),
+    ],
+)
+def test_the_least_and_the_most_that_are_told_would_do(
+    text: str, amount: int, params: dict[str, int]
+) -> None:
+    policy = mall_policy(rule("amount", "cart", require=text, reason="AMOUNT_LOW"))
+    assert _verdict(policy, {"cart.amount": amount}).reasons[0].params == params
+    for told in (params.get("min"), params.get("max")):
+        if told is not None:
+            assert _verdict(policy, {"cart.amount": told}).state == "available"
+
+
+def test_a_generic_rule_does_not_ask_for_what_it_looks_at() -> None:
+    adult = rule("r", "risk", require="customer.age >= 18", unknown="ask", public="generic")
+    verdict = _verdict(mall_policy(adult))
+    assert (verdict.state, verdict.asks) == ("unavailable", ())

@@ -651,6 +651,8 @@ def parse_instant(text: str, zone: str, *, end: bool = False) -> int:
     found = _INSTANT.fullmatch(text)
     if found is None:
         raise ValueTrouble(f"{text} is not a date or a time", "write it like 2026-11-23 or 2026-11-23T02:00")
+    if not 1900 <= int(found[1]) <= 2999:
+        raise ValueTrouble(f"{text} is not of the years 1900 to 2999", "leave out an end that is not known")
     try:
         on = date(int(found[1]), int(found[2]), int(found[3]))
         if found[4] is None:
@@ -659,9 +661,9 @@ def parse_instant(text: str, zone: str, *, end: bool = False) -> int:
             offset = "+00:00" if found[7] == "Z" else found[7]
             return to_epoch(datetime.fromisoformat(f"{on}T{found[4]}:{found[5]}:{found[6] or '00'}{offset}"))
         wall = datetime.combine(on, time(int(found[4]), int(found[5]), int(found[6] or 0)))
-    except (ValueError, OverflowError, CalendarError) as error:
-        if isinstance(error, CalendarError):
-            raise
+    except CalendarError:
+        raise
+    except (ValueError, OverflowError):
         raise ValueTrouble(f"{text} is not in the calendar") from None
     early, late = (wall.replace(tzinfo=zone_of(zone), fold=fold) for fold in (0, 1))
     if early.utcoffset() != late.utcoffset():

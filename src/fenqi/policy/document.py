@@ -89,11 +89,17 @@ def load_policy(folder: Path | str) -> LoadResult:
     root = Path(folder)
     files: dict[str, str] = {}
     problems: list[Problem] = []
-    paths = sorted(path for path in root.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+    # A link that leads nowhere is read too, and reported: rules that silently are not there would let through.
+    paths = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in (".yaml", ".yml") and (path.is_file() or path.is_symlink())
+    )
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
                 problems.append(Problem(name, 1, 1, "", f"the file has more than {MAX_FILE_BYTES} bytes"))
                 continue
@@ -184,6 +190,10 @@ class _PolicyReader(Reader):
         for section in ("funders", "families", "plans", "rules", "placements", "notices"):
             self.ids[section] = self.collect_ids(section, sections[section])
         facts = tuple(self.fact(node) for node in sections["facts"])
+        names = [fact.name for fact in facts]
+        for node, name in zip(sections["facts"], names, strict=True):
+            if name and names.count(name) > 1:
+                self.problem(node, f"{name} stands twice in facts", "a fact is described once")
         funders = tuple(self.funder(node) for node in sections["funders"])
         self.vocabulary = vocabulary_for(((f.id, f.name) for f in funders), facts)
         families = tuple(self.family(node) for node in sections["families"])
@@ -368,8 +378,12 @@ class _PolicyReader(Reader):
             label=self.optional(fields, "label", self.text, NO_TEXT),
             values=values,
             value_labels=labels,
-            changeable=self.optional(fields, "changeable", self.boolean, False),
-            personal=self.optional(fields, "personal", self.boolean, False),
+            changeable=self.optional(
+                fields, "changeable", self.boolean, built_in.changeable if built_in else False
+            ),
+            personal=self.optional(
+                fields, "personal", self.boolean, built_in.personal if built_in else False
+            ),
         )
 
     def funder(self, node: Node) -> Funder:

@@ -22,13 +22,18 @@ from fenqi.calendars import CalendarError
 from fenqi.money import MoneyError, parse_money
 from fenqi.policy.conditions import ValueTrouble, parse_instant, parse_minute, parse_ratio
 from fenqi.policy.facts import VOCABULARY, FactType
-from fenqi.policy.reasons import PARAMETERS
+from fenqi.policy.reasons import GAP_KINDS, PARAMETERS
 from fenqi.policy.snapshot import AudienceText, DailyWindow, Window
 from fenqi.texts import Text, TextError, placeholders
 
 __all__ = ["NO_TEXT", "Fields", "Problem", "Reader"]
 
 _SHOWN_CHARACTERS: Final = 120
+# What plain YAML comes to by itself; each scalar is text to us, whatever YAML takes it for.
+_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value")
+)
 NO_TEXT: Final = Text("-", "-")
 """Stands in for a text that is not there; reported, so that it never reaches a snapshot."""
 
@@ -105,7 +110,7 @@ class Reader:
             seen.add(id(node))
             if node.anchor is not None:
                 self.problem(node, f"an anchor (&{node.anchor}) has no place in a policy", "write it out")
-            if not str(node.tag).startswith("tag:yaml.org,2002:"):
+            if str(node.tag) not in _TAGS:
                 self.problem(node, f"the tag {node.tag} has no place in a policy")
             if isinstance(node, MappingNode):
                 for key, value in node.value:
@@ -309,13 +314,18 @@ class Reader:
                     f"{what} has the gap {{{name}}}: no reason has such a parameter",
                     self.meant(name, PARAMETERS) or f"gaps are {', '.join(PARAMETERS)}",
                 )
+            elif any(
+                found.get(name, GAP_KINDS.get(name)) != GAP_KINDS.get(name, found.get(name)) for found in gaps
+            ):
+                kind = GAP_KINDS[name]
+                self.problem(node, f"{what} has the gap {{{name}}} not as {kind}", f"write {{{name}:{kind}}}")
         if gaps[0] != gaps[1] and "-" not in (text.zh_cn, text.en):
             self.problem(node, f"{what} has not the same gaps in both languages")
         return text
 
     def audience_text(self, node: Node, what: str) -> AudienceText:
-        keys = {key.value for key, _ in node.value} if isinstance(node, MappingNode) else set()
-        if not keys & {"customer", "agent", "operator"}:
+        pairs = node.value if isinstance(node, MappingNode) else []
+        if not any(key.value in ("customer", "agent", "operator") for key, _ in pairs):
             return AudienceText(self.filled_text(node, what))
         fields = self.fields(node, what, ("customer",), ("agent", "operator"))
         texts = {key: self.filled_text(value, f"{what} for the {key}") for key, value in fields.items()}

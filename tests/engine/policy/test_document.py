@@ -396,3 +396,49 @@ def test_whatever_a_file_holds_it_is_read_or_refused(data: st.DataObject) -> Non
         assert problem.line >= 1
         assert problem.column >= 1
         assert problem.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            "require: !!python/name:os.system cart.amount >= ¥3",
+            "the tag tag:yaml.org,2002:python/name:os.system",
+        ),
+        ("require: !!binary aGk=", "the tag tag:yaml.org,2002:binary has no place"),
+        ("require: cart.amount >= ¥3, title: {? [a] : b}", "? is not a key of title"),
+        ("require: cart.amount >= ¥3, title: {? {x: y} : b}", "? is not a key of title"),
+        ('require: "cart.amount >= ¥%s1"' % ("0" * 5000), ""),
+        ("blocked: {from: 2026-01-01, to: 9999-12-31}", "is not of the years 1900 to 2999; leave out"),
+        ('blocked: {from: "0001-01-01T00:00"}', "is not of the years 1900 to 2999; leave out"),
+        (
+            'blocked: {from: 2026-01-01}, detail: {zh-CN: "{until}", en: "{until}"}',
+            "detail has the gap {until} not as instant; write {until:instant}",
+        ),
+    ],
+)
+def test_what_would_only_fail_at_a_checkout_is_said_here(fields: str, message: str) -> None:
+    found = problems(
+        f"rules:\n- {{id: x, layer: cart, owner: a, reason: AMOUNT_LOW, applies: all, {fields}}}\n"
+    )
+    assert (len(found) > 0) == bool(message)
+    assert not message or any(message in line for line in found)
+
+
+def test_a_fact_is_described_once_and_keeps_what_it_was_marked_as() -> None:
+    again = "{name: customer.overdue, type: bool, source: ours, label: {zh-CN: 有欠款, en: in arrears}}"
+    (fact,) = read(f"facts: [{again}]\n").facts
+    assert fact.personal
+    assert not fact.changeable
+    assert any(
+        "customer.overdue stands twice in facts" in line for line in problems(f"facts: [{again}, {again}]\n")
+    )
+
+
+def test_no_file_of_a_policy_is_silently_left_out(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(SHOP, encoding="utf-8")
+    (tmp_path / "rules.YAML").write_text("rules: [nonsense]\n", encoding="utf-8")
+    (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere")
+    assert [problem.file for problem in load_policy(tmp_path).problems] == ["gone.yml"]
+    (tmp_path / "gone.yml").unlink()
+    assert {problem.file for problem in load_policy(tmp_path).problems} == {"rules.YAML"}

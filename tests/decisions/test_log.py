@@ -86,6 +86,25 @@ def test_what_could_not_be_written_stays_and_is_written_later(committed_mall, as
     assert len(calls) >= 2
 
 
+def test_a_row_that_the_database_refuses_holds_up_no_other_and_is_not_told_to_the_log(
+    committed_mall, as_owner, caplog
+):
+    from fenqi_server.decisions import log
+    from fenqi_server.decisions import service as decisions
+
+    spoilt = decisions.evaluate(
+        committed_mall.shop, committed_mall.customer_id, [PHONE], "web", GROWN_UP, AT, coupon="se\x00cret"
+    )
+    good = [_evaluate(committed_mall) for _ in range(3)]
+    log.stop()
+    assert log.waiting() == 0
+    assert _written(as_owner) == 3
+    assert decisions.load(good[0].public_id, shop=committed_mall.shop).evaluation == good[0].evaluation
+    with pytest.raises(decisions.NoDecision):
+        decisions.load(spoilt.public_id, shop=committed_mall.shop)
+    assert str(spoilt.id) in caplog.text
+
+
 def test_a_thousand_decisions_are_all_there_once(committed_mall, as_owner):
     from fenqi_server.decisions import log
 

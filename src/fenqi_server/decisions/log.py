@@ -9,8 +9,9 @@ table under row-level security, and it cannot skip a row that a confirmation has
 
 What can be lost: rows still queued when a process is killed outright (SIGKILL, power), which are those of the last
 `LINGER_SECONDS` plus one write, never more than `QUEUE_ROWS`. On SIGTERM the queue is written first. A full
-queue makes the request write its own row, so a slow database slows the askers instead of filling the memory. A
-decision that was confirmed cannot be lost: it is written in the transaction of its contract.
+queue makes the request write its own row, so a slow database slows the askers instead of filling the memory. A row
+that PostgreSQL refuses for what it says is named in the log and given up. A decision that was confirmed cannot be lost: it
+is written in the transaction of its contract.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
-from fenqi_server.db import use_shop
+from fenqi_server.db import sqlstate, use_shop
 
 __all__ = ["Record", "append", "flush", "insert", "partitions_sql", "read", "stop", "waiting", "write_due"]
 
@@ -161,12 +162,28 @@ def _write_batch() -> int:
         if not batch:
             return 0
         connection.close_if_unusable_or_obsolete()
-        with transaction.atomic():
-            insert(batch)
+        try:
+            with transaction.atomic():
+                insert(batch)
+        except (DataError, IntegrityError):
+            _write_singly(batch)
         # Only what is written leaves the queue, so a failed write loses nothing.
         for _ in batch:
             _queue.popleft()
         return len(batch)
+
+
+def _write_singly(batch: Iterable[Record]) -> None:
+    """One row that the database will never take must not keep the others from being written, now or ever."""
+    for record in batch:
+        try:
+            with transaction.atomic():
+                insert([record])
+        except (DataError, IntegrityError) as refusal:
+            # Named and not shown: what the row says belongs to its customer.
+            _log.error(
+                "decision %s is lost: PostgreSQL refused it (%s)", record.decision_id, sqlstate(refusal)
+            )
 
 
 def stop() -> None:

@@ -1,9 +1,15 @@
 """What every answer carries for the browser's protection, and what no log line may carry."""
 
 import logging
+import traceback
 from collections.abc import Callable
+from typing import Any
 
+import psycopg
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
+
+from fenqi_server.db import sqlstate
 
 # Nothing inline and nothing from elsewhere: a page that needs more has a bug.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -61,3 +67,30 @@ class PathOnly(logging.Filter):
                 for arg in record.args
             )
         return True
+
+
+class WithoutValues(logging.Formatter):
+    """Writes a trace as usual, but not what a database said of a row or a parameter: that belongs to a customer."""
+
+    def formatException(self, ei: Any) -> str:  # logging's own name
+        return "\n".join(_told(ei[1]))
+
+
+def _told(problem: BaseException) -> list[str]:
+    before = problem.__cause__ or (None if problem.__suppress_context__ else problem.__context__)
+    lines = [] if before is None else [*_told(before), "", "which led to:", ""]
+    trace = "".join(traceback.format_tb(problem.__traceback__)).rstrip("\n")
+    name = f"{type(problem).__module__}.{type(problem).__qualname__}"
+    return [*lines, "Traceback (most recent call last):", trace, f"{name}: {_said(problem)}"]
+
+
+def _said(problem: BaseException) -> str:
+    code = sqlstate(problem) if isinstance(problem, Error | psycopg.Error) else None
+    if code is None:
+        return str(problem)
+    cause = problem if isinstance(problem, psycopg.Error) else problem.__cause__
+    # Detail and context quote rows and parameters; of bad data (class 22) the very first line does.
+    primary = (
+        None if code.startswith("22") else getattr(getattr(cause, "diag", None), "message_primary", None)
+    )
+    return f"{code} {primary or ''}".rstrip()

@@ -185,11 +185,16 @@ if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.
     FENQI_JOBS.insert(3, "fenqi_server.demo.jobs.answer_assessments")
 
-# Never a body, a header or a query string: they carry what belongs to a customer.
+# Never a body, a header, a query string or a value of a failed statement: they carry what belongs to a customer.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "fenqi_server.headers.WithoutValues",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "filters": {"path_only": {"()": "fenqi_server.headers.PathOnly"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["path_only"]},

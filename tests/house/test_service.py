@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from fenqi_server import clock
-from fenqi_server.headers import PathOnly
+from fenqi_server.headers import PathOnly, WithoutValues
 from fenqi_server.worker import Worker
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -120,3 +120,43 @@ def test_a_log_line_has_no_query_string_and_no_request():
     PathOnly().filter(record)
     assert record.getMessage() == "Not Found: /pay"
     assert not hasattr(record, "request")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("SELECT %s::jsonb", "22P05"),
+        ("SELECT (%s || 'x')::uuid", "22P02"),
+        ("INSERT INTO shops_shop (code) VALUES (%s)", "23502 null value in column"),
+    ],
+)
+def test_a_failed_statement_is_logged_with_its_code_and_without_its_values(committed_db, statement, said):
+    from django.db import Error, connection
+
+    # Not written out here: a trace shows the lines of the program.
+    value = '{"name": "' + "sec" + "ret" + '\\u0000"}'
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [value])
+    except Error as problem:
+        record = logging.LogRecord("fenqi", 40, "f", 1, "failed", (), (type(problem), problem, None))
+    line = WithoutValues("%(message)s").format(record)
+    assert said in line
+    assert "which led to" in line, "both the driver's error and Django's"
+    assert "secret" not in line
+
+
+def test_any_other_trace_is_logged_whole():
+    import sys
+
+    try:
+        try:
+            raise ValueError("the cause")
+        except ValueError as cause:
+            raise RuntimeError("the end") from cause
+    except RuntimeError:
+        record = logging.LogRecord("fenqi", 40, "f", 1, "failed", (), sys.exc_info())
+    line = WithoutValues("%(message)s").format(record)
+    assert "builtins.ValueError: the cause" in line
+    assert line.splitlines()[-1] == "builtins.RuntimeError: the end"
+    assert 'raise RuntimeError("the end")' in line

@@ -38,6 +38,15 @@ def _engine(tmp_path: Path, source: str, name: str = "terms/plan.py") -> list[st
         ("x = float('1')", "makes a float"),
         ("def f(a: int, b: int):\n    return a / b", "divides"),
         ("import math\nmath.exp(1)", "math.exp"),
+        ("import math as m\nm.exp(1)", "math.exp"),
+        ("from math import sqrt", "math.sqrt"),
+        ("make = float", "makes a float"),
+        ("float.fromhex('1')", "makes a float"),
+        ("from datetime import datetime as dt\ndt.now()", "asks the clock"),
+        ("from datetime import datetime\nnow = datetime.now", "asks the clock"),
+        ("import importlib", "says what it imports"),
+        ("__import__('random')", "uses __import__"),
+        ("eval('0.5')", "uses eval"),
     ],
 )
 def test_the_engine_is_refused(tmp_path, source, said):

@@ -254,7 +254,9 @@ def test_a_deadlock_is_run_again_and_both_acts_happen(shop: Shop) -> None:
         return lambda: in_transaction(act)
 
     assert at_once([crossing(0), crossing(1)], threads=2) == [0, 1]
-    assert len(tries) == 3
+    # One was the victim at least once; it may meet the other again before that one is through.
+    assert len(tries) >= 3
+    assert set(tries) == {0, 1}
 
 
 def test_an_act_inside_a_transaction_belongs_to_it(shop: Shop) -> None:

@@ -295,6 +295,72 @@ def test_an_endpoint_that_drips_is_left_in_time(monkeypatch):
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_endpoint_that_drips_its_head_or_its_handshake_is_left_in_time(monkeypatch, scheme):
+    import socket
+    import time
+
+    from fenqi_server.outbox import sending
+    from fenqi_server.outbox.addresses import Destination
+
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+    # A handshake that announces 16,000 bytes, and a head that never ends.
+    said = b"\x16\x03\x03\x3e\x80" if scheme == "https" else b"HTTP/1.1 200 OK\r\nX: "
+
+    def drip() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            for byte in said + b"\x02" * 40:
+                try:
+                    peer.sendall(bytes([byte]))
+                except OSError:
+                    return
+                time.sleep(0.1)
+
+    threading.Thread(target=drip, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(sending.SendFailed):
+        sending.post(Destination(scheme, "slow", listener.getsockname()[1], "/", "127.0.0.1"), b"", {})
+    assert time.monotonic() - began < 2
+
+
+def test_a_secret_whose_key_was_retired_keeps_no_other_message_from_being_sent(
+    mall, call, endpoint, receiver
+):
+    from django.conf import settings
+    from django.test import override_settings
+
+    from fenqi_server.outbox import service as outbox
+
+    keys = {"new": b"n" * 32, **settings.FENQI_SIGNING_KEYS}
+    with override_settings(FENQI_SIGNING_KEYS=keys, FENQI_SIGNING_KEY_ID="new"):
+        outbox.add_endpoint(mall.shop, receiver.url, ("contract.opened",), AT)
+    _opened(mall)
+    with override_settings(FENQI_SIGNING_KEYS={"new": b"n" * 32}, FENQI_SIGNING_KEY_ID="new"):
+        assert outbox.deliver_due(AT) == 2
+    assert len(receiver.got) == 1
+    waiting = next(d for d in outbox.deliveries(mall.shop) if d["outcome"] == "retry")
+    assert "not in use" in waiting["error"]
+    # The key is listed again: nothing was lost.
+    assert outbox.deliver_due(AT + timedelta(seconds=5)) == 1
+    assert len(receiver.got) == 2
+
+
+def test_a_shop_with_slow_receivers_takes_its_share_of_a_round_and_no_more(mall, endpoint, monkeypatch):
+    import time
+
+    from fenqi_server.outbox import service as outbox
+
+    monkeypatch.setattr(outbox, "ROUND_SECONDS", 0.2)
+    monkeypatch.setattr(outbox, "post", lambda *_: time.sleep(0.1) or 204)
+    for _ in range(30):
+        outbox.enqueue(mall.shop, mall.customer_id, "contract.opened", {}, AT)
+    assert outbox.deliver_due(AT) == outbox.LEASED_ROWS
+    monkeypatch.setattr(outbox, "post", lambda *_: 204)
+    assert outbox.deliver_due(AT) == 30 - outbox.LEASED_ROWS
+
+
 def test_utc_whatever_offset_an_instant_carries(mall, endpoint):
     from zoneinfo import ZoneInfo
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from fenqi_server.outbox.addresses import Destination
@@ -33,43 +35,69 @@ class _CheckedConnection(http.client.HTTPConnection):
         self.sock = socket.create_connection((self._to.address, self._to.port), CONNECT_SECONDS)
         if self._to.scheme == "https":
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._to.host)
+            # The handshake only once the socket is ours to shut: it too may be dripped.
+            self.sock = context.wrap_socket(
+                self.sock, server_hostname=self._to.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
+
+
+@contextmanager
+def _ended_in_time(connection: _CheckedConnection) -> Iterator[float]:
+    """Shut the connection when the time is up, wherever it stands, and give that instant.
+
+    A timeout is for one read, and an endpoint that drips bytes gives each read one: a worker would wait for ever.
+    """
+
+    def shut() -> None:
+        if connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(TOTAL_SECONDS, shut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield time.monotonic() + TOTAL_SECONDS
+    finally:
+        timer.cancel()
 
 
 def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> int:
     """The status that the endpoint answered. Raises `SendFailed`."""
-    deadline = time.monotonic() + TOTAL_SECONDS
     connection = _CheckedConnection(to)
+    with _ended_in_time(connection) as deadline:
+        try:
+            status = _answered(connection, to, body, headers)
+        except TimeoutError:
+            raise SendFailed("no answer in time") from None
+        except ssl.SSLError as error:
+            raise SendFailed(f"TLS: {error.reason or 'failed'}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise SendFailed(type(error).__name__) from None
+        finally:
+            connection.close()
+    if time.monotonic() >= deadline:
+        raise SendFailed(f"no whole answer within {TOTAL_SECONDS:.0f} s")
+    return status
+
+
+def _answered(
+    connection: _CheckedConnection, to: Destination, body: bytes, headers: Mapping[str, str]
+) -> int:
     default_port = 443 if to.scheme == "https" else 80
     host = to.host if to.port == default_port else f"{to.host}:{to.port}"
-    try:
-        connection.connect()
-        connection.sock.settimeout(max(0.1, deadline - time.monotonic()))
-        connection.putrequest("POST", to.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": host, "Content-Length": str(len(body)), **headers}.items():
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        read = 0
-        while read < MAX_ANSWER_BYTES:
-            # An endpoint that drips bytes must not hold the worker: each read gets what is left of the time.
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise SendFailed(f"no whole answer within {TOTAL_SECONDS:.0f} s")
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
-            chunk = answer.read1(8192)
-            if not chunk:
-                break
-            read += len(chunk)
-        return answer.status
-    except SendFailed:
-        raise
-    except TimeoutError:
-        raise SendFailed("no answer in time") from None
-    except ssl.SSLError as error:
-        raise SendFailed(f"TLS: {error.reason or 'failed'}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise SendFailed(type(error).__name__) from None
-    finally:
-        connection.close()
+    connection.connect()
+    connection.sock.settimeout(TOTAL_SECONDS)
+    connection.putrequest("POST", to.path, skip_host=True, skip_accept_encoding=True)
+    for name, value in {"Host": host, "Content-Length": str(len(body)), **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    read = 0
+    while read < MAX_ANSWER_BYTES:
+        chunk = answer.read1(8192)
+        if not chunk:
+            break
+        read += len(chunk)
+    return answer.status

@@ -18,10 +18,23 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
-__all__ = ["TOLERANCE_SECONDS", "headers_for", "new_secret", "open_secret", "seal_secret", "sign", "verify"]
+__all__ = [
+    "TOLERANCE_SECONDS",
+    "SealedWithAnotherKey",
+    "headers_for",
+    "new_secret",
+    "open_secret",
+    "seal_secret",
+    "sign",
+    "verify",
+]
 
 TOLERANCE_SECONDS: Final = 300
 _PREFIX: Final = "whsec_"
+
+
+class SealedWithAnotherKey(ValueError):
+    """A stored secret that none of the keys in use opens."""
 
 
 def new_secret() -> str:
@@ -76,10 +89,12 @@ def seal_secret(secret: str) -> str:
 
 
 def open_secret(sealed: str) -> str:
-    """The secret again. Raises `ValueError` when its key is gone or the text was changed."""
+    """The secret again. Raises `SealedWithAnotherKey` when its key is gone or the text was changed."""
     key_id, _, body = sealed.partition(".")
     raw = urlsafe_b64decode(body)
     try:
         return _sealing_key(key_id).decrypt(raw[:12], raw[12:], key_id.encode()).decode()
     except (InvalidTag, KeyError):
-        raise ValueError(f"a webhook secret sealed with the key {key_id!r} cannot be opened") from None
+        raise SealedWithAnotherKey(
+            f"the secret is sealed with the key {key_id!r}, which is not in use here"
+        ) from None

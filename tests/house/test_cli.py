@@ -33,6 +33,21 @@ def _alone(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("words", [["policy", "check", "."], ["schedule", "--help"], ["cost", "--help"]])
+def test_what_is_said_is_utf_8_whatever_the_terminal_believes(words, tmp_path):
+    (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("shop: {id: 商城}\n", encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-m", "fenqi_server", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert said.returncode in (0, 2), said.stderr
+    assert b"Traceback" not in said.stderr
+    assert said.stdout.decode("utf-8")
+
+
 def test_the_help_names_every_command_and_teaches_by_example():
     said = _alone("--help")
     assert said.returncode == 0, said.stderr

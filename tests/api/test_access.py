@@ -111,6 +111,38 @@ def test_a_client_token_is_bound_to_its_cart(mall, call, token):
     assert decoded(call("POST", EVALUATIONS, other, headers=_browser(token)))["code"] == "cart_differs"
 
 
+def test_a_client_token_confirms_no_quote_of_another_cart(mall, call, token):
+    dear = mall.body(lines=[line_json(PHONE, unit_price_minor=600_000)])
+    offers = decoded(call("POST", EVALUATIONS, dear, key=mall.key))["offers"]
+    quote = next(offer["quote"]["token"] for offer in offers if offer["plan"] == "mall_12")
+    body = {"quote": quote, "order_ref": "o-1"}
+    headers = _browser(token, **{"Idempotency-Key": "k"})
+    response = call("POST", "/v1/contracts", body, headers=headers)
+    assert (response.status_code, decoded(response)["code"]) == (403, "cart_differs")
+    offers = decoded(call("POST", EVALUATIONS, CART, headers=_browser(token)))["offers"]
+    quote = next(offer["quote"]["token"] for offer in offers if offer["plan"] == "mall_12")
+    assert call("POST", "/v1/contracts", body | {"quote": quote}, headers=headers).status_code == 201
+    spoilt = call("POST", "/v1/contracts", body | {"quote": "x"}, headers=headers | {"Idempotency-Key": "l"})
+    assert decoded(spoilt)["code"] == "quote_malformed"
+
+
+def test_a_session_that_is_opened_can_be_used_however_much_it_was_told(mall, call, monkeypatch):
+    """A token longer than is ever read would open nothing, and only the customer would find out."""
+    from fenqi_server.api import controllers
+    from fenqi_server.shops import service as shops
+
+    origin = f"https://{'mall.' * 36}example"
+    shops.allow_origin(mall.shop, origin, AT)
+    names = {"coupon": "券" * 100, "ship_to": "区" * 100, "last_used_family": "类" * 100}
+    opened = call("POST", "/v1/checkout-sessions", mall.body(origin=origin, **names), key=mall.key)
+    assert opened.status_code == 201
+    token = decoded(opened)["client_token"]
+    assert call("POST", EVALUATIONS, CART, headers=_browser(token, origin)).status_code == 200
+    monkeypatch.setattr(controllers, "MAX_TOKEN_LENGTH", 400)
+    problem = decoded(call("POST", "/v1/checkout-sessions", mall.body(origin=origin), key=mall.key))
+    assert (problem["status"], problem["errors"][0]["pointer"]) == (422, "/facts")
+
+
 @pytest.mark.parametrize(
     ("facts", "status"),
     [({"card.bank": "beichen"}, 200), ({"customer.age": 40}, 422), ({"customer.tier": 9}, 422)],

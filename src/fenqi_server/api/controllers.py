@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -40,7 +41,7 @@ from fenqi_server.api.schemas import (
 )
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
-from fenqi_server.decisions.quotes import cart_digest
+from fenqi_server.decisions.quotes import MAX_TOKEN_LENGTH, BadToken, cart_digest, read_quote
 from fenqi_server.funders import consents, handoffs
 from fenqi_server.ids import house_party, uuid7
 from fenqi_server.outbox import service as outbox
@@ -118,7 +119,7 @@ class EvaluationController(ApiController):
                 ship_to=parsed_body.ship_to,
             )
         else:
-            _same_cart(client, parsed_body.lines, parsed_body.currency)
+            _same_cart(client, _cart(client, parsed_body.lines, parsed_body.currency))
             told = _customers_own(shop, parsed_body.facts, at)
             decision = decisions.evaluate(
                 shop,
@@ -135,14 +136,18 @@ class EvaluationController(ApiController):
         return answer(self.request, evaluation_out(decision))
 
 
-def _same_cart(client: ClientClaims, lines: list[Line], currency: str) -> None:
-    if cart_digest(tuple(lines), currency, client.coupon or "") != client.cart:
+def _cart(client: ClientClaims, lines: list[Line], currency: str) -> bytes:
+    return cart_digest(tuple(lines), currency, client.coupon or "")
+
+
+def _same_cart(client: ClientClaims, cart: bytes, pointer: str = "/lines") -> None:
+    if cart != client.cart:
         raise ApiProblem(
             403,
             "cart_differs",
             "Another cart",
             "The client token is bound to another cart: have the shop's server open a new session.",
-            errors=(FieldError("/lines", "another cart", "the lines that the session was opened for"),),
+            errors=(FieldError(pointer, "another cart", "the lines that the session was opened for"),),
         )
 
 
@@ -208,6 +213,15 @@ class SessionController(ApiController):
             parsed_body.ship_to,
         )
         token = client_token(claims)
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise refused(
+                FieldError(
+                    "/facts",
+                    f"{len(parsed_body.facts)} facts that make a token of {len(token)} characters",
+                    f"a token of at most {MAX_TOKEN_LENGTH}",
+                    "tell fewer or shorter facts: the browser sends the token as a header",
+                )
+            )
         return answer(self.request, SessionOut(token, datetime.fromtimestamp(expires, UTC)), 201)
 
 
@@ -254,8 +268,10 @@ class ConfirmationController(ApiController):
         order_ref = check_text(parsed_body.order_ref, "/order_ref", longest=MAX_NAME)
         lines, told = parsed_body.lines, parsed_body.facts
         if client is not None:
+            with suppress(BadToken):  # what is no quote is refused below, with what is wrong with it
+                _same_cart(client, read_quote(parsed_body.quote).cart, "/quote")
             if lines is not None:
-                _same_cart(client, lines, shop.currency)
+                _same_cart(client, _cart(client, lines, shop.currency))
             told = None if told is None else {**client.facts, **_customers_own(shop, told, at)}
         _check_return_url(shop, parsed_body.return_url)
 

@@ -41,7 +41,8 @@ __all__ = [
 QUOTE_SECONDS: Final = 900
 """How long an offer stands: fifteen minutes, the time of an unhurried checkout."""
 
-MAX_TOKEN_LENGTH: Final = 2_000
+MAX_TOKEN_LENGTH: Final = 6_000
+"""Above it servers and proxies begin to refuse the header that carries it (8 KiB)."""
 
 _encode = msgspec.msgpack.Encoder().encode
 

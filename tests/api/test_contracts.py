@@ -457,6 +457,20 @@ def test_money_for_a_contract_nobody_knows_is_kept_and_a_request_for_one_is_not_
     assert pay(900, "request", to="ct_unknown").status_code == 404
 
 
+@pytest.mark.parametrize("written", ["张三 手机第2期", "x" * 300, "a:b;c", "ct_" + "é" * 52])
+def test_whatever_a_payer_wrote_the_money_is_kept_and_a_request_for_it_is_not_found(pay, written):
+    from urllib.parse import quote
+
+    assert decoded(pay(900, "received", to=quote(written)))["unapplied_minor"] == 900
+    assert pay(900, "request", to=quote(written)).status_code == 404
+
+
+def test_a_card_number_in_the_address_is_refused_and_not_kept(pay):
+    response = pay(900, "received", to="4111111111111111")
+    assert (response.status_code, decoded(response)["code"]) == (422, "card_number")
+    assert pay(900, "received", to="%00").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [

@@ -143,6 +143,16 @@ def test_money_that_names_no_contract_goes_to_suspense_and_a_request_does_not(
     assert rows("SELECT accounts, amounts FROM books_transaction") == [([1020, 2110], [5_000, -5_000])]
 
 
+def test_money_that_names_two_unknown_contracts_is_twice_money_though_its_number_is_the_same(
+    shop: Shop,
+) -> None:
+    for unknown in ("order-77", "order-78"):
+        paid = service.pay(shop, unknown, 5_000, "received", "1", AT)
+        assert (paid.unapplied_minor, paid.repeated) == (5_000, False)
+    assert service.pay(shop, "order-79", 6_000, "received", "1", AT).unapplied_minor == 6_000
+    assert prove_shop(shop).totals[0].accounts["unapplied_cash"] == -16_000
+
+
 def test_the_same_payment_twice_is_booked_once(shop: Shop) -> None:
     contract = open_one(shop, make_customer(shop))
     first = service.pay(shop, contract, 53_600, "received", "bank-1", AT)

@@ -83,15 +83,16 @@ def refused(*errors: FieldError) -> ApiProblem:
     )
 
 
-def check_text(text: str, pointer: str, *, longest: int, where: str = "body") -> str:
-    """A short name from a header or a path: printable ASCII of at most `longest` characters, and no card's number."""
+def check_text(
+    text: str, pointer: str, *, longest: int, where: str = "body", any_script: bool = False
+) -> str:
+    """A short name: printable ASCII of at most `longest` characters, or of `any_script`, and no card's number."""
     if _names_card(text):
         raise _card(FieldError(pointer, "a number withheld", "no payment card number", _CARD_WAY_OUT, where))
-    if not 1 <= len(text) <= longest or not text.isascii() or not text.isprintable():
+    if not 1 <= len(text) <= longest or not text.isprintable() or not (any_script or text.isascii()):
+        kind = "printable" if any_script else "printable ASCII"
         raise refused(
-            FieldError(
-                pointer, text[:MAX_SHOWN] or "empty", f"1 to {longest} printable ASCII characters", in_=where
-            )
+            FieldError(pointer, text[:MAX_SHOWN] or "empty", f"1 to {longest} {kind} characters", in_=where)
         )
     return text
 

@@ -342,7 +342,8 @@ def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: d
     """Money that names no contract of ours: it is booked as the house's debt to whoever it turns out to be from."""
     party = customers.house(shop, "suspense", at)
     customers.lock(shop, party)
-    event_id = uuid5(shop.id, f"received:{payment.payment_id}")
+    # As with a contract, the number counts for what it was paid for: two payers may both have written "1".
+    event_id = uuid5(shop.id, f"received:{payment.payment_id}\n{contract}")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT amounts FROM books_transaction WHERE customer_id = %s AND event_id = %s",

@@ -1,6 +1,7 @@
 """What every answer carries for the browser's protection, and what no log line may carry."""
 
 import logging
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -56,14 +57,23 @@ class SecurityHeadersMiddleware:
         return response
 
 
+# As many digits as a card's number has, which somebody may put into an address.
+_LONG_NUMBER = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
+
+
 class PathOnly(logging.Filter):
-    """Drops the request object, and with it any header or body, from log records, and cuts query strings."""
+    """Drops the request object, and with it any header or body, from log records, and cuts query strings.
+
+    Of the path that stays, long numbers go too.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.__dict__.pop("request", None)
         if record.args and isinstance(record.args, tuple):
             record.args = tuple(
-                arg.partition("?")[0] if isinstance(arg, str) and arg.startswith("/") else arg
+                _LONG_NUMBER.sub("…", arg.partition("?")[0])
+                if isinstance(arg, str) and arg.startswith("/")
+                else arg
                 for arg in record.args
             )
         return True

@@ -122,6 +122,16 @@ def test_a_log_line_has_no_query_string_and_no_request():
     assert not hasattr(record, "request")
 
 
+def test_a_cards_number_in_an_address_is_not_logged(committed_db, serve):
+    server = serve()
+    for number in ("4111111111111111", "4111-1111-1111-1111", "4111%201111%201111%201111"):
+        assert _get(server, f"/v1/contracts/{number}").status == 401
+        assert _get(server, f"/{number}/").status == 404
+    lines = server.log.read_text()
+    assert "/v1/contracts/…" in lines
+    assert "1111" not in lines
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -14,6 +14,7 @@ No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fen
 """
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,13 +37,16 @@ def _signing_keys(text: str) -> dict[str, bytes]:
     for pair in text.split(","):
         key_id, _, secret = pair.strip().partition(":")
         try:
-            keys[key_id] = bytes.fromhex(secret)
+            key = bytes.fromhex(secret)
         except ValueError:
-            keys[key_id] = b""
-        if not key_id or len(keys[key_id]) < 32:
+            key = b""
+        # The id stands between dots in what it signs; an id that is there twice would leave one key out.
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", key_id) or key_id in keys or len(key) < 32:
             raise ImproperlyConfigured(
-                "FENQI_SIGNING_KEYS must be id:hex pairs, each of at least 32 bytes (64 hex digits)."
+                "FENQI_SIGNING_KEYS must be id:hex pairs: ids of letters, digits, _ and -, each once, "
+                "and keys of at least 32 bytes (64 hex digits)."
             )
+        keys[key_id] = key
     return keys
 
 

@@ -170,3 +170,16 @@ def test_any_other_trace_is_logged_whole():
     assert "builtins.ValueError: the cause" in line
     assert line.splitlines()[-1] == "builtins.RuntimeError: the end"
     assert 'raise RuntimeError("the end")' in line
+
+
+@pytest.mark.parametrize(
+    "keys", ["", "k1", "k1:00", "k1:xyz", f":{'a' * 64}", f"k.1:{'a' * 64}", f"k:{'a' * 64},k:{'b' * 64}"]
+)
+def test_signing_keys_that_could_not_be_told_apart_in_a_token_are_refused_at_the_start(keys):
+    from django.core.exceptions import ImproperlyConfigured
+
+    from fenqi_server.settings import _signing_keys
+
+    with pytest.raises(ImproperlyConfigured, match="id:hex"):
+        _signing_keys(keys)
+    assert list(_signing_keys(f"k2:{'a' * 64}, k-1:{'b' * 64}")) == ["k2", "k-1"]

@@ -134,3 +134,19 @@ def test_a_withdrawn_consent_is_none(mall):
     with pytest.raises(decisions.Refused) as refused:
         decisions.confirm(mall.shop, mall.customer_id, shown.quotes["tingchao_3"].token, "o", None, AT)
     assert refused.value.code == "consent_missing"
+
+
+def test_a_live_shop_hands_nobody_over_to_a_pretend_funder(mall):
+    from fenqi_server.decisions import service as decisions
+    from fenqi_server.funders import consents
+    from fenqi_server.shops.models import Shop
+
+    Shop.objects.filter(id=mall.shop.id).update(live=True)
+    live = Shop.objects.get(id=mall.shop.id)
+    consents.record(live, mall.customer_id, "tingchao", AT)
+    shown = decisions.evaluate(live, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
+    with pytest.raises(decisions.Refused) as refused:
+        decisions.confirm(live, mall.customer_id, shown.quotes["tingchao_12"].token, "o", None, AT)
+    assert refused.value.code == "funder_not_connected"
+    opened = decisions.confirm(live, mall.customer_id, shown.quotes["mall_12"].token, "o", None, AT)
+    assert isinstance(opened, decisions.Confirmed), "the shop's own contracts need nobody else"

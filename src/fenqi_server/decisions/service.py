@@ -115,7 +115,8 @@ class Refused(Exception):  # a refusal is an answer that undoes the transaction,
     """The offer is not confirmed, and nothing was written. `code` says why; texts are for the customer.
 
     quote_malformed, quote_tampered, quote_unknown_key, quote_foreign, quote_expired, quote_reused,
-    decision_unknown, disclosure_differs, figures_changed, consent_missing, plan_withdrawn, verdict_changed.
+    decision_unknown, disclosure_differs, figures_changed, consent_missing, funder_not_connected, plan_withdrawn,
+    verdict_changed.
     """
 
     def __init__(
@@ -384,6 +385,15 @@ def confirm(
                 at,
             )
             return Confirmed(contract, decision.public_id)
+        if not handoffs.connected(shop):
+            raise Refused(
+                "funder_not_connected",
+                Text("此机构尚未接通", "This funder is not connected"),
+                Text(
+                    "本店尚未与该机构接通，未做任何扣款或签约。请选择其他方式。",
+                    "This shop has no connection to the funder yet. Nothing was agreed or charged: choose another way.",
+                ),
+            )
         if not consents.given(shop, customer_id, quoted.plan.funder):
             raise Refused(
                 "consent_missing",

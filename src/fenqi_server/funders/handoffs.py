@@ -30,6 +30,7 @@ __all__ = [
     "HandOff",
     "NoHandOff",
     "State",
+    "connected",
     "get",
     "page_url",
     "query",
@@ -82,6 +83,15 @@ class HandOff(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = HandOff.__struct_fields__
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM funders_hand_off"
+
+
+def connected(shop: Shop) -> bool:
+    """Whether there is anybody to hand a customer over to.
+
+    So far there are only the pretend funders, whose pages let whoever opens them decide: a live shop would ship goods
+    that nobody pays for.
+    """
+    return not shop.live
 
 
 def start(

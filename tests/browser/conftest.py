@@ -75,19 +75,25 @@ class Visitor:
     def go(self, address: str) -> Any:
         return self.page.goto(self.site + address)
 
+    def follow(self, target: Any) -> None:
+        """Click what leads to another page, and be there: what is read next is the new page's."""
+        one = self.page.locator(target).first if isinstance(target, str) else target
+        with self.page.expect_navigation():
+            one.click()
+
     def become(self, person: str) -> None:
         self.go("/demo/")
-        self.page.click(f"button[name=customer][value={person}]")
+        self.follow(f"button[name=customer][value={person}]")
 
     def move(self, to: str) -> str:
         """Move the demo's clock by one of the panel's buttons; what the panel reports."""
         self.go("/demo/")
-        self.page.click(f"button[name=to][value={to}]")
+        self.follow(f"button[name=to][value={to}]")
         return str(self.page.inner_text("[data-fq-part=report]"))
 
     def put(self, sku: str) -> None:
         self.go(f"/product/{sku}/")
-        self.page.click("button[name=go][value=cart]")
+        self.follow("button[name=go][value=cart]")
 
     @property
     def decision(self) -> Any:

@@ -10,6 +10,7 @@ storefront = (
         path("", views.mall, name="mall"),
         path("product/<slug:sku>/", views.product, name="product"),
         path("cart/", views.cart_page, name="cart"),
+        path("cart/name", views.cart_name, name="cart-name"),
         path("checkout/", views.checkout, name="checkout"),
         path("checkout/tell", views.tell_us, name="tell"),
         path("checkout/sheet", views.sheet, name="sheet"),

@@ -26,6 +26,7 @@ from fenqi_server.decisions.quotes import BadToken, read_quote
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU, PRODUCTS, Product
 from fenqi_server.funders import consents
 from fenqi_server.policies import service as policies
+from fenqi_server.shops import service as shops
 from fenqi_server.storefront import cart, orders, shown
 from fenqi_server.storefront.disclosed import table_view
 from fenqi_server.storefront.pictures import picture_of
@@ -185,6 +186,14 @@ def cart_page(request: HttpRequest) -> HttpResponse:
     found = cart.items(request.session)
     total = voice.money(sum(item.total_minor for item in found))
     return render(request, "storefront/cart.html", {"cart": CartView(_line_views(found, voice), total)})
+
+
+@never_cache
+@require_safe
+def cart_name(request: HttpRequest) -> HttpResponse:
+    """The name of the cart as it is now, for a page that wonders whether it is stale."""
+    name = cart.digest(request.session, shops.only_shop().currency)
+    return HttpResponse(name, content_type="text/plain; charset=utf-8")
 
 
 def _line_views(items: tuple[cart.CartItem, ...], voice: Voice) -> tuple[LineView, ...]:

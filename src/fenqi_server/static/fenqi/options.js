@@ -23,7 +23,7 @@ class FenqiOptions extends HTMLElement {
     this.addEventListener('change', (event) => event.target.name === 'plan' && this.choose(event.target));
     this.addEventListener('submit', (event) => event.target.id === 'choose' && this.open(event));
     this.addEventListener('click', (event) => event.target.closest('[data-fq-close]') && this.close(event));
-    this.look = () => document.visibilityState === 'visible' && this.refresh();
+    this.look = () => document.visibilityState === 'visible' && this.check();
     document.addEventListener('visibilitychange', this.look);
     this.wait();
     const kept = this.querySelector('input[name=plan]:checked'); // a browser brings a choice back with the page
@@ -41,7 +41,7 @@ class FenqiOptions extends HTMLElement {
   attributeChangedCallback(name, before, after) {
     if (this.wired && !this.swapping && before !== null && before !== after) {
       this.state('stale');
-      this.refresh(true);
+      this.refresh();
     }
   }
 
@@ -104,16 +104,22 @@ class FenqiOptions extends HTMLElement {
     part(this, 'sheet').close();
   }
 
-  // Another tab may have changed the cart: old figures must not be submitted.
-  async refresh(force) {
+  // Another window may have changed the cart: old figures must not be submitted. Asking for its name is cheap.
+  async check() {
     if (part(this, 'sheet')?.open) return;
+    const answer = await fetch(this.getAttribute('check')).catch(() => null);
+    if (answer?.ok) this.setAttribute('cart', await answer.text());
+  }
+
+  // New offers, with what changed between the ones on the page and these: the server tells it.
+  async refresh() {
     this.asking?.abort();
     this.asking = new AbortController();
+    const seen = this.querySelector('input[name=decision]').value;
     try {
-      const { response } = await page(location.href, this.asking.signal);
+      const { response } = await page(`${location.pathname}?seen=${encodeURIComponent(seen)}`, this.asking.signal);
       const fresh = response.querySelector('fenqi-options');
       if (!fresh) return location.reload();
-      if (!force && fresh.getAttribute('cart') === this.getAttribute('cart') && this.getAttribute('state') === 'ready') return;
       this.swapping = true;
       for (const name of ['cart', 'expires-in']) this.setAttribute(name, fresh.getAttribute(name));
       this.swapping = false;
@@ -121,7 +127,7 @@ class FenqiOptions extends HTMLElement {
       this.state('ready');
       this.wait();
     } catch {
-      if (this.getAttribute('state') === 'stale') this.state('error');
+      this.state('error');
     }
   }
 }

@@ -116,3 +116,21 @@ def test_another_customers_pages_are_not_there(visit: Visit) -> None:
     for address in (link, f"{link}disclosure/"):
         assert other.get(address).status_code == 404
     assert other.post(f"{link}pay/", {"amount": "100"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/", "/cart/", "/checkout/", "/contracts/", "/support/", "/agent/cases/", "/mailbox/", "/bank/"],
+)
+def test_outside_of_the_demo_nobody_can_say_who_they_are(visit: Visit, address: str) -> None:
+    """The mall's pages believe the visitor: a real shop's service must not have them."""
+    from django.conf import settings
+
+    client = visit("good")
+    settings.FENQI_DEMO = False
+    try:
+        answer = client.get(address)
+    finally:
+        settings.FENQI_DEMO = True
+    assert answer.status_code == 404
+    assert not parse(answer.content).all("nav")

@@ -26,7 +26,6 @@ from fenqi_server.decisions.quotes import BadToken, read_quote
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU, PRODUCTS, Product
 from fenqi_server.funders import consents
 from fenqi_server.policies import service as policies
-from fenqi_server.shops import service as shops
 from fenqi_server.storefront import cart, orders, shown
 from fenqi_server.storefront.disclosed import table_view
 from fenqi_server.storefront.pictures import picture_of
@@ -172,6 +171,7 @@ class CartView(msgspec.Struct, frozen=True):
 @require_http_methods(["GET", "HEAD", "POST"])
 def cart_page(request: HttpRequest) -> HttpResponse:
     """The cart; a posted article is added, or its quantity set."""
+    visitor = visitor_of(request)
     if request.method == "POST":
         written = request.POST.get("quantity", "")
         quantity = int(written) if written.isdecimal() and len(written) < 4 else None
@@ -181,7 +181,6 @@ def cart_page(request: HttpRequest) -> HttpResponse:
             raise Http404("no such product") from None
         target = "storefront:checkout" if request.POST.get("go") == "checkout" else "storefront:cart"
         return HttpResponseRedirect(reverse(target))
-    visitor = visitor_of(request)
     voice = visitor.voice
     found = cart.items(request.session)
     total = voice.money(sum(item.total_minor for item in found))
@@ -192,7 +191,7 @@ def cart_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cart_name(request: HttpRequest) -> HttpResponse:
     """The name of the cart as it is now, for a page that wonders whether it is stale."""
-    name = cart.digest(request.session, shops.only_shop().currency)
+    name = cart.digest(request.session, visitor_of(request).shop.currency)
     return HttpResponse(name, content_type="text/plain; charset=utf-8")
 
 
@@ -259,9 +258,9 @@ def last_family(visitor: Visitor) -> str | None:
 @require_safe
 def checkout(request: HttpRequest) -> HttpResponse:
     """How this cart can be paid, and what is missing and why."""
+    visitor = visitor_of(request)
     if not cart.items(request.session):
         return HttpResponseRedirect(reverse("storefront:cart"))
-    visitor = visitor_of(request)
     return _selector(request, visitor, error=request.GET.get("choose") == "none")
 
 
@@ -342,9 +341,9 @@ class SheetView(msgspec.Struct, frozen=True):
 @require_http_methods(["GET", "HEAD", "POST"])
 def sheet(request: HttpRequest) -> HttpResponse:
     """Every cost and every date of one offer, before it is agreed to."""
+    visitor = visitor_of(request)
     if not cart.items(request.session):
         return HttpResponseRedirect(reverse("storefront:cart"))
-    visitor = visitor_of(request)
     asked = request.POST if request.method == "POST" else request.GET
     plan, decision_id = asked.get("plan", ""), asked.get("decision", "")
     if not plan:

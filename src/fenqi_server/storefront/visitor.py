@@ -8,7 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from django.http import HttpRequest
+from django.conf import settings
+from django.http import Http404, HttpRequest
 
 from fenqi.calendars import to_epoch
 from fenqi.policy.compile import Policy
@@ -80,7 +81,9 @@ def tell(request: HttpRequest, facts: Mapping[str, str]) -> None:
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
-    """Who is asking, now."""
+    """Who is asking, now. Only the demo lets its visitors say who they are: elsewhere there is no such page."""
+    if not settings.FENQI_DEMO:
+        raise Http404("this installation has no mall of its own")
     at = clock.now()
     shop = shops.only_shop()
     person = person_of(request)

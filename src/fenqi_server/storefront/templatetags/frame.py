@@ -80,7 +80,7 @@ def get_frame(context: Context) -> Frame:
         mall=shop.name.in_(locale) if shop else "Fenqi",
         menu=tuple(
             MenuItem(label, url, path == url if url == "/" else path.startswith(url), count)
-            for label, url, count in items
+            for label, url, count in (items if settings.FENQI_DEMO else ())
         ),
         here=here,
         other_language=_LANGUAGES[locale],

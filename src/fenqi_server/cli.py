@@ -31,6 +31,9 @@ _COMMANDS = (
     "policy",
     "serve",
     "demo",
+    "shop",
+    "key",
+    "customer",
     "migrate",
     "backup",
     "restore",
@@ -42,6 +45,7 @@ examples:
   fenqi demo                                     the sample mall on http://127.0.0.1:8000
   fenqi evaluate --policy policy/ cart.json      how can this cart be paid, and why not otherwise?
   fenqi policy check policy/                     is the folder a policy? what is wrong, and where?
+  fenqi shop --help                              a shop of your own: shop, key, policy publish, customer
   fenqi schedule --help                          what each command takes, with examples of its own
 
 Results are JSON on standard output; messages go to standard error.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from fenqi_server.embedded import OLDEST_MAJOR, Cluster, EmbeddedError, acquire
 from fenqi_server.home import Home
 
-__all__ = ["open_database", "owner_url_of", "require_safe_settings"]
+__all__ = ["open_database", "open_service", "owner_url_of", "require_safe_settings"]
 
 _UNSAFE = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
 
@@ -31,6 +32,37 @@ def open_database() -> Iterator[tuple[Home, Cluster]]:
         yield home, cluster
     finally:
         cluster.stop()
+
+
+@contextlib.contextmanager
+def open_service() -> Iterator[None]:
+    """Django over the installation's database, as the service's role: a running service sees what is done here.
+
+    A database of another release is refused.
+    """
+    from fenqi_server.cli import Failure
+
+    with open_database() as (home, cluster):
+        os.environ.pop("FENQI_OWNER_URL", None)
+        os.environ.update(home.environ(cluster))
+
+        import django
+
+        django.setup()
+        from django.db import OperationalError
+
+        from fenqi_server.migration import unapplied
+
+        try:
+            missing = unapplied()
+        except OperationalError as problem:
+            raise Failure(f"the database does not answer: {problem}") from problem
+        if missing:
+            raise Failure(
+                f"the database lacks {len(missing)} migrations of this release ({missing[0]} first). "
+                f"Run `fenqi migrate` first."
+            )
+        yield
 
 
 def owner_url_of(cluster: Cluster) -> str:

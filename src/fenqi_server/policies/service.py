@@ -22,10 +22,22 @@ from django.db import connection, transaction
 
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
+from fenqi.problems import BadInput
 from fenqi_server.ids import uuid7
 from fenqi_server.shops.models import Shop
 
-__all__ = ["NoPolicy", "Publication", "by_digest", "current", "forget_caches", "publications", "publish"]
+__all__ = [
+    "Misfit",
+    "NoPolicy",
+    "Publication",
+    "by_digest",
+    "current",
+    "forget_caches",
+    "in_force",
+    "publications",
+    "publish",
+    "publish_again",
+]
 
 CHECK_SECONDS: Final = 1.0
 MAX_COMPILED: Final = 64
@@ -33,6 +45,10 @@ MAX_COMPILED: Final = 64
 
 class NoPolicy(LookupError):
     """No policy of the shop has begun at the instant, or no snapshot has the digest."""
+
+
+class Misfit(BadInput):
+    """A policy that cannot be this shop's: its money, or what it calls a day, is another's."""
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -53,14 +69,44 @@ _lock = threading.Lock()
 def publish(
     shop: Shop, snapshot: Snapshot, at: datetime, actor: str, *, valid_from: datetime | None = None
 ) -> Publication:
-    """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it and when."""
+    """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it and when.
+
+    Raises `Misfit` where the policy is in another currency or time zone than the shop.
+    """
+    _check_fits(shop, snapshot)
     name = digest(snapshot)
-    made = Publication(uuid7(at), name, valid_from or at, at, actor)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO policies_snapshot (digest, body, recorded_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [name, encode(snapshot), at],
         )
+        return _record(shop, Publication(uuid7(at), name, valid_from or at, at, actor))
+
+
+def publish_again(shop: Shop, name: str, at: datetime, actor: str) -> Publication:
+    """Roll back: put a policy that this shop had before in force from `at` on.
+
+    It is published as it was kept, under the name that it has. Raises `NoPolicy` where the shop never had it.
+    """
+    if all(name != known.digest for known in publications(shop.id)):
+        raise NoPolicy(f"{name} was never published in shop {shop.code}")
+    return _record(shop, Publication(uuid7(at), name, at, at, actor))
+
+
+def _check_fits(shop: Shop, snapshot: Snapshot) -> None:
+    for field in ("currency", "time_zone"):
+        found, expected = getattr(snapshot.shop, field), getattr(shop, field)
+        if found != expected:
+            raise Misfit(
+                f"shop.{field} of the policy",
+                found,
+                f"{expected}, which shop {shop.code} has",
+                "a shop keeps it for good: change the policy, or publish it in a shop of its own",
+            )
+
+
+def _record(shop: Shop, made: Publication) -> Publication:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO policies_publication (shop_id, id, digest, valid_from, recorded_at, actor)"
             " VALUES (%s, %s, %s, %s, %s, %s)",
@@ -83,16 +129,21 @@ def publications(shop_id: UUID) -> tuple[Publication, ...]:
         return tuple(Publication(*row) for row in cursor.fetchall())
 
 
+def in_force(published: tuple[Publication, ...], at: datetime) -> Publication | None:
+    """The one of them that is in force at `at`; `published` is in the order in which they begin."""
+    return next((made for made in reversed(published) if made.valid_from <= at), None)
+
+
 def current(shop_id: UUID, at: datetime) -> Policy:
     """The policy in force in the shop at `at`. Raises `NoPolicy` before the first."""
     now = time.monotonic()
     known = _published.get(shop_id)
     if known is None or known[0] <= now:
         known = _published[shop_id] = (now + CHECK_SECONDS, publications(shop_id))
-    for publication in reversed(known[1]):
-        if publication.valid_from <= at:
-            return by_digest(publication.digest)
-    raise NoPolicy(f"shop {shop_id} has no policy in force at {at.isoformat()}: publish one")
+    publication = in_force(known[1], at)
+    if publication is None:
+        raise NoPolicy(f"shop {shop_id} has no policy in force at {at.isoformat()}: publish one")
+    return by_digest(publication.digest)
 
 
 def by_digest(name: str) -> Policy:

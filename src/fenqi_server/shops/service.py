@@ -104,6 +104,7 @@ def create_key(
     at: datetime,
     scopes: tuple[str, ...] = SCOPES,
     expires_at: datetime | None = None,
+    id: UUID | None = None,
 ) -> str:
     """Make a key for the shop's server and return it. It is shown this once: only its hash stays."""
     unknown = sorted(set(scopes) - set(SCOPES))
@@ -111,7 +112,7 @@ def create_key(
         raise ValueError(f"scopes {unknown} are not among {', '.join(SCOPES)}")
     key = f"fq_{'live' if shop.live else 'test'}_{secrets.token_urlsafe(32)}"
     ApiKey.objects.create(
-        id=uuid7(at),
+        id=id or uuid7(at),
         shop=shop,
         label=label,
         hint=key[:12],

@@ -1,0 +1,161 @@
+"""`fenqi shop`: the storefronts that this installation serves."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from fenqi.calendars import CalendarError, zone_of
+from fenqi.money import check_currency
+from fenqi.problems import BadInput
+
+if TYPE_CHECKING:
+    from fenqi_server.shops.models import Shop
+
+__all__ = ["add_parser", "local_text", "shop_of", "text_of"]
+
+_EXAMPLES = """\
+examples:
+  fenqi shop add corner --name-zh 街角数码 --name-en "Corner Digital" --time-zone Asia/Shanghai --currency CNY
+  fenqi shop add corner-live --live --name-zh 街角数码 --name-en "Corner Digital" \\
+        --time-zone Asia/Shanghai --currency CNY          the real one, beside the one to try things in
+  fenqi shop list
+
+A shop keeps its code, its time zone (what a day is) and its currency for good. A test shop and a live shop are two
+shops: nothing is shared between them, and each opens only with keys of its own kind. What comes next:
+  fenqi policy publish policy/ --shop corner --actor ann
+  fenqi key add --shop corner --label "checkout server"
+"""
+
+MAX_NAME = 80  # what the database keeps of a name
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "shop",
+        help="make a shop, or list them",
+        description="Makes a shop, or lists the shops of this installation.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    add = actions.add_parser(
+        "add",
+        help="make a shop",
+        description="Makes a shop. It has no key and no policy yet.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add.add_argument("code", metavar="CODE", help="its short name: small letters, digits, - and _")
+    add.add_argument("--name-zh", required=True, metavar="NAME", help="its name in Chinese")
+    add.add_argument("--name-en", required=True, metavar="NAME", help="its name in English")
+    add.add_argument("--time-zone", required=True, metavar="ZONE", help="IANA name, such as Asia/Shanghai")
+    add.add_argument("--currency", required=True, help="ISO 4217 code, such as CNY")
+    add.add_argument(
+        "--live", action="store_true", help="a shop for real customers (without it: a test shop)"
+    )
+    add.set_defaults(run=run_add)
+    listing = actions.add_parser(
+        "list",
+        help="all shops",
+        description="Lists the shops, the first made first.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    listing.set_defaults(run=run_list)
+
+
+def run_add(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import note, print_json
+    from fenqi_server.commands.database import open_service
+
+    code: str = arguments.code
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", code):
+        raise BadInput("CODE", code, "1 to 40 small letters, digits, - and _, such as corner")
+    name_zh_cn = text_of(arguments.name_zh, "--name-zh", longest=MAX_NAME)
+    name_en = text_of(arguments.name_en, "--name-en", longest=MAX_NAME)
+    time_zone = _zone(arguments.time_zone)
+    currency = check_currency(arguments.currency, place="--currency")
+    with open_service():
+        from django.db import IntegrityError, transaction
+
+        from fenqi_server import clock
+        from fenqi_server.shops import service as shops
+
+        try:
+            with transaction.atomic():
+                shop = shops.create_shop(
+                    code,
+                    name_zh_cn=name_zh_cn,
+                    name_en=name_en,
+                    at=clock.now(),
+                    time_zone=time_zone,
+                    currency=currency,
+                    live=arguments.live,
+                )
+        except IntegrityError:
+            raise BadInput(
+                "CODE", code, "a code that no shop has", "`fenqi shop list` shows those taken"
+            ) from None
+        print_json(_shown(shop))
+    note(f"Next: fenqi policy publish DIR --shop {code} --actor NAME, and fenqi key add --shop {code}")
+    return 0
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    with open_service():
+        from fenqi_server.shops.models import Shop
+
+        print_json({"shops": [_shown(shop) for shop in Shop.objects.order_by("created_at", "code")]})
+    return 0
+
+
+def shop_of(code: str) -> Shop:
+    """The shop that `--shop` names."""
+    from fenqi_server.shops import service as shops
+    from fenqi_server.shops.models import Shop
+
+    try:
+        return shops.by_code(code)
+    except Shop.DoesNotExist:
+        known = ", ".join(Shop.objects.order_by("code").values_list("code", flat=True)[:20])
+        way_out = "`fenqi shop add` makes a shop"
+        raise BadInput("--shop", code, f"one of {known}" if known else "a shop", way_out) from None
+
+
+def text_of(given: str, place: str, *, longest: int) -> str:
+    """What a person is called, or calls something: one line, not empty, not longer than is kept."""
+    text = given.strip()
+    if not 1 <= len(text) <= longest or not text.isprintable():
+        raise BadInput(place, given, f"1 to {longest} characters on one line")
+    return text
+
+
+def local_text(instant: datetime | None, shop: Shop) -> str | None:
+    """An instant as the shop's clock shows it, with its offset."""
+    return None if instant is None else instant.astimezone(zone_of(shop.time_zone)).isoformat()
+
+
+def _zone(given: str) -> str:
+    try:
+        zone_of(given)
+    except CalendarError:
+        raise BadInput("--time-zone", given, "an IANA time zone", "write it like Asia/Shanghai") from None
+    return given
+
+
+def _shown(shop: Shop) -> dict[str, Any]:
+    return {
+        "shop": shop.code,
+        "id": str(shop.id),
+        "name": {"zh-CN": shop.name_zh_cn, "en": shop.name_en},
+        "time_zone": shop.time_zone,
+        "currency": shop.currency,
+        "live": shop.live,
+        "created_at": local_text(shop.created_at, shop),
+    }

@@ -7,6 +7,8 @@ PYTHON ?= python3
 PORT ?= 8000
 ONLY ?=
 ARGS ?=
+# Each worker has a PostgreSQL of its own; ARGS="-n0" runs everything in one process, for a debugger.
+WORKERS ?= -n auto
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,7 +39,7 @@ demo: setup ## serve the demo mall (PORT=8000)
 	@exec $(BIN)/fenqi demo --port $(PORT)
 
 test: lint ## all tests that need no browser, after the lints (ARGS="-k words")
-	$(BIN)/python -m pytest -m "not campaign and not ahead" $(ARGS)
+	$(BIN)/python -m pytest -m "not campaign and not ahead" $(WORKERS) $(ARGS)
 
 test-browser: setup ## the pages in real Chromium, with axe-core (installs what is missing by apt and npm)
 	@tools/browser_setup.sh

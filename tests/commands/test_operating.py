@@ -106,6 +106,26 @@ def test_a_code_is_small_letters_digits_hyphens(operator: Operator, code: str) -
     assert "CODE is" in operator.is_refused("shop", "add", *CORNER[3:], "--", code)
 
 
+def test_a_site_is_let_in_and_out_again(corner: Operator) -> None:
+    site = "https://mall.example"
+    assert corner.does("shop", "origin", "corner", site)["origins"] == [site]
+    assert corner.does("shop", "origin", "corner", site)["origins"] == [site]
+    assert f"ORIGIN is https://other.example: expected one of {site}" in corner.is_refused(
+        "shop", "origin", "corner", "https://other.example", "--remove"
+    )
+    assert corner.does("shop", "origin", "corner", site, "--remove")["origins"] == []
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://mall.example/", "mall.example", "https://*.example", "https://mall.example:443", "ftp://a"],
+)
+def test_what_no_browser_calls_an_origin_is_refused(corner: Operator, origin: str) -> None:
+    said = corner.is_refused("shop", "origin", "corner", origin)
+    assert origin in said
+    assert "https://mall.example" in said
+
+
 def test_an_unknown_shop_is_told_from_those_there_are(corner: Operator) -> None:
     for words in (
         ["key", "add", "--label", "x"],

@@ -22,6 +22,8 @@ examples:
   fenqi shop add corner-live --live --name-zh 街角数码 --name-en "Corner Digital" \\
         --time-zone Asia/Shanghai --currency CNY          the real one, beside the one to try things in
   fenqi shop list
+  fenqi shop origin corner https://mall.example             let this site's pages use the shop's checkout sessions
+  fenqi shop origin corner https://mall.example --remove
 
 A shop keeps its code, its time zone (what a day is) and its currency for good. A test shop and a live shop are two
 shops: nothing is shared between them, and each opens only with keys of its own kind. What comes next:
@@ -65,6 +67,19 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     listing.set_defaults(run=run_list)
+    origin = actions.add_parser(
+        "origin",
+        help="let a site's pages use the shop's checkout sessions",
+        description="Lets pages of a site use checkout sessions of the shop, or stops it. Prints all that may.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    origin.add_argument("code", metavar="CODE", help="the shop's code")
+    origin.add_argument(
+        "origin", metavar="ORIGIN", help="scheme, host and port, such as https://mall.example"
+    )
+    origin.add_argument("--remove", action="store_true", help="take it off the list again")
+    origin.set_defaults(run=run_origin)
 
 
 def run_add(arguments: argparse.Namespace) -> int:
@@ -115,8 +130,36 @@ def run_list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def shop_of(code: str) -> Shop:
-    """The shop that `--shop` names."""
+def run_origin(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    with open_service():
+        from fenqi_server import clock
+        from fenqi_server.shops import service as shops
+
+        shop = shop_of(arguments.code, place="CODE")
+        if not arguments.remove:
+            try:
+                shops.allow_origin(shop, arguments.origin, clock.now())
+            except ValueError:
+                raise BadInput(
+                    "ORIGIN",
+                    arguments.origin,
+                    "an origin as browsers write it, such as https://mall.example",
+                    "small letters, no path and no slash at the end, no * and no port 443 or 80",
+                ) from None
+        elif not shops.forbid_origin(shop, arguments.origin):
+            known = ", ".join(shops.origins_of(shop))
+            raise BadInput(
+                "ORIGIN", arguments.origin, f"one of {known}" if known else "an origin on the list"
+            )
+        print_json({"shop": shop.code, "origins": shops.origins_of(shop)})
+    return 0
+
+
+def shop_of(code: str, *, place: str = "--shop") -> Shop:
+    """The shop that an option or argument names."""
     from fenqi_server.shops import service as shops
     from fenqi_server.shops.models import Shop
 
@@ -125,7 +168,7 @@ def shop_of(code: str) -> Shop:
     except Shop.DoesNotExist:
         known = ", ".join(Shop.objects.order_by("code").values_list("code", flat=True)[:20])
         way_out = "`fenqi shop add` makes a shop"
-        raise BadInput("--shop", code, f"one of {known}" if known else "a shop", way_out) from None
+        raise BadInput(place, code, f"one of {known}" if known else "a shop", way_out) from None
 
 
 def text_of(given: str, place: str, *, longest: int) -> str:

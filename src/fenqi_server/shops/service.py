@@ -31,10 +31,12 @@ __all__ = [
     "check_origin",
     "create_key",
     "create_shop",
+    "forbid_origin",
     "forget_caches",
     "is_allowed",
     "only_shop",
     "origin_is_known",
+    "origins_of",
     "revoke_key",
 ]
 
@@ -211,6 +213,18 @@ def allow_origin(shop: Shop, origin: str, at: datetime) -> None:
         shop=shop, origin=check_origin(origin), defaults={"id": uuid7(at), "created_at": at}
     )
     forget_caches()
+
+
+def forbid_origin(shop: Shop, origin: str) -> bool:
+    """Take an origin off the shop's list; False where it was not on it."""
+    gone, _ = Origin.objects.filter(shop=shop, origin=origin).delete()
+    forget_caches()
+    return bool(gone)
+
+
+def origins_of(shop: Shop) -> list[str]:
+    """The origins whose pages may use client tokens of this shop, in order of the alphabet."""
+    return list(Origin.objects.filter(shop=shop).order_by("origin").values_list("origin", flat=True))
 
 
 def is_allowed(shop_id: UUID, origin: str) -> bool:

@@ -103,7 +103,8 @@ def test_the_page_says_that_it_pretends(started, client):
         assert "o-1" in page
         assert "4,999.00" in page
         assert "<script" not in page
-    assert client.get("/funders/pretend/ho_nothing/").status_code == 404
+    for unknown in ("ho_nothing", f"ho_{'a' * 52}", "%00", "é"):
+        assert client.get(f"/funders/pretend/{unknown}/").status_code == 404
     assert _answer(client, started, "nonsense").status_code == 400
 
 

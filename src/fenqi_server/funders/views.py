@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from fenqi.money import format_money
 from fenqi_server import clock
 from fenqi_server.funders import handoffs, pretend
+from fenqi_server.ids import parse_public_id
 from fenqi_server.policies import service as policies
 from fenqi_server.shops.service import by_id, only_shop
 
@@ -21,6 +22,10 @@ def pretend_page(request: HttpRequest, hand_off: str) -> HttpResponse:
 
     `silent` decides too, but sends nobody back and tells nobody: only asking finds the answer.
     """
+    try:
+        parse_public_id(hand_off, "ho")
+    except ValueError:
+        raise Http404("not a reference that we gave") from None
     application = pretend.find(hand_off)
     if application is None:
         raise Http404("no such application")

@@ -171,6 +171,8 @@ def test_a_removed_endpoint_gets_nothing_more(mall, call, endpoint, receiver):
         "ftp://hooks.example/",
         "https://user:secret@hooks.example/",
         "https://hooks.example:22/",
+        "https://169.254.169.254/latest/",
+        "https://[::ffff:10.0.0.1]/",
         "https://hooks.example/#part",
         "https://",
         "https://hooks.example/ x",

@@ -102,6 +102,12 @@ def check_url(url: str, *, allow_loopback: bool = False) -> str:
         raise RefusedAddress("the address needs a host, and neither a user name nor a fragment")
     if port is not None and port not in ALLOWED_PORTS and not allow_loopback:
         raise RefusedAddress(f"the port must be one of {', '.join(map(str, ALLOWED_PORTS))}")
+    # What a name points to is looked at whenever something is sent; a number says it now.
+    try:
+        address = str(ip_address(parts.hostname))
+    except ValueError:
+        return url
+    _check_open(parts.hostname, address, allow_loopback)
     return url
 
 
@@ -116,9 +122,11 @@ def resolve(url: str, *, allow_loopback: bool = False) -> Destination:
         raise RefusedAddress(f"the name {host} does not resolve") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
-        bare = ip_address(address.partition("%")[0])
-        if is_public(address) or (allow_loopback and bare.is_loopback):
-            continue
-        raise RefusedAddress(f"{host} resolves to {address}, which is not an address of the open internet")
+        _check_open(host, address, allow_loopback)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(parts.scheme, host, port, path, addresses[0])
+
+
+def _check_open(host: str, address: str, allow_loopback: bool) -> None:
+    if not is_public(address) and not (allow_loopback and ip_address(address.partition("%")[0]).is_loopback):
+        raise RefusedAddress(f"{host} leads to {address}, which is not an address of the open internet")

@@ -85,7 +85,9 @@ CREATE POLICY shop ON servicing_idempotency
 REVOKE ALL ON servicing_contract, servicing_event, servicing_state, servicing_idempotency FROM fenqi_service;
 -- Terms and events are records.
 GRANT SELECT, INSERT ON servicing_contract, servicing_event TO fenqi_service;
-GRANT SELECT, INSERT, UPDATE ON servicing_state, servicing_idempotency TO fenqi_service;
+GRANT SELECT, INSERT, UPDATE ON servicing_state TO fenqi_service;
+-- An answer is put to a key; which request the key stands for never changes.
+GRANT SELECT, INSERT, UPDATE (status, response) ON servicing_idempotency TO fenqi_service;
 """
 
 _DOWN = """

@@ -185,3 +185,26 @@ def test_a_quote_is_confirmed_though_another_process_still_holds_its_record(comm
     )
     other.join()
     assert done.contract_id.startswith("ct_")
+
+
+def test_what_arrives_while_a_batch_is_written_waits_for_the_next(committed_mall, monkeypatch):
+    from fenqi_server.decisions import log
+
+    write, batches = log.insert, []
+
+    def write_while_more_arrive(records):
+        batches.append(len(records))
+        assert len(batches) < 5, "each new row became a batch of its own"
+        log._queue.append(records[0])
+        write(records)
+
+    log.stop()
+    monkeypatch.setattr(log, "_start", lambda: None)
+    for _ in range(3):
+        _evaluate(committed_mall)
+    monkeypatch.setattr(log, "insert", write_while_more_arrive)
+    assert log.flush() == 3
+    assert batches == [3]
+    assert log.waiting() == 1
+    monkeypatch.setattr(log, "insert", write)
+    assert log.flush() == 1

@@ -122,9 +122,12 @@ def waiting() -> int:
 
 
 def flush() -> int:
-    """Write everything that waits in this process now, and say how many that was."""
-    written = 0
-    while _queue:
+    """Write everything that waits in this process now, and say how many that was.
+
+    What arrives meanwhile waits for the next time: under a steady load each row would otherwise be a batch of its own.
+    """
+    waiting, written = len(_queue), 0
+    while _queue and written < waiting:
         written += _write_batch()
     return written
 

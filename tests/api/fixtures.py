@@ -12,7 +12,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
+def fresh_caches() -> Iterator[None]:
     from tests.api import world
 
     from fenqi_server.decisions import log

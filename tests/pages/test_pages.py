@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
@@ -118,19 +119,90 @@ def test_another_customers_pages_are_not_there(visit: Visit) -> None:
     assert other.post(f"{link}pay/", {"amount": "100"}).status_code == 404
 
 
+@pytest.fixture
+def outside(mall: None) -> Iterator[Client]:
+    """Anybody's browser at the same service without the demo, in the demo shop's maintenance window."""
+    from datetime import UTC, datetime
+
+    from django.conf import settings
+    from django.urls import clear_url_caches
+
+    import fenqi_server.urls
+    from fenqi_server import clock
+
+    def with_demo(on: bool) -> None:
+        settings.FENQI_DEMO = on
+        importlib.reload(fenqi_server.urls)
+        clear_url_caches()
+
+    with_demo(False)
+    with clock.pinned(datetime(2026, 11, 23, 15, 0, tzinfo=UTC)):
+        yield Client(headers={"accept-language": "en"})
+    with_demo(True)
+
+
 @pytest.mark.parametrize(
     "address",
-    ["/", "/cart/", "/checkout/", "/contracts/", "/support/", "/agent/cases/", "/mailbox/", "/bank/"],
+    [
+        "/",
+        "/product/cg-15/",
+        "/cart/",
+        "/checkout/",
+        "/checkout/sheet",
+        "/contracts/",
+        "/orders/",
+        "/support/",
+        "/support/new/",
+        "/agent/cases/",
+        "/notify/",
+        "/mailbox/",
+        "/bank/",
+        "/demo/",
+    ],
 )
-def test_outside_of_the_demo_nobody_can_say_who_they_are(visit: Visit, address: str) -> None:
+def test_outside_of_the_demo_nobody_can_say_who_they_are(outside: Client, address: str) -> None:
     """The mall's pages believe the visitor: a real shop's service must not have them."""
-    from django.conf import settings
-
-    client = visit("good")
-    settings.FENQI_DEMO = False
-    try:
-        answer = client.get(address)
-    finally:
-        settings.FENQI_DEMO = True
+    answer = outside.get(address)
     assert answer.status_code == 404
-    assert not parse(answer.content).all("nav")
+    page = parse(answer.content)
+    assert not page.all("nav")
+    assert {link["href"] for link in page.all("a")} <= {"#content", "/notices/"}, "no way into another 404"
+
+
+@pytest.mark.parametrize("shop", ["", "?shop=chengguang"])
+def test_notices_are_public_outside_of_the_demo(outside: Client, shop: str) -> None:
+    from fenqi_server.shops.service import only_shop
+
+    shop = shop.replace("chengguang", only_shop().code)
+    answer = outside.get(f"/notices/{shop}")
+    assert answer.status_code == 200
+    links = [link["href"] for link in parse(answer.content).one("main").all("a")]
+    assert f"/notices/mall-maintenance-2026-11-23/{shop}" in links
+    for link in links:
+        notice = outside.get(link)
+        assert notice.status_code == 200
+        main = parse(notice.content).one("main")
+        assert "Not affected" in main.text
+        assert {found["href"] for found in main.all("a")} == {f"/notices/{shop}"}, (
+            "nothing that needs a customer"
+        )
+    assert outside.get("/notices/?shop=nobody").status_code == 404
+    assert outside.get("/notices/no-such-notice/").status_code == 404
+
+
+def test_to_buy_now_what_is_in_the_cart_already_does_not_order_it_twice(visit: Visit) -> None:
+    client = visit("good")
+    for _ in range(2):
+        client.post("/cart/", {"sku": "cg-15", "go": "checkout"})
+    assert client.session["cart"] == {"cg-15": 1}
+
+
+def test_a_products_page_names_the_ways_that_are_missing_for_it(visit: Visit) -> None:
+    client = visit("good")
+    assert (
+        "Mall instalments"
+        not in parse(client.get("/product/cg-15/").content).one(data_fq_part="missing").text
+    )
+    client.post("/demo/clock", {"to": "maintenance"})
+    missing = parse(client.get("/product/cg-15/").content).one(data_fq_part="missing").text
+    assert "Mall instalments Back on 24 Nov 02:00 System maintenance" in missing

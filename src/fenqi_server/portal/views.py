@@ -24,7 +24,7 @@ from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.storefront import cart, orders
 from fenqi_server.storefront.disclosed import TableView, table_view
-from fenqi_server.storefront.selector import WayView, open_ways, option_name
+from fenqi_server.storefront.selector import WayView, compared_with, open_ways, option_name
 from fenqi_server.storefront.views import decide_cart
 from fenqi_server.storefront.visitor import Visitor, visitor_of
 from fenqi_server.storefront.voice import Voice
@@ -381,6 +381,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     query_url: str = ""
     funder_url: str = ""
     ways: tuple[WayView, ...] = ()
+    compared: str = ""
 
 
 @never_cache
@@ -417,6 +418,7 @@ def order(request: HttpRequest, order_id: str) -> HttpResponse:
                 than=found.plan,
                 without=same_family,
             ),
+            compared=compared_with(visitor.policy, decision.evaluation, found.plan, visitor.voice),
         )
     return render(request, "portal/order.html", {"order": view})
 
@@ -530,7 +532,9 @@ def _hand_off_words(found: orders.Order, hand_off: handoffs.HandOff, voice: Voic
         "state": pgettext("order", "waiting for the funder"),
         "tone": "",
         "headline": gettext("%(funder)s has it now.") % funder,
-        "explanation": gettext("Its answer is due by %(at)s; nothing is charged before.")
+        "explanation": gettext(
+            "Its answer is due by %(at)s. Do not pay another way before: you could pay twice."
+        )
         % {"at": voice.instant(hand_off.deadline_at)},
         "note_tone": "",
         **asking,

@@ -33,6 +33,7 @@ __all__ = [
     "TermView",
     "WayView",
     "card_asks",
+    "compared_with",
     "group_views",
     "legal_form_name",
     "method_name",
@@ -218,9 +219,9 @@ def _placed(option: Option | None, voice: Voice) -> tuple[str, str]:
         return "", ""
     text = voice.text(option.placement_reason)
     if option.placement_since is not None:
-        text = gettext("%(reason)s (since %(since)s)") % {
-            "reason": text.rstrip("。."),
+        text = gettext("Since %(since)s: %(reason)s") % {
             "since": voice.day(local_date(option.placement_since, voice.zone)),
+            "reason": text,
         }
     notice = option.placement_notice
     return text, reverse("announcements:notice", args=[notice]) if notice else ""
@@ -599,6 +600,14 @@ def _way(
         }
     url = f"{reverse('storefront:sheet')}?{urlencode({'decision': decision, 'plan': plan})}"
     return WayView(plan, name, difference, url)
+
+
+def compared_with(policy: Policy, evaluation: Evaluation, plan: str, voice: Voice) -> str:
+    """What the differences of `open_ways` are differences to, in a sentence; empty where it gives totals."""
+    missing = next((option for option in evaluation.options if option.plan == plan), None)
+    if missing is None or missing.schedule is None:
+        return ""
+    return gettext("Compared with %(name)s.") % {"name": option_name(policy, plan, voice)}
 
 
 def open_ways(

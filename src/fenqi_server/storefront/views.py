@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,6 +37,8 @@ from fenqi_server.storefront.selector import (
     missing_view,
     open_ways,
     option_name,
+    reason_view,
+    until_text,
 )
 from fenqi_server.storefront.visitor import TELLABLE, Visitor, tell, visitor_of
 from fenqi_server.storefront.voice import Voice
@@ -57,6 +60,14 @@ class MonthlyView(msgspec.Struct, frozen=True):
     indicative: bool = False
 
 
+class MissingLine(msgspec.Struct, frozen=True):
+    """A family without an offer for this product: until when, and why first of all."""
+
+    name: str
+    until: str
+    why: str
+
+
 class ProductView(msgspec.Struct, frozen=True):
     sku: str
     name: str
@@ -66,8 +77,7 @@ class ProductView(msgspec.Struct, frozen=True):
     picture: str
     picture_alt: str
     monthly: MonthlyView
-    missing: tuple[Any, ...] = ()
-    facts: tuple[Any, ...] = ()
+    missing: tuple[MissingLine, ...]
 
 
 @never_cache
@@ -123,7 +133,21 @@ def _product_view(product: Product, visitor: Visitor, evaluation: Evaluation) ->
         picture=picture_of(product.sku),
         picture_alt=gettext("Drawing of %(name)s") % {"name": name},
         monthly=_monthly(visitor, evaluation, voice),
+        missing=tuple(_missing_lines(visitor, evaluation, voice)),
     )
+
+
+def _missing_lines(visitor: Visitor, evaluation: Evaluation, voice: Voice) -> Iterator[MissingLine]:
+    offered = {option.family for option in evaluation.offers}
+    first = {option.family: option.verdict for option in reversed(evaluation.options)}
+    for family in dict.fromkeys(option.family for option in evaluation.options):
+        verdict = first[family]
+        if family not in offered and verdict.reasons:
+            yield MissingLine(
+                voice.text(visitor.policy.families[family].name),
+                until_text(verdict, voice),
+                reason_view(visitor.policy, verdict.reasons[0], voice).title,
+            )
 
 
 def _monthly(visitor: Visitor, evaluation: Evaluation, voice: Voice) -> MonthlyView:
@@ -175,11 +199,14 @@ def cart_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         written = request.POST.get("quantity", "")
         quantity = int(written) if written.isdecimal() and len(written) < 4 else None
+        sku, buy_now = request.POST.get("sku", ""), request.POST.get("go") == "checkout"
         try:
-            cart.put(request.session, request.POST.get("sku", ""), quantity)
+            # "Buy now" on what is in the cart already, as after a refusal, must not order it twice.
+            if not (buy_now and any(item.product.sku == sku for item in cart.items(request.session))):
+                cart.put(request.session, sku, quantity)
         except KeyError:
             raise Http404("no such product") from None
-        target = "storefront:checkout" if request.POST.get("go") == "checkout" else "storefront:cart"
+        target = "storefront:checkout" if buy_now else "storefront:cart"
         return HttpResponseRedirect(reverse(target))
     voice = visitor.voice
     found = cart.items(request.session)

@@ -24,6 +24,7 @@ from fenqi_server.shops.service import only_shop
 from fenqi_server.storefront.selector import (
     ReasonView,
     WayView,
+    compared_with,
     open_ways,
     option_name,
     reason_view,
@@ -81,6 +82,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     agent_reasons: tuple[AgentReason, ...] = ()
     ways: tuple[WayView, ...] = ()
+    compared: str = ""
 
 
 @never_cache
@@ -236,6 +238,7 @@ def _case_view(
                 "ways": open_ways(
                     decision.policy, decision.evaluation, voice, decision.public_id, than=found.plan
                 ),
+                "compared": compared_with(decision.policy, decision.evaluation, found.plan, voice),
             }
     return CaseView(
         title=f"{name} · {found.number}",

@@ -58,7 +58,7 @@ def get_frame(context: Context) -> Frame:
     request: HttpRequest | None = context.get("request")
     locale = locale_now()
     try:
-        shop: Shop | None = only_shop()
+        shop: Shop | None = context.get("shop") or only_shop()
     except (Shop.DoesNotExist, DatabaseError):
         shop = None
     zone = shop.time_zone if shop else "Asia/Shanghai"

@@ -37,7 +37,7 @@ from fenqi_server.storefront.selector import (
     option_name,
     reason_view,
 )
-from fenqi_server.storefront.views import CHANNEL, decide_cart, last_family
+from fenqi_server.storefront.views import CHANNEL, decide_cart
 from fenqi_server.storefront.visitor import Visitor, visitor_of
 from fenqi_server.storefront.voice import Voice, locale_now
 
@@ -266,7 +266,6 @@ def _ways(
         visitor.asserted,
         visitor.at,
         source="notice",
-        last_used_family=last_family(visitor),
     )
     ways = open_ways(
         visitor.policy, decision.evaluation, voice, decision.public_id, than=about or None, without=plans

@@ -265,20 +265,8 @@ def decide_cart(
         visitor.asserted,
         visitor.at,
         source=source,
-        last_used_family=last_family(visitor),
     )
     return decision, shown.remember(request.session, decision)
-
-
-def last_family(visitor: Visitor) -> str | None:
-    """The family that the customer last paid with: of their newest order that went through."""
-    from fenqi_server.funders import handoffs
-
-    for order in orders.orders_of(visitor.shop, visitor.customer_id):
-        if order.hand_off is not None and handoffs.get(visitor.shop, order.hand_off).state != "approved":
-            continue
-        return policies.by_digest(order.policy_digest).plan(order.plan).family
-    return None
 
 
 @never_cache

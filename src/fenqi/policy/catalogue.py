@@ -396,7 +396,10 @@ _reason(
     "customer",
     ("尚未开通", "Not opened yet"),
     ("您还没有开通这项服务。", "You have not opened this service yet."),
-    ("可在资方页面开通，或换一种付款方式。", "Open it on the funder's page, or choose another way to pay."),
+    (
+        "请先开通该方式的额度，或换一种付款方式。",
+        "Open a credit line for it first, or choose another way to pay.",
+    ),
     ("客户未在资方开通。", "The customer has not opened it with the funder."),
     ("告知开通入口；是否开通由资方决定。", "Name the page; whether it opens is the funder's decision."),
     ("无需处理。", "Nothing to do."),

@@ -187,7 +187,7 @@ _EACH_PERIOD: Final = Text("随每期应还款一并收取", "with each instalme
 _NOT_CHARGED: Final = Text("不向您收取", "not charged to you")
 _NONE: Final = Text("", "")
 _BORNE_BY_SHOP: Final = Text("由商家承担，您无需支付", "borne by the shop; you pay nothing")
-_BORNE_BY_FUNDER: Final = Text("由资金方承担，您无需支付", "borne by the funder; you pay nothing")
+_BORNE_BY_FUNDER: Final = Text("由资方承担，您无需支付", "borne by the funder; you pay nothing")
 
 
 class _Wording(msgspec.Struct, frozen=True):

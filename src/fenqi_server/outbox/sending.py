@@ -6,7 +6,6 @@ import http.client
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -43,13 +42,17 @@ class _CheckedConnection(http.client.HTTPConnection):
 
 
 @contextmanager
-def _ended_in_time(connection: _CheckedConnection) -> Iterator[float]:
-    """Shut the connection when the time is up, wherever it stands, and give that instant.
+def _ended_in_time(connection: _CheckedConnection) -> Iterator[threading.Event]:
+    """Shut the connection when the time is up, wherever it stands; the event given says that this was done.
 
     A timeout is for one read, and an endpoint that drips bytes gives each read one: a worker would wait for ever.
     """
 
+    ended = threading.Event()
+
     def shut() -> None:
+        # First said, then done: whoever sees the connection end knows why.
+        ended.set()
         if connection.sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
@@ -58,7 +61,7 @@ def _ended_in_time(connection: _CheckedConnection) -> Iterator[float]:
     timer.daemon = True
     timer.start()
     try:
-        yield time.monotonic() + TOTAL_SECONDS
+        yield ended
     finally:
         timer.cancel()
 
@@ -66,7 +69,7 @@ def _ended_in_time(connection: _CheckedConnection) -> Iterator[float]:
 def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> int:
     """The status that the endpoint answered. Raises `SendFailed`."""
     connection = _CheckedConnection(to)
-    with _ended_in_time(connection) as deadline:
+    with _ended_in_time(connection) as ended:
         try:
             status = _answered(connection, to, body, headers)
         except TimeoutError:
@@ -77,7 +80,7 @@ def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> int:
             raise SendFailed(type(error).__name__) from None
         finally:
             connection.close()
-    if time.monotonic() >= deadline:
+    if ended.is_set():
         raise SendFailed(f"no whole answer within {TOTAL_SECONDS:.0f} s")
     return status
 

@@ -36,7 +36,14 @@ PLACES = {
     "funders_health": "reference",
     "funders_pretend_": "control",  # what the pretend funders themselves remember: another company's database
     "outbox_endpoint": "reference",
+    "announcements_announcement": "reference",
+    "announcements_revision": "reference",
     "announcements_": "sharded",
+    "budgets_": "control",  # the shop's own money, leased to its processes in slices
+    "console_": "control",
+    "account_": "control",
+    "mfa_": "control",
+    "subscriptions_": "sharded",
     "books_": "sharded",
     "customers_": "sharded",
     "decisions_": "sharded",

@@ -85,8 +85,11 @@ INSTALLED_APPS = [
     "fenqi_server.books",
     "fenqi_server.outbox",
     "fenqi_server.funders",
+    "fenqi_server.budgets",
     "fenqi_server.announcements",
+    "fenqi_server.subscriptions",
     "fenqi_server.support",
+    "fenqi_server.console",
     "fenqi_server.storefront",
     "fenqi_server.demo",
 ]

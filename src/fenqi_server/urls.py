@@ -9,7 +9,9 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("v1/", include("fenqi_server.api.urls")),
     path("", include("fenqi_server.announcements.urls")),
+    path("", include("fenqi_server.subscriptions.urls")),
     path("", include("fenqi_server.support.urls")),
+    path("console/", include("fenqi_server.console.urls")),
     path("", include("fenqi_server.books.urls")),
     path("", include("fenqi_server.funders.urls")),
 ]

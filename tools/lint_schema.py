@@ -38,6 +38,8 @@ PLACES = {
     "outbox_endpoint": "reference",
     "announcements_announcement": "reference",
     "announcements_revision": "reference",
+    "announcements_alarm": "reference",
+    "announcements_scan": "reference",
     "announcements_": "sharded",
     "budgets_": "control",  # the shop's own money, leased to its processes in slices
     "console_": "control",
@@ -75,6 +77,8 @@ WITHOUT_ROW_SECURITY = {
     "policies_publication": "read to load every shop's policy before any request; holds nothing of a customer",
 }
 APPEND_ONLY = (
+    "announcements_alarm",
+    "announcements_revision",
     "books_transaction",
     "customers_alias",
     "decisions_decision",

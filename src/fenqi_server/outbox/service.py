@@ -45,6 +45,10 @@ __all__ = [
 ]
 
 EVENTS: Final = (
+    "announcement.published",
+    "announcement.updated",
+    "announcement.resolved",
+    "announcement.retracted",
     "contract.opened",
     "contract.payment_booked",
     "hand_off.started",

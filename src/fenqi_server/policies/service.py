@@ -106,12 +106,18 @@ def _check_fits(shop: Shop, snapshot: Snapshot) -> None:
 
 
 def _record(shop: Shop, made: Publication) -> Publication:
+    # Announcements read which policies are to come: they are above this module, and are called when it is loaded.
+    from fenqi_server.announcements.lifecycle import record_publication
+
     with transaction.atomic(), connection.cursor() as cursor:
+        was = in_force(publications(shop.id), made.valid_from)
         cursor.execute(
             "INSERT INTO policies_publication (shop_id, id, digest, valid_from, recorded_at, actor)"
             " VALUES (%s, %s, %s, %s, %s, %s)",
             [shop.id, made.id, made.digest, made.valid_from, made.recorded_at, made.actor],
         )
+        before = None if was is None else by_digest(was.digest)
+        record_publication(shop, before, by_digest(made.digest), made, made.recorded_at, made.actor)
         # Another thread may have read the list a moment ago: what commits here is to be seen at once.
         transaction.on_commit(lambda: _published.pop(shop.id, None))
     _published.pop(shop.id, None)

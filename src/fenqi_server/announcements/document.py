@@ -1,0 +1,171 @@
+"""What one revision of an announcement says, as a value: everything in it is in both languages, and by value.
+
+It is made from the policy alone (`document_of`): an announcement *is* a notice of the policy, with the impacts that
+follow from the rules and placements linking it. So nothing can be announced that the policy does not say. A revision keeps its
+document for good; a page of then is shown as it was then. `changes` says what differs from the revision before, so
+that a moved time is shown as old and new.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from fenqi.calendars import format_instant
+from fenqi.policy.compile import Policy
+from fenqi.policy.snapshot import Notice
+from fenqi.texts import LOCALES, Text
+
+__all__ = [
+    "COMPARED",
+    "Difference",
+    "Document",
+    "Kind",
+    "State",
+    "changes_between",
+    "decode_document",
+    "document_of",
+    "encode_document",
+    "with_post",
+]
+
+Kind = Literal["published", "updated", "resolved", "restored", "retracted"]
+State = Literal["scheduled", "published", "updated", "resolved", "retracted"]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One field that says something else than before. Instants are epoch seconds; texts have both languages."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One revision's whole content. Instants are epoch seconds.
+
+    `until` is when it ends, where that is known; `next_update` by when there is news at the latest. `plans` are the ways
+    to pay it is about.
+    """
+
+    id: str
+    title: Text
+    reason: Text
+    affected: Text
+    unaffected: Text
+    since: int
+    policy_digest: str
+    zone: str
+    until: int | None = None
+    next_update: int | None = None
+    plans: tuple[str, ...] = ()
+    percent: int = 100
+    changes: tuple[Difference, ...] = ()
+    post: Text | None = None
+
+    def over(self, at: int) -> bool:
+        """Whether it has ended by then."""
+        return self.until is not None and self.until <= at
+
+
+COMPARED: Final = (
+    "title",
+    "reason",
+    "affected",
+    "unaffected",
+    "since",
+    "until",
+    "next_update",
+    "plans",
+    "percent",
+)
+"""What makes a new revision when it differs. The policy's digest does not: most publications are about other things."""
+
+_decoder: Final[msgspec.json.Decoder[Document]] = msgspec.json.Decoder(Document)
+
+
+def encode_document(document: Document) -> str:
+    """As it is kept."""
+    return msgspec.json.encode(document).decode()
+
+
+def decode_document(data: str | bytes) -> Document:
+    """As it was kept."""
+    return _decoder.decode(data)
+
+
+def document_of(policy: Policy, notice: Notice, *, not_before: int, percent: int = 100) -> Document:
+    """What the policy says about one of its notices. Nothing of it holds before `not_before`, when the policy begins."""
+    return Document(
+        id=notice.id,
+        title=notice.title,
+        reason=notice.reason,
+        affected=notice.affected,
+        unaffected=notice.unaffected,
+        since=notice.since,
+        until=notice.until,
+        next_update=notice.next_update,
+        plans=tuple(plan for plan in notice.plans if plan in policy.plan_index),
+        percent=percent,
+        policy_digest=policy.digest,
+        zone=policy.zone,
+    )
+
+
+def changes_between(before: Document, after: Document) -> tuple[Difference, ...]:
+    """What the later says otherwise, field by field, in the order of `COMPARED`."""
+    found = []
+    for name in COMPARED:
+        was, now = (
+            msgspec.to_builtins(getattr(document, name), str_keys=True) for document in (before, after)
+        )
+        if was != now:
+            found.append(Difference(name, was, now))
+    return tuple(found)
+
+
+def with_post(document: Document, kind: Kind) -> Document:
+    """The document with its short post: what can be pasted where people are, without its link."""
+    zh_cn, en = (_post(document, kind, locale) for locale in LOCALES)
+    return msgspec.structs.replace(document, post=Text(zh_cn, en))
+
+
+_HEADS: Final[dict[str, Text]] = {
+    "published": Text("公告", "Notice"),
+    "scheduled": Text("预告", "Coming"),
+    "updated": Text("更新", "Update"),
+    "resolved": Text("已结束", "Over"),
+    "restored": Text("已恢复", "Back"),
+    "retracted": Text("已撤回", "Withdrawn"),
+}
+
+
+def _post(document: Document, kind: Kind, locale: str) -> str:
+    zh = locale == "zh-CN"
+
+    def when(at: int) -> str:
+        return format_instant(at, document.zone, locale)
+
+    head = _HEADS[kind].in_(locale)
+    parts = [f"【{head}】{document.title.in_(locale)}" if zh else f"{head}: {document.title.in_(locale)}"]
+    moved = next((change for change in document.changes if change.field == "until"), None)
+    if kind == "retracted":
+        parts.append("此公告不再有效" if zh else "this notice no longer holds")
+    elif kind in ("resolved", "restored"):
+        pass
+    elif moved is not None and moved.before is not None and moved.after is not None:
+        before, after = when(moved.before), when(moved.after)
+        parts.append(f"结束时间由{before}改为{after}" if zh else f"the end moves from {before} to {after}")
+    else:
+        since = when(document.since)
+        if document.until is not None:
+            parts.append(
+                f"{since}至{when(document.until)}" if zh else f"from {since} to {when(document.until)}"
+            )
+        else:
+            parts.append(f"自{since}起" if zh else f"since {since}")
+    if kind in ("published", "updated") and document.next_update is not None:
+        news = when(document.next_update)
+        parts.append(f"下次更新不晚于{news}" if zh else f"next news by {news}")
+    return "。".join(parts) + "。" if zh else ". ".join(parts) + "."

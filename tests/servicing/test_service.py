@@ -197,6 +197,49 @@ def test_a_due_date_earns_its_fee_once(shop: Shop) -> None:
     assert prove_shop(shop).ok
 
 
+def test_due_dates_inside_an_outage_are_put_off_for_exactly_the_contracts_that_have_one(shop: Shop) -> None:
+    hit = open_one(shop, make_customer(shop, "hit"))
+    paid = open_one(shop, make_customer(shop, "paid"), order_ref="order-2")
+    service.pay(shop, paid, 53_600, "received", "bank-1", after(1))
+    other = open_one(shop, make_customer(shop, "other"), at=after(3), order_ref="order-3")
+    day, to = date(2026, 12, 23), date(2026, 12, 25)
+
+    def put_off() -> service.DueReport:
+        return service.put_off(shop, day, day, to, "night", "outage", after(20))
+
+    assert put_off() == service.DueReport(1, 1)
+    assert put_off() == service.DueReport(0, 0)
+    due = {
+        name: service.get(shop, contract, date(2026, 12, 24)).state.rows[0].due_on
+        for name, contract in {"hit": hit, "paid": paid, "other": other}.items()
+    }
+    assert due == {"hit": to, "paid": day, "other": date(2026, 12, 26)}
+    assert service.arrears(shop, make_customer(shop, "hit"), date(2026, 12, 24)) == 0
+    # Its due date comes on the new day, and what it earns is what it would have earned.
+    assert service.due(shop, date(2026, 12, 24), after(31)).rows == 1  # the paid one's, whose date stayed
+    assert service.due(shop, date(2026, 12, 25), after(32)).rows == 1
+    assert rows(
+        "SELECT amounts, occurred_on FROM books_transaction WHERE event_kind = 'due_reached' AND occurred_on = %s",
+        to,
+    ) == [([3_600, -3_600], to)]
+    assert rows("SELECT 1 FROM books_transaction WHERE event_kind = 'due_moved'") == []
+    assert prove_shop(shop).ok
+
+
+def test_an_outage_that_goes_on_puts_a_date_off_further(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    day = date(2026, 12, 23)
+    service.put_off(shop, day, day, date(2026, 12, 24), "night", "outage", after(20))
+    assert (
+        service.put_off(shop, day, date(2026, 12, 24), date(2026, 12, 26), "night", "outage", after(21)).rows
+        == 1
+    )
+    row = service.get(shop, contract, date(2026, 12, 24)).state.rows[0]
+    assert (row.due_on, row.moved_from) == (date(2026, 12, 26), day)
+    with pytest.raises(BadInput):
+        service.put_off(shop, day, day, day, "night", "outage", after(21))
+
+
 def test_missed_days_are_caught_up_under_their_own_dates(shop: Shop) -> None:
     open_one(shop, make_customer(shop))
     assert service.run_due(after(100)) == 3

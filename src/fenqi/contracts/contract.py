@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, PaymentReversed
+from fenqi.contracts.events import Confirmed, DueMoved, DueReached, Event, PaymentReceived, PaymentReversed
 from fenqi.contracts.terms import ContractTerms
 from fenqi.problems import BadInput
 from fenqi.terms.schedule import RowKind
@@ -52,7 +52,10 @@ class Movement(msgspec.Struct, frozen=True, gc=False):
 
 
 class RowState(msgspec.Struct, frozen=True, gc=False):
-    """One row: what is due, what was paid of it, and how much of its fee is earned."""
+    """One row: what is due, what was paid of it, and how much of its fee is earned.
+
+    `moved_from` is the date that was agreed, where an outage put it off; `moved_by` the notice that says so.
+    """
 
     number: int
     kind: RowKind
@@ -64,6 +67,8 @@ class RowState(msgspec.Struct, frozen=True, gc=False):
     fee_earned_minor: int
     reached: bool
     status: RowStatus
+    moved_from: date | None = None
+    moved_by: str = ""
 
     @property
     def total_minor(self) -> int:
@@ -198,6 +203,7 @@ class _Replay:
         self.at = 0
         self.reached = [False] * len(rows)
         self.earned = [0] * len(rows)
+        self.moved: dict[int, tuple[date, str]] = {}
         self.payments: dict[str, _Payment] = {}
         self.movements: list[Movement] = []
         self.confirmed_on: date | None = None
@@ -213,6 +219,8 @@ class _Replay:
                 self.reach(event)  # type: ignore[arg-type]
             elif kind is Confirmed:
                 self.confirm(event)  # type: ignore[arg-type]
+            elif kind is DueMoved:
+                self.put_off(event)  # type: ignore[arg-type]
             else:
                 self.reverse(event)  # type: ignore[arg-type]
             if self.outstanding:
@@ -245,6 +253,17 @@ class _Replay:
         if rest:
             self.earned[index] += rest
             self.movements.append(Movement(event.seq, "fee_earned", rest, event.row))
+
+    def put_off(self, event: DueMoved) -> None:
+        """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
+        index = self.index_of(event.row, event)
+        moved = self.moved.get(index)
+        due_on = self.terms.rows[index].due_on if moved is None else moved[0]
+        if event.to <= due_on:
+            raise EventRefused(
+                "to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due"
+            )
+        self.moved[index] = (event.to, event.announcement)
 
     def receive(self, event: PaymentReceived) -> None:
         if event.amount_minor <= 0:
@@ -349,6 +368,9 @@ class _Replay:
             due_on = row.due_on
             if due_on < earliest:
                 due_on = earliest
+            moved_from, moved_by = None, ""
+            if index in self.moved:
+                moved_from, (due_on, moved_by) = due_on, self.moved[index]
             open_minor = fee_left + principal_left
             status: RowStatus = "paid"
             if open_minor:
@@ -378,6 +400,8 @@ class _Replay:
                     earned[index],
                     reached[index],
                     status,
+                    moved_from,
+                    moved_by,
                 )
             )
         payments = tuple([self.payment_state(payment) for payment in self.payments.values()])

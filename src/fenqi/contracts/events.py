@@ -14,6 +14,7 @@ import msgspec
 
 __all__ = [
     "Confirmed",
+    "DueMoved",
     "DueReached",
     "Event",
     "PaymentReceived",
@@ -41,6 +42,18 @@ class DueReached(_Dated, frozen=True, kw_only=True, tag="due_reached", gc=False)
     row: int
 
 
+class DueMoved(_Dated, frozen=True, kw_only=True, tag="due_moved", gc=False):
+    """A row's due date is put off to `to`, for nothing: paying was not possible when it was due.
+
+    `announcement` is the notice that said so, `basis` how it is told apart from another move of the same row.
+    """
+
+    row: int
+    to: date
+    basis: str
+    announcement: str
+
+
 class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received", gc=False):
     """Money arrived. `settlement` is the batch in which whoever collected it will hand it over."""
 
@@ -58,7 +71,7 @@ class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed",
     reason: Literal["charged_back", "bounced", "booked_in_error"]
 
 
-Event = Confirmed | DueReached | PaymentReceived | PaymentReversed
+Event = Confirmed | DueReached | DueMoved | PaymentReceived | PaymentReversed
 
 
 def encode_event(event: Event) -> bytes:

@@ -107,6 +107,7 @@ def contract_out(view: ContractView) -> ContractOut:
                     row.paid_minor,
                     row.outstanding_minor,
                     row.status,
+                    row.moved_from,
                 )
                 for row in state.rows
             ]

@@ -145,6 +145,8 @@ class RowOut(msgspec.Struct, frozen=True):
     paid_minor: int
     outstanding_minor: int
     status: RowStatus
+    moved_from: date | None = None
+    """The date agreed, where an outage put it off to `due_on`, free of charge."""
 
 
 class PaymentLineOut(msgspec.Struct, frozen=True):

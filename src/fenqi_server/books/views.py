@@ -29,6 +29,7 @@ from fenqi_server.storefront.voice import Voice, locale_now
 _HAPPENED: Final = {
     "confirmed": gettext_noop("Contract confirmed"),
     "due_reached": gettext_noop("Due date reached"),
+    "due_moved": gettext_noop("Due date put off"),
     "payment_received": gettext_noop("Payment received"),
     "payment_reversed": gettext_noop("Payment taken back"),
     "settlement": gettext_noop("Settlement arrived at the bank"),

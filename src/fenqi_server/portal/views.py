@@ -40,6 +40,8 @@ class RowView(msgspec.Struct, frozen=True):
     state: str
     tone: str
     mark: str
+    moved: str
+    moved_notice: str
 
 
 class PaymentView(msgspec.Struct, frozen=True):
@@ -233,6 +235,9 @@ def _row(row: RowState, state: ContractState, voice: Voice) -> RowView:
     if row.status != "paid" and row.paid_minor:
         word = gettext("%(state)s, part paid") % {"state": word}
     mark = "done" if row.status == "paid" else "now" if row.number == state.next_row else ""
+    moved = ""
+    if row.moved_from is not None:
+        moved = gettext("put off from %(day)s, free of charge") % {"day": voice.day(row.moved_from)}
     return RowView(
         row.number,
         row.due_on,
@@ -243,6 +248,8 @@ def _row(row: RowState, state: ContractState, voice: Voice) -> RowView:
         word,
         tone,
         mark,
+        moved,
+        reverse("announcements:notice", args=[row.moved_by]) if row.moved_by else "",
     )
 
 

@@ -7,7 +7,7 @@ not at all. Locks are taken in one order everywhere: the request's key, the cust
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -16,7 +16,14 @@ from django.db import connection
 
 from fenqi.calendars import local_date, to_epoch
 from fenqi.contracts.contract import ContractState, PaidPart
-from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, PaymentReversed
+from fenqi.contracts.events import (
+    Confirmed,
+    DueMoved,
+    DueReached,
+    Event,
+    PaymentReceived,
+    PaymentReversed,
+)
 from fenqi.contracts.terms import Allocation, ContractTerms, pin
 from fenqi.ledger.accounts import IN_TRANSIT, UNAPPLIED_CASH
 from fenqi.ledger.entries import Entries
@@ -52,6 +59,7 @@ __all__ = [
     "lock_customer",
     "open_contract",
     "pay",
+    "put_off",
     "reverse",
     "run_due",
     "standing",
@@ -469,15 +477,106 @@ def _due_of(shop: Shop, customer_id: UUID, contract_id: UUID, on: date, at: date
 
 def _reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
     reached = {event.row for event in contract.events if isinstance(event, DueReached)}
-    waiting = [row for row in contract.terms.rows if row.due_on <= on and row.number not in reached]
+    moved: dict[int, date] = {}
+    for event in contract.events:
+        if isinstance(event, DueMoved):
+            moved[event.row] = max(event.to, moved.get(event.row, event.to))
+    due_on = {row.number: moved.get(row.number, row.due_on) for row in contract.terms.rows}
+    waiting = [row for row in contract.terms.rows if due_on[row.number] <= on and row.number not in reached]
     # Nothing falls due before it is agreed: an offer may have been made the day before.
     agreed_on = local_date(contract.created_at, contract.terms.zone)
     return [
         DueReached(
-            seq=after + index, occurred_on=max(row.due_on, agreed_on), recorded_at=recorded_at, row=row.number
+            seq=after + index,
+            occurred_on=max(due_on[row.number], agreed_on),
+            recorded_at=recorded_at,
+            row=row.number,
         )
         for index, row in enumerate(waiting, 1)
     ]
+
+
+def put_off(
+    shop: Shop, first: date, last: date, to: date, announcement: str, basis: str, at: datetime
+) -> DueReport:
+    """Move the due dates from `first` to `last` to the day `to`, for nothing, of whatever is still to be paid.
+
+    For an outage during which nobody could pay. Each contract is a transaction of its own; a second run with the same
+    announcement and day finds nothing to do. Paid rows, and rows due on `to` or later, stay as they are.
+    """
+    if to <= first:
+        raise BadInput("to", to.isoformat(), f"a day after {first.isoformat()}")
+    contracts = rows = 0
+    failed: list[str] = []
+    after: tuple[UUID, UUID] = (UUID(int=0), UUID(int=0))
+    until = min(last, to - timedelta(days=1))
+    while True:
+        use_shop(shop.id)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT customer_id, contract_id FROM servicing_state WHERE shop_id = %s AND status = 'active'"
+                " AND EXISTS (SELECT FROM unnest(open_due_on) AS due (day) WHERE due.day BETWEEN %s AND %s)"
+                " AND (customer_id, contract_id) > (%s, %s) ORDER BY customer_id, contract_id LIMIT %s",
+                [shop.id, first, until, *after, DUE_BATCH],
+            )
+            found = cursor.fetchall()
+        if not found:
+            return DueReport(contracts, rows, tuple(failed))
+        after = found[-1]
+        for customer_id, contract_id in found:
+            try:
+                done = _put_off_of(
+                    shop, customer_id, contract_id, (first, until), to, announcement, basis, at
+                )
+            except Exception:
+                name = public_id("ct", customer_id, contract_id)
+                log.exception("due dates of contract %s could not be put off", name)
+                failed.append(name)
+                continue
+            contracts += done > 0
+            rows += done
+
+
+def _put_off_of(
+    shop: Shop,
+    customer_id: UUID,
+    contract_id: UUID,
+    days: tuple[date, date],
+    to: date,
+    announcement: str,
+    basis: str,
+    at: datetime,
+) -> int:
+    today = local_date(at, shop.time_zone)
+
+    def act() -> int:
+        use_shop(shop.id)
+        stored = storage.load_for_update(customer_id, contract_id)
+        if stored is None:
+            return 0
+        # Rows put off before by this announcement may be put off further, when the outage is extended.
+        rows = [
+            row
+            for row in stored.latest(today).rows
+            if row.outstanding_minor and days[0] <= row.due_on <= days[1] and row.due_on < to
+        ]
+        new: list[Event] = [
+            DueMoved(
+                seq=len(stored.events) + index,
+                occurred_on=today,
+                recorded_at=to_epoch(at),
+                row=row.number,
+                to=to,
+                basis=basis,
+                announcement=announcement,
+            )
+            for index, row in enumerate(rows, 1)
+        ]
+        if new:
+            storage.append(stored, new, at, today)
+        return len(new)
+
+    return in_transaction(act)
 
 
 def run_due(now: datetime) -> int:

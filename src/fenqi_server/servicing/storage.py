@@ -13,6 +13,7 @@ from django.db import connection
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
     Confirmed,
+    DueMoved,
     DueReached,
     Event,
     PaymentReceived,
@@ -214,6 +215,8 @@ def _kind(event: Event) -> str:
 def _reference(event: Event) -> str:
     if isinstance(event, Confirmed):
         return ""
+    if isinstance(event, DueMoved):
+        return f"{event.row}:{event.announcement}:{event.to}"
     return str(event.row) if isinstance(event, DueReached) else event.payment_id
 
 

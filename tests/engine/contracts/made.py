@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
-from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, PaymentReversed
+from fenqi.contracts.events import Confirmed, DueMoved, DueReached, Event, PaymentReceived, PaymentReversed
 from fenqi.contracts.terms import Allocation, ContractTerms, pin
 from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import Disclosure, disclose
@@ -83,6 +83,12 @@ class Story:
     def due(self, number: int) -> Story:
         row = next(row for row in self.terms.rows if row.number == number)
         self.events.append(DueReached(**self._dates(row.due_on, None), row=number))  # type: ignore[arg-type]
+        return self
+
+    def put_off(self, number: int, to: date, *, on: date = START) -> Story:
+        self.events.append(
+            DueMoved(**self._dates(on, None), row=number, to=to, basis="outage", announcement="night")  # type: ignore[arg-type]
+        )
         return self
 
     def reverse(self, on: date, name: str) -> Story:

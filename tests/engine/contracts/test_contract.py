@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -158,6 +158,9 @@ def test_allocation_along_parts_pays_every_fee_before_any_principal() -> None:
         (lambda s: s.reverse(days(1), "nobody"), "payment_id"),
         (lambda s: s.pay(days(1), 5, "a").reverse(days(2), "a").reverse(days(3), "a"), "payment_id"),
         (lambda s: s.due(1).due(1), "event"),
+        (lambda s: s.put_off(1, s.terms.rows[0].due_on), "to"),
+        (lambda s: s.put_off(1, days(60)).put_off(1, days(50)), "to"),
+        (lambda s: s.put_off(99, days(60)), "row"),
         (
             lambda s: s.events.append(DueReached(seq=2, occurred_on=START, recorded_at=2, row=99)),
             "row",
@@ -170,6 +173,36 @@ def test_events_that_cannot_all_be_true_are_refused_by_name(told: object, place:
     with pytest.raises(EventRefused) as refused:
         replay(story.terms, story.events, LATER)
     assert refused.value.problem.place == place
+
+
+def test_a_due_date_put_off_charges_nothing_and_is_not_late_until_the_new_day() -> None:
+    terms = terms_of()
+    first = terms.rows[0].due_on
+    plain, moved = Story(terms), Story(terms).put_off(1, first + timedelta(days=2))
+    before = replay(terms, plain.events, first + timedelta(days=1))
+    after = replay(terms, moved.events, first + timedelta(days=1))
+    assert (before.overdue, before.days_past_due) == (True, 1)
+    assert (after.overdue, after.rows[0].status) == (False, "upcoming")
+    assert (after.rows[0].due_on, after.rows[0].moved_from) == (first + timedelta(days=2), first)
+    assert after.balance_minor == before.balance_minor
+    assert after.movements == before.movements
+    late = replay(terms, moved.events, first + timedelta(days=3))
+    assert (late.overdue, late.days_past_due) == (True, 1)
+
+
+def test_a_date_put_off_after_its_fee_was_earned_takes_the_fee_neither_back_nor_again() -> None:
+    terms = terms_of()
+    first = terms.rows[0].due_on
+    events = Story(terms).due(1).put_off(1, first + timedelta(days=2), on=first).events
+    state = replay(terms, events, first + timedelta(days=5))
+    assert [(m.kind, m.amount_minor) for m in state.movements if m.kind == "fee_earned"] == [
+        ("fee_earned", 3_600)
+    ]
+
+
+def test_an_event_of_a_moved_date_is_kept_and_read_back() -> None:
+    events = Story(terms_of()).put_off(1, days(60)).events
+    assert [decode_event(encode_event(event)) for event in events] == events
 
 
 plans = st.sampled_from([FLAT_12, FREE_3, ANNUITY_6, DOWN_6])

@@ -32,7 +32,6 @@ SERVICE = "fenqi_service"
 # *control*: one node, the ORM's; its foreign keys are deferrable because Django makes them so.
 PLACES = {
     "books_account": "reference",  # the closed chart of accounts
-    "announcements_mail": "control",  # the demo's mailbox
     "funders_health": "reference",
     "funders_pretend_": "control",  # what the pretend funders themselves remember: another company's database
     "outbox_endpoint": "reference",
@@ -45,6 +44,10 @@ PLACES = {
     "console_": "control",
     "account_": "control",
     "mfa_": "control",
+    "subscriptions_mail": "control",  # the demo's mailbox
+    "subscriptions_pace": "control",
+    "subscriptions_fanout": "reference",  # a row for each revision, of which there are few
+    "subscriptions_suspension": "control",  # addresses, which belong to no customer
     "subscriptions_": "sharded",
     "books_": "sharded",
     "customers_": "sharded",
@@ -89,6 +92,7 @@ APPEND_ONLY = (
     "policies_snapshot",
     "servicing_contract",
     "servicing_event",
+    "subscriptions_delivery",
 )
 
 _TABLES = """

@@ -184,7 +184,7 @@ FENQI_JOBS = [
     "fenqi_server.servicing.service.run_due",
     "fenqi_server.books.settlement.run_settlements",
     "fenqi_server.funders.handoffs.query_due",
-    "fenqi_server.announcements.requests.fulfil_due",
+    "fenqi_server.subscriptions.wishes.fulfil_due",
     "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.decisions.log.write_due",
 ]

@@ -36,6 +36,7 @@ from fenqi_server.ids import house_party
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
+from fenqi_server.subscriptions import fanout
 
 __all__ = ["Revision", "append_revision", "latest", "record_publication", "revision", "revisions"]
 
@@ -275,6 +276,7 @@ def _append(
             ],
         )
     enqueue(shop, house_party(shop.id, "announcements"), _EVENTS[kind], _payload(new), at)
+    fanout.on_revision(shop, new, at)
     return new
 
 

@@ -17,7 +17,7 @@ JOBS: Final = {
     "due": "fenqi_server.servicing.service.run_due",
     "hand_offs": "fenqi_server.funders.handoffs.query_due",
     "assessments": "fenqi_server.demo.jobs.answer_assessments",
-    "told": "fenqi_server.announcements.requests.fulfil_due",
+    "told": "fenqi_server.subscriptions.wishes.fulfil_due",
 }
 """In this order: a due date may free a line, an answer may open a way, and then whoever waits is told."""
 

@@ -495,7 +495,7 @@ def missing_view(
         instead=_instead(policy, evaluation, alike, voice, decision),
         notice=f"{reverse('announcements:notice', args=[notice])}?{about}" if notice else "",
         support=f"{reverse('support:new')}?{about}",
-        notify=f"{reverse('announcements:ask')}?{about}",
+        notify=f"{reverse('subscriptions:ask')}?{about}",
     )
 
 

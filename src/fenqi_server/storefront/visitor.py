@@ -16,14 +16,16 @@ from fenqi.policy.compile import Policy
 from fenqi.policy.facts import FactValue
 from fenqi_server import clock
 from fenqi_server.customers import service as customers
+from fenqi_server.decisions import service as decisions
 from fenqi_server.demo.people import PERSON_BY_REF, Person, shop_facts
 from fenqi_server.facts.asserted import may_assert
+from fenqi_server.ids import parse_public_id
 from fenqi_server.policies import service as policies
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice, locale_now
 
-__all__ = ["TELLABLE", "Visitor", "person_of", "shop_as", "tell", "visitor_of"]
+__all__ = ["TELLABLE", "Visitor", "own_decision", "person_of", "shop_as", "tell", "visitor_of"]
 
 _FIRST: Final = "good"
 TELLABLE: Final = frozenset({"card.bank", "card.kind"})
@@ -95,3 +97,14 @@ def visitor_of(request: HttpRequest) -> Visitor:
         policies.current(shop.id, at),
         {name: value for name, value in request.session.get("told", {}).items() if name in TELLABLE},
     )
+
+
+def own_decision(visitor: Visitor, decision_id: str) -> decisions.Decision | None:
+    """A recorded decision, if it was made for this customer."""
+    try:
+        owner, _ = parse_public_id(decision_id, "dc")
+        if owner != visitor.customer_id:
+            return None
+        return decisions.load(decision_id, shop=visitor.shop)
+    except (ValueError, decisions.NoDecision):
+        return None

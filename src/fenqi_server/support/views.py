@@ -16,7 +16,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.verdict import Reason
 from fenqi_server import clock
-from fenqi_server.announcements.views import own_decision
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
 from fenqi_server.shops.models import Shop
@@ -30,7 +29,7 @@ from fenqi_server.storefront.selector import (
     reason_view,
     until_text,
 )
-from fenqi_server.storefront.visitor import visitor_of
+from fenqi_server.storefront.visitor import own_decision, visitor_of
 from fenqi_server.storefront.voice import Voice, locale_now
 from fenqi_server.support import cases
 

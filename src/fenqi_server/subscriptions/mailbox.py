@@ -30,7 +30,7 @@ class Mail(msgspec.Struct, frozen=True):
 
 
 class MailboxBackend(BaseEmailBackend):
-    """Django's way to send mail, into `announcements_mail`.
+    """Django's way to send mail, into `subscriptions_mail`.
 
     The row belongs to the caller's transaction: the mail is there exactly if what caused it is.
     """
@@ -45,7 +45,7 @@ class MailboxBackend(BaseEmailBackend):
             for recipient in message.recipients():
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        "INSERT INTO announcements_mail (shop_id, id, recipient, subject, body, locale, sent_at)"
+                        "INSERT INTO subscriptions_mail (shop_id, id, recipient, subject, body, locale, sent_at)"
                         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
                         [shop.id, uuid7(now), recipient, message.subject, message.body, locale, now],
                     )
@@ -58,7 +58,7 @@ def mails(shop: Shop) -> tuple[Mail, ...]:
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT recipient, subject, body, locale, sent_at FROM announcements_mail WHERE shop_id = %s"
+            "SELECT recipient, subject, body, locale, sent_at FROM subscriptions_mail WHERE shop_id = %s"
             " ORDER BY sent_at DESC, id DESC LIMIT 100",
             [shop.id],
         )

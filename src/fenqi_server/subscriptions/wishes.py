@@ -8,6 +8,7 @@ keeps from it is told nothing.
 from __future__ import annotations
 
 import logging
+import secrets
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -35,8 +36,8 @@ from fenqi_server.storefront.voice import Voice
 
 __all__ = [
     "KEPT_DAYS",
-    "NoRequest",
-    "Request",
+    "NoWish",
+    "Wish",
     "cancel",
     "fulfil_due",
     "get",
@@ -54,18 +55,18 @@ _DJANGO_LANGUAGE: Final = {"zh-CN": "zh-hans", "en": "en"}
 _log = logging.getLogger(__name__)
 
 
-class NoRequest(LookupError):
+class NoWish(LookupError):
     """No wish of this shop has the id."""
 
 
-class Request(msgspec.Struct, frozen=True):
-    """One wish. `email` is empty once it is told or cancelled."""
+class Wish(msgspec.Struct, frozen=True):
+    """One wish. `address` is empty once it is told or cancelled."""
 
     customer_id: UUID
     id: UUID
     decision_id: UUID
     plan: str
-    email: str
+    address: str
     locale: str
     state: str
     asked_at: datetime
@@ -88,12 +89,12 @@ class _Kept(msgspec.Struct, frozen=True):
     ship_to: str | None = None
 
 
-_COLUMNS: Final = ", ".join(Request.__struct_fields__)
+_COLUMNS: Final = ", ".join(Wish.__struct_fields__)
 
 
 def request_back(
     shop: Shop, customer_id: UUID, decision_id: str, plan: str, email: str, locale: str, at: datetime
-) -> Request:
+) -> Wish:
     """Write down that the customer wants to be told. The same wish twice is one.
 
     Raises `django.core.exceptions.ValidationError` for an address that is none, `NoDecision` for a decision that is not
@@ -107,45 +108,45 @@ def request_back(
         raise decisions.NoDecision(decision_id)
     decision = decisions.load(decision_id, shop=shop)
     decision.policy.plan(plan)
-    made = Request(customer_id, uuid7(at), name, plan, email, locale, "waiting", at, None, None)
+    made = Wish(customer_id, uuid7(at), name, plan, email, locale, "waiting", at, None, None)
     with transaction.atomic():
         use_shop(shop.id)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO announcements_request (shop_id, {_COLUMNS}, checkout)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (customer_id, plan, email) WHERE state = 'waiting' DO NOTHING",
-                [shop.id, *msgspec.structs.astuple(made), _kept(decision.request)],
+                f"INSERT INTO subscriptions_wish (shop_id, {_COLUMNS}, checkout, token)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [shop.id, *msgspec.structs.astuple(made), _kept(decision.request), secrets.token_urlsafe(24)],
             )
             if cursor.rowcount:
                 return made
             cursor.execute(
-                f"SELECT {_COLUMNS} FROM announcements_request"
-                " WHERE customer_id = %s AND plan = %s AND email = %s AND state = 'waiting'",
+                f"SELECT {_COLUMNS} FROM subscriptions_wish"
+                " WHERE customer_id = %s AND plan = %s AND lower(address) = lower(%s) AND state = 'waiting'",
                 [customer_id, plan, email],
             )
-            return Request(*cursor.fetchone())
+            return Wish(*cursor.fetchone())
 
 
-def get(shop: Shop, request_id: str) -> Request:
-    """The wish with this public id. Raises `NoRequest`."""
+def get(shop: Shop, request_id: str) -> Wish:
+    """The wish with this public id. Raises `NoWish`."""
     try:
         customer_id, name = parse_public_id(request_id, "nr")
     except ValueError:
-        raise NoRequest(request_id) from None
+        raise NoWish(request_id) from None
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM announcements_request WHERE customer_id = %s AND id = %s AND shop_id = %s",
+            f"SELECT {_COLUMNS} FROM subscriptions_wish WHERE customer_id = %s AND id = %s AND shop_id = %s",
             [customer_id, name, shop.id],
         )
         row = cursor.fetchone()
     if row is None:
-        raise NoRequest(request_id)
-    return Request(*row)
+        raise NoWish(request_id)
+    return Wish(*row)
 
 
-def cancel(shop: Shop, request_id: str, at: datetime) -> Request:
+def cancel(shop: Shop, request_id: str, at: datetime) -> Wish:
     """Forget the wish and its address. One that is closed already stays as it is."""
     found = get(shop, request_id)
     _close(found, "cancelled", at)
@@ -175,49 +176,49 @@ def fulfil_due(now: datetime) -> int:
         use_shop(shop.id)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {_COLUMNS} FROM announcements_request WHERE shop_id = %s AND state = 'waiting'"
+                f"SELECT {_COLUMNS} FROM subscriptions_wish WHERE shop_id = %s AND state = 'waiting'"
                 " AND (checked_at IS NULL OR checked_at <= %s) ORDER BY asked_at LIMIT %s",
                 [shop.id, now - _LOOK_AGAIN, _BATCH],
             )
-            waiting = [Request(*row) for row in cursor.fetchall()]
-        for request in waiting:
+            waiting = [Wish(*row) for row in cursor.fetchall()]
+        for wish in waiting:
             try:
-                told += _look(shop, request, now)
+                told += _look(shop, wish, now)
             except Exception:
-                _log.exception("the wish %s could not be looked at", request.public_id)
+                _log.exception("the wish %s could not be looked at", wish.public_id)
     return told
 
 
-def _look(shop: Shop, request: Request, now: datetime) -> bool:
+def _look(shop: Shop, wish: Wish, now: datetime) -> bool:
     with transaction.atomic():
         use_shop(shop.id)
         with connection.cursor() as cursor:
             # Two workers would both send: the second finds it closed, or held, and goes on.
             cursor.execute(
-                "SELECT checkout::text FROM announcements_request WHERE customer_id = %s AND id = %s"
+                "SELECT checkout::text FROM subscriptions_wish WHERE customer_id = %s AND id = %s"
                 " AND state = 'waiting' FOR UPDATE SKIP LOCKED",
-                [request.customer_id, request.id],
+                [wish.customer_id, wish.id],
             )
             row = cursor.fetchone()
             if row is None:
                 return False
             cursor.execute(
-                "UPDATE announcements_request SET checked_at = %s WHERE customer_id = %s AND id = %s",
-                [now, request.customer_id, request.id],
+                "UPDATE subscriptions_wish SET checked_at = %s WHERE customer_id = %s AND id = %s",
+                [now, wish.customer_id, wish.id],
             )
-        if now - request.asked_at > timedelta(days=KEPT_DAYS):
-            _close(request, "cancelled", now)
+        if now - wish.asked_at > timedelta(days=KEPT_DAYS):
+            _close(wish, "cancelled", now)
             return False
-        decision = _ask_again(shop, request, row[0], now)
-        option = next((found for found in decision.evaluation.options if found.plan == request.plan), None)
+        decision = _ask_again(shop, wish, row[0], now)
+        option = next((found for found in decision.evaluation.options if found.plan == wish.plan), None)
         if option is None or not option.offered:
             return False
-        _send(shop, request, decision, now)
-        _close(request, "told", now)
+        _send(shop, wish, decision, now)
+        _close(wish, "told", now)
         return True
 
 
-def _ask_again(shop: Shop, request: Request, kept: str, now: datetime) -> decisions.Decision:
+def _ask_again(shop: Shop, wish: Wish, kept: str, now: datetime) -> decisions.Decision:
     from fenqi.checkout.request import Line
 
     checkout = msgspec.json.decode(kept, type=_Kept)
@@ -229,7 +230,7 @@ def _ask_again(shop: Shop, request: Request, kept: str, now: datetime) -> decisi
     }
     return decisions.evaluate(
         shop,
-        request.customer_id,
+        wish.customer_id,
         msgspec.convert(checkout.lines, tuple[Line, ...]),
         checkout.channel,
         told,
@@ -241,19 +242,17 @@ def _ask_again(shop: Shop, request: Request, kept: str, now: datetime) -> decisi
     )
 
 
-def _send(shop: Shop, request: Request, decision: decisions.Decision, now: datetime) -> None:
+def _send(shop: Shop, wish: Wish, decision: decisions.Decision, now: datetime) -> None:
     evaluation = decision.evaluation
-    option = evaluation.option(request.plan)
-    voice = Voice(request.locale, evaluation.currency, evaluation.zone, evaluation.as_of)
-    with translation.override(_DJANGO_LANGUAGE[request.locale]):
-        name = option_name(decision.policy, request.plan, voice)
+    option = evaluation.option(wish.plan)
+    voice = Voice(wish.locale, evaluation.currency, evaluation.zone, evaluation.as_of)
+    with translation.override(_DJANGO_LANGUAGE[wish.locale]):
+        name = option_name(decision.policy, wish.plan, voice)
         per = total = ""
         if option.schedule is not None:
             per, _ = per_text(option.schedule, voice)
             total = voice.money(option.schedule.total_minor)
-        forget = (
-            f"{reverse('announcements:request', args=[request.public_id])}?t={link_token(request.public_id)}"
-        )
+        forget = f"{reverse('subscriptions:wish', args=[wish.public_id])}?t={link_token(wish.public_id)}"
         values = {
             "name": name,
             "mall": voice.text(shop.name),
@@ -277,13 +276,13 @@ def _send(shop: Shop, request: Request, decision: decisions.Decision, now: datet
             )
             % values
         )
-    backend = "fenqi_server.announcements.mailbox.MailboxBackend" if settings.FENQI_DEMO else None
+    backend = "fenqi_server.subscriptions.mailbox.MailboxBackend" if settings.FENQI_DEMO else None
     EmailMessage(
         subject,
         body,
-        to=[request.email],
+        to=[wish.address],
         headers={
-            "Content-Language": request.locale,
+            "Content-Language": wish.locale,
             "List-Unsubscribe": f"<{values['forget']}>",
             "Auto-Submitted": "auto-generated",
         },
@@ -291,12 +290,12 @@ def _send(shop: Shop, request: Request, decision: decisions.Decision, now: datet
     ).send()
 
 
-def _close(request: Request, state: str, at: datetime) -> None:
+def _close(wish: Wish, state: str, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE announcements_request SET state = %s, email = '', closed_at = %s"
+            "UPDATE subscriptions_wish SET state = %s, address = '', closed_at = %s"
             " WHERE customer_id = %s AND id = %s AND state = 'waiting'",
-            [state, at, request.customer_id, request.id],
+            [state, at, wish.customer_id, wish.id],
         )
 
 

@@ -12,6 +12,7 @@ migrated once by the owner's role; tests work as the service's role, which has n
 | `live_server` | `serve()` |
 | `demo_site` | the demo's addresses and clock inside this process (`settings.FENQI_DEMO`) |
 | `as_owner` | a psycopg connection of the owner's role to the test's database |
+| `as_staff` | `as_staff("author", shop=shop)`: a client wholly signed in to the console, with these roles |
 | `vectors_dir` | the folder given by `--vectors` |
 
 A test that asks for none of these cannot reach a database.
@@ -342,3 +343,41 @@ def serve(committed_db: Database, tmp_path: Path) -> Iterator[Callable[..., Any]
 @pytest.fixture
 def live_server(serve: Callable[..., Any]) -> Any:
     return serve()
+
+
+# ------------------------------------------------------------------------------------------------- the console
+
+
+@pytest.fixture
+def as_staff() -> Callable[..., Any]:
+    """`as_staff(*roles, shop, username="", layers=None, language="en")`: somebody at work, signed in with a second factor.
+
+    Asked again with the same username it adds roles. A reviewer without `layers` reviews every layer.
+    """
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    def sign_in(
+        *roles: str,
+        shop: Any,
+        username: str = "",
+        layers: tuple[str, ...] | None = None,
+        language: str = "en",
+    ) -> Any:
+        from fenqi.policy.snapshot import LAYERS
+        from fenqi_server import clock
+        from fenqi_server.console.people import grant
+
+        user, _ = User.objects.get_or_create(username=username or "-".join(roles) or "stranger")
+        for role in roles:
+            wanted = LAYERS if layers is None else layers
+            grant(shop, user, role, clock.now(), "cli:tests", layers=wanted if role == "reviewer" else ())
+        client = Client(headers={"accept-language": {"en": "en", "zh": "zh-CN"}[language]})
+        client.force_login(user)
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "mfa", "type": "totp", "at": 0.0}]
+        session["account_authentication_methods_user"] = str(user.pk)
+        session.save()
+        return client
+
+    return sign_in

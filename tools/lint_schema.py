@@ -68,6 +68,9 @@ KEY_EXCEPTIONS = {
 }
 WITHOUT_SHOP = {
     "auth_": "staff of the installation, not of one shop",
+    "account_": "as auth_: allauth's addresses of staff, of which we keep none",
+    "mfa_": "as auth_: staff's passkeys, authenticator apps and recovery codes",
+    "console_cache": "counts of tries at the sign-in, by address of the caller",
     "django_": "the framework's own",
     "shops_shop": "it is the shop",
     "books_account": "one chart for every shop",
@@ -77,6 +80,7 @@ WITHOUT_SHOP = {
 }
 WITHOUT_ROW_SECURITY = {
     "shops_": "read to find out which shop asks",
+    "console_membership": "read to find out in which shops somebody works; holds nothing of a customer",
     "policies_publication": "read to load every shop's policy before any request; holds nothing of a customer",
 }
 APPEND_ONLY = (

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 __all__ = ["migrate", "unapplied"]
 
-# Every table of ours is granted by its own migration, no more than it needs. Django's own are granted here.
+# Every table of ours is granted by its own migration, no more than it needs. Django's and allauth's are granted here.
 _FRAMEWORK_GRANTS = {
     "django_session": "SELECT, INSERT, UPDATE, DELETE",
     "auth_user": "SELECT, INSERT, UPDATE",
@@ -22,6 +22,9 @@ _FRAMEWORK_GRANTS = {
     "auth_group_permissions": "SELECT",
     "auth_user_groups": "SELECT, INSERT, DELETE",
     "auth_user_user_permissions": "SELECT, INSERT, DELETE",
+    "account_emailaddress": "SELECT",
+    "account_emailconfirmation": "SELECT",
+    "mfa_authenticator": "SELECT, INSERT, UPDATE, DELETE",
     "django_content_type": "SELECT",
     "django_migrations": "SELECT",
 }

@@ -76,6 +76,9 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "fenqi_server.api",
     "fenqi_server.shops",
     "fenqi_server.customers",
@@ -105,7 +108,20 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    # Last: it refuses the view itself, whatever those before made of the request.
+    "fenqi_server.console.access.ConsoleGuard",
 ]
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "/console/sign-in/"
+LOGIN_REDIRECT_URL = "/console/"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Fenqi"
 
 ROOT_URLCONF = "fenqi_server.urls"
 WSGI_APPLICATION = "fenqi_server.wsgi.application"
@@ -130,6 +146,14 @@ TEMPLATES = [
 # A migration runs in a process of its own, whose FENQI_DATABASE_URL is the owner's: the service never holds
 # the owner's password.
 DATABASES = {"default": django_database(_required("FENQI_DATABASE_URL"))}
+# Counts of tries at the sign-in: kept where every process sees them.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "console_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "zh-hans"  # pages say lang="zh-CN"

@@ -1,0 +1,48 @@
+"""The sign-in's addresses, under the names by which allauth finds them.
+
+Of allauth's views only these are open: there is no sign-up, no reset by e-mail and no sign-in by a mailed code. Who lost
+their way in asks for `fenqi staff reset`.
+"""
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from django.urls import path
+
+from fenqi_server.console.access import entrance
+
+urlpatterns = [
+    path("sign-in/", entrance(account.login), name="account_login"),
+    path("sign-in/passkey/", entrance(webauthn.login_webauthn), name="mfa_login_webauthn"),
+    path("sign-in/second/", entrance(mfa.authenticate), name="mfa_authenticate"),
+    path("sign-in/again/", entrance(account.reauthenticate), name="account_reauthenticate"),
+    path("sign-in/again/code/", entrance(mfa.reauthenticate), name="mfa_reauthenticate"),
+    path(
+        "sign-in/again/passkey/",
+        entrance(webauthn.reauthenticate_webauthn),
+        name="mfa_reauthenticate_webauthn",
+    ),
+    path("sign-in/inactive/", entrance(account.account_inactive), name="account_inactive"),
+    path("sign-out/", entrance(account.logout), name="account_logout"),
+    path("me/password/", entrance(account.password_change), name="account_change_password"),
+    path("me/", entrance(mfa.index), name="mfa_index"),
+    path("me/app/", entrance(totp.activate_totp), name="mfa_activate_totp"),
+    path("me/app/remove/", entrance(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("me/passkeys/", entrance(webauthn.list_webauthn), name="mfa_list_webauthn"),
+    path("me/passkeys/add/", entrance(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("me/passkeys/<int:pk>/name/", entrance(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
+    path("me/passkeys/<int:pk>/remove/", entrance(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
+    path("me/codes/", entrance(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path(
+        "me/codes/new/",
+        entrance(recovery_codes.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "me/codes/download/",
+        entrance(recovery_codes.download_recovery_codes),
+        name="mfa_download_recovery_codes",
+    ),
+]

@@ -1,0 +1,65 @@
+"""The console's menu: one line a page, shown to whoever may open the page.
+
+A room that adds a page adds its line to `ENTRIES`. `roles` are those of the view's own `@allowed`; an empty tuple is
+everybody who works here. The test of roles and addresses holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
+
+from fenqi_server.console.access import Staff
+
+__all__ = ["ENTRIES", "Entry", "MenuGroup", "MenuLine", "menu_of"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the menu. `label` is English, marked with `gettext_noop`; `url` is the name of an address."""
+
+    group: str
+    label: str
+    url: str
+    roles: tuple[str, ...] = ()
+
+
+_NOW: Final = gettext_noop("Now")
+_OFFER: Final = gettext_noop("What is offered")
+_PEOPLE: Final = gettext_noop("Customers")
+_RECORDS: Final = gettext_noop("Records")
+GROUPS: Final = (_NOW, _OFFER, _PEOPLE, _RECORDS)
+
+ENTRIES: Final[tuple[Entry, ...]] = (
+    Entry(_NOW, gettext_noop("Home"), "console:home"),
+    # What is offered: drafts, publications, agreements, health, calendar, announcements.
+    # Customers: cases, diagnosis, special cases.
+    # Records: audit, books, staff.
+)
+
+
+class MenuLine(msgspec.Struct, frozen=True):
+    label: str
+    url: str
+    current: bool
+
+
+class MenuGroup(msgspec.Struct, frozen=True):
+    label: str
+    lines: tuple[MenuLine, ...]
+
+
+def menu_of(staff: Staff, path: str) -> tuple[MenuGroup, ...]:
+    """The menu for this person, with the line of the page at `path` marked: the longest address that leads there."""
+    shown = [(entry, reverse(entry.url)) for entry in ENTRIES if not entry.roles or staff.may(*entry.roles)]
+    here = max((url for _, url in shown if path.startswith(url)), key=len, default="")
+    groups = []
+    for group in GROUPS:
+        lines = tuple(
+            MenuLine(gettext(entry.label), url, url == here) for entry, url in shown if entry.group == group
+        )
+        if lines:
+            groups.append(MenuGroup(gettext(group), lines))
+    return tuple(groups)

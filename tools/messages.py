@@ -43,7 +43,8 @@ def collect() -> Catalog:
             continue
         text = path.read_text()
         if path.suffix != ".py":
-            text = templatize(text, origin=str(path))
+            # A page's indentation is no Python's: the reader of Python must not stumble over it.
+            text = "\n".join(line.lstrip() for line in templatize(text, origin=str(path)).split("\n"))
         where = path.relative_to(ROOT).as_posix()
         for _line, message, comments, context in extract(
             "python", io.BytesIO(text.encode()), KEYWORDS, options={"encoding": "utf-8"}

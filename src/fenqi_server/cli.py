@@ -34,6 +34,7 @@ _COMMANDS = (
     "shop",
     "key",
     "customer",
+    "staff",
     "migrate",
     "backup",
     "restore",
@@ -46,6 +47,7 @@ examples:
   fenqi evaluate --policy policy/ cart.json      how can this cart be paid, and why not otherwise?
   fenqi policy check policy/                     is the folder a policy? what is wrong, and where?
   fenqi shop --help                              a shop of your own: shop, key, policy publish, customer
+  fenqi staff --help                             who works in the console, and what they may do
   fenqi schedule --help                          what each command takes, with examples of its own
 
 Results are JSON on standard output; messages go to standard error.
@@ -90,6 +92,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "whitenoise",
             "dmr",
             "babel",
+            "allauth",
         ):
             return _say(f"this command is a part of the service: pip install 'fenqi[server]' ({problem})", 1)
         raise

@@ -7,6 +7,7 @@
 | `FENQI_SIGNING_KEYS` | `id:hex,id:hex`: the first signs quotes, links and webhooks, every one verifies |
 | `FENQI_ORIGIN` | the public origin, e.g. `https://pay.example.com`. https switches on HSTS and secure cookies |
 | `FENQI_HOSTS` | further host names to answer to, separated by commas |
+| `FENQI_PROXIES` | how many proxies stand in front (1 where the origin is https, else 0): whose `X-Forwarded-For` is believed |
 | `FENQI_STATIC_ROOT` | where collected static files lie |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
@@ -48,6 +49,13 @@ def _signing_keys(text: str) -> dict[str, bytes]:
             )
         keys[key_id] = key
     return keys
+
+
+def _count(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]", text):
+        raise ImproperlyConfigured(f"{name} is {text!r}; expected a number from 0 to 9.")
+    return int(text)
 
 
 PACKAGE = Path(__file__).resolve().parent
@@ -113,15 +121,32 @@ MIDDLEWARE = [
     "fenqi_server.console.access.ConsoleGuard",
 ]
 
+# The staff's way in: see fenqi_server.console.entrance.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "/console/sign-in/"
 LOGIN_REDIRECT_URL = "/console/"
+ACCOUNT_ADAPTER = "fenqi_server.console.entrance.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # there is no sign-up; it asks for no address
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/console/sign-in/"
+ACCOUNT_SESSION_REMEMBER = True  # the session's end is set by fenqi_server.console.entrance, not asked for
+ACCOUNT_SESSION_COOKIE_AGE = 12 * 3600
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+}
+MFA_ADAPTER = "fenqi_server.console.entrance.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Fenqi"
+# A browser lets http use passkeys on localhost alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https
+# How many proxies of one's own stand in front: the address that tries are counted by is what the outermost one saw.
+ALLAUTH_TRUSTED_PROXY_COUNT = _count("FENQI_PROXIES", 1 if _https else 0)
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # the link of `fenqi staff add`
 
 ROOT_URLCONF = "fenqi_server.urls"
 WSGI_APPLICATION = "fenqi_server.wsgi.application"

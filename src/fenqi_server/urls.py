@@ -13,7 +13,6 @@ urlpatterns = [
     path("", include("fenqi_server.support.urls")),
     path("console/", include("fenqi_server.console.urls")),
     path("console/", include("fenqi_server.console.entrance_urls")),
-    path("", include("fenqi_server.books.urls")),
     path("", include("fenqi_server.funders.urls")),
 ]
 if settings.FENQI_DEMO:

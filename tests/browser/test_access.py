@@ -27,7 +27,7 @@ def _walk(visitor: Any) -> list[str]:
         "/support/new/",
         "/mailbox/",
         "/demo/",
-        "/books/",
+        "/demo/staff/",
         "/nothing/",
     ]
     visitor.put("cg-15-pro")

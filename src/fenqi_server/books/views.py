@@ -6,12 +6,9 @@ from datetime import date
 from typing import Final
 
 import msgspec
-from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext, gettext_noop
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from fenqi.calendars import to_epoch
@@ -21,9 +18,9 @@ from fenqi_server import clock
 from fenqi_server.books.posting import Transaction
 from fenqi_server.books.proof import Report, prove_shop
 from fenqi_server.books.reading import Balance, page_of, trial_balance
+from fenqi_server.console.access import allowed
 from fenqi_server.ids import public_id
 from fenqi_server.shops.models import Shop
-from fenqi_server.shops.service import only_shop
 from fenqi_server.storefront.voice import Voice, locale_now
 
 _HAPPENED: Final = {
@@ -77,12 +74,11 @@ class ProofView(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-@never_cache
+@allowed("finance", "auditor")
 @require_safe
 def book(request: HttpRequest) -> HttpResponse:
     """The book, newest first; `?contract=` shows one contract's, `?prove=1` proves the whole."""
-    _operators_only(request)
-    shop = only_shop()
+    shop: Shop = request.staff.shop  # type: ignore[attr-defined]
     contract = request.GET.get("contract", "").strip()
     voice = Voice(locale_now(), shop.currency, shop.time_zone, to_epoch(clock.now()))
     wrong = ""
@@ -106,14 +102,6 @@ def book(request: HttpRequest) -> HttpResponse:
         },
         status=404 if wrong else 200,
     )
-
-
-def _operators_only(request: HttpRequest) -> None:
-    """The book is the house's: in the demo anyone may look, elsewhere only its staff."""
-    user = getattr(request, "user", None)
-    if settings.FENQI_DEMO or (user is not None and user.is_active and user.is_staff):
-        return
-    raise PermissionDenied
 
 
 def _transaction(booked: Transaction, voice: Voice) -> TransactionView:

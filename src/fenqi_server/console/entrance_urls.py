@@ -1,7 +1,7 @@
 """The sign-in's addresses, under the names by which allauth finds them.
 
-Of allauth's views only these are open: there is no sign-up, no reset by e-mail and no sign-in by a mailed code. Who lost
-their way in asks for `fenqi staff reset`.
+Of allauth's views only these are open: there is no sign-up, no reset by e-mail and no sign-in by a mailed code. Whoever
+lost the way in asks for `fenqi staff reset`.
 """
 
 from allauth.account import views as account
@@ -12,8 +12,10 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import path
 
 from fenqi_server.console.access import entrance
+from fenqi_server.console.entrance_views import RemovePasskey, Start, own
 
 urlpatterns = [
+    path("start/<uidb64>/<token>/", entrance(Start.as_view()), name="console_start"),
     path("sign-in/", entrance(account.login), name="account_login"),
     path("sign-in/passkey/", entrance(webauthn.login_webauthn), name="mfa_login_webauthn"),
     path("sign-in/second/", entrance(mfa.authenticate), name="mfa_authenticate"),
@@ -26,23 +28,19 @@ urlpatterns = [
     ),
     path("sign-in/inactive/", entrance(account.account_inactive), name="account_inactive"),
     path("sign-out/", entrance(account.logout), name="account_logout"),
-    path("me/password/", entrance(account.password_change), name="account_change_password"),
-    path("me/", entrance(mfa.index), name="mfa_index"),
-    path("me/app/", entrance(totp.activate_totp), name="mfa_activate_totp"),
-    path("me/app/remove/", entrance(totp.deactivate_totp), name="mfa_deactivate_totp"),
-    path("me/passkeys/", entrance(webauthn.list_webauthn), name="mfa_list_webauthn"),
-    path("me/passkeys/add/", entrance(webauthn.add_webauthn), name="mfa_add_webauthn"),
-    path("me/passkeys/<int:pk>/name/", entrance(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
-    path("me/passkeys/<int:pk>/remove/", entrance(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
-    path("me/codes/", entrance(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
-    path(
-        "me/codes/new/",
-        entrance(recovery_codes.generate_recovery_codes),
-        name="mfa_generate_recovery_codes",
-    ),
+    path("me/", own(mfa.index), name="mfa_index"),
+    path("me/password/", own(account.password_change), name="account_change_password"),
+    path("me/app/", own(totp.activate_totp), name="mfa_activate_totp"),
+    path("me/app/remove/", own(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("me/passkeys/", own(webauthn.list_webauthn), name="mfa_list_webauthn"),
+    path("me/passkeys/add/", own(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("me/passkeys/<int:pk>/name/", own(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
+    path("me/passkeys/<int:pk>/remove/", own(RemovePasskey.as_view()), name="mfa_remove_webauthn"),
+    path("me/codes/", own(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path("me/codes/new/", own(recovery_codes.generate_recovery_codes), name="mfa_generate_recovery_codes"),
     path(
         "me/codes/download/",
-        entrance(recovery_codes.download_recovery_codes),
+        own(recovery_codes.download_recovery_codes),
         name="mfa_download_recovery_codes",
     ),
 ]

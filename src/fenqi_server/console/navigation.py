@@ -36,7 +36,8 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_NOW, gettext_noop("Home"), "console:home"),
     # What is offered: drafts, publications, agreements, health, calendar, announcements.
     # Customers: cases, diagnosis, special cases.
-    # Records: audit, books, staff.
+    # Records: audit, staff.
+    Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
 )
 
 

@@ -17,4 +17,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("fenqi_server.funders.console_urls")),
     path("", include("fenqi_server.announcements.console_urls")),
     path("", include("fenqi_server.support.console_urls")),
+    path("", include("fenqi_server.books.console_urls")),
 ]

@@ -27,6 +27,7 @@ from fenqi_server.decisions import service as decisions
 from fenqi_server.demo import clock
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU
 from fenqi_server.demo.people import PEOPLE, START_AT, PastPurchase, Person, funder_answers, shop_facts
+from fenqi_server.demo.staff import seed_staff
 from fenqi_server.facts.asserted import may_assert
 from fenqi_server.funders import consents
 from fenqi_server.policies import service as policies
@@ -54,6 +55,7 @@ def seed() -> dict[str, str]:
         in_transaction(lambda person=person: _person(shop, person))
     servicing.due(shop, local_date(START_AT, shop.time_zone), START_AT)
     log.flush()
+    seed_staff(shop)
     return {"api_key": _key(shop), "shop": shop.code}
 
 

@@ -19,11 +19,14 @@ register = template.Library()
 def get_desk(context: Context) -> dict[str, Any]:
     """Who is at work, in which shop, with which menu; empty for a page of the sign-in."""
     request: HttpRequest | None = context.get("request")
+    session: Any = getattr(request, "session", {})
+    alert = session.pop("alert", "") if "alert" in session else ""
     staff = staff_of(request) if request is not None else None
     if request is None or staff is None:
-        return {"staff": None, "menu": (), "shops": (), "user": getattr(request, "user", None)}
+        return {"user": getattr(request, "user", None), "alert": alert}
     locale = locale_now()
     return {
+        "alert": alert,
         "staff": staff,
         "user": staff.user,
         "menu": menu_of(staff, request.path),

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from fenqi_server.announcements import views
+from fenqi_server.announcements import guide, views
 
 app_name = "announcements"
 
 urlpatterns = [
+    path("help/installments/", guide.guide, name="guide"),
     path("notices/", views.index, name="index"),
     path("notices/<slug:notice>/", views.notice, name="notice"),
 ]

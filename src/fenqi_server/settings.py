@@ -126,6 +126,11 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 LOGIN_URL = "/console/sign-in/"
 LOGIN_REDIRECT_URL = "/console/"
 ACCOUNT_ADAPTER = "fenqi_server.console.entrance.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "fenqi_server.console.entrance.SignIn",
+    "reauthenticate": "fenqi_server.console.entrance.SignInAgain",
+    "change_password": "fenqi_server.console.entrance.NewPassword",
+}
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # there is no sign-up; it asks for no address
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -139,6 +144,11 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user",
 }
 MFA_ADAPTER = "fenqi_server.console.entrance.SecondFactors"
+MFA_FORMS = {
+    "authenticate": "fenqi_server.console.entrance.Code",
+    "reauthenticate": "fenqi_server.console.entrance.CodeAgain",
+    "activate_totp": "fenqi_server.console.entrance.FirstCode",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Fenqi"

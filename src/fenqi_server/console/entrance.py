@@ -16,10 +16,14 @@ from typing import Any, Final
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
+from allauth.account.forms import ChangePasswordForm, LoginForm, ReauthenticateForm
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm as CodeForm
+from allauth.mfa.base.forms import ReauthenticateForm as CodeAgainForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -140,6 +144,41 @@ class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is unty
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": "Fenqi"}
+
+
+class _Labelled:
+    """A field's label stands above it: in the field it would be said twice, and vanish while one types."""
+
+    fields: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+
+
+class SignIn(_Labelled, LoginForm):  # type: ignore[misc]  # allauth is untyped
+    """Name and password."""
+
+
+class SignInAgain(_Labelled, ReauthenticateForm):  # type: ignore[misc]  # allauth is untyped
+    """The password once more."""
+
+
+class NewPassword(_Labelled, ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
+    """The present password, and another one."""
+
+
+class Code(_Labelled, CodeForm):  # type: ignore[misc]  # allauth is untyped
+    """A code of the app, or a recovery code."""
+
+
+class CodeAgain(_Labelled, CodeAgainForm):  # type: ignore[misc]  # allauth is untyped
+    """A code once more."""
+
+
+class FirstCode(_Labelled, ActivateTOTPForm):  # type: ignore[misc]  # allauth is untyped
+    """The code that shows that the app has the secret."""
 
 
 def _cipher() -> Fernet:

@@ -12,7 +12,7 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import path
 
 from fenqi_server.console.access import entrance
-from fenqi_server.console.entrance_views import RemovePasskey, Start, own
+from fenqi_server.console.entrance_views import RemovePasskey, Start, change_password, own
 
 urlpatterns = [
     path("start/<uidb64>/<token>/", entrance(Start.as_view()), name="console_start"),
@@ -29,7 +29,7 @@ urlpatterns = [
     path("sign-in/inactive/", entrance(account.account_inactive), name="account_inactive"),
     path("sign-out/", entrance(account.logout), name="account_logout"),
     path("me/", own(mfa.index), name="mfa_index"),
-    path("me/password/", own(account.password_change), name="account_change_password"),
+    path("me/password/", own(change_password), name="account_change_password"),
     path("me/app/", own(totp.activate_totp), name="mfa_activate_totp"),
     path("me/app/remove/", own(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path("me/passkeys/", own(webauthn.list_webauthn), name="mfa_list_webauthn"),

@@ -53,9 +53,17 @@ class MenuGroup(msgspec.Struct, frozen=True):
 
 
 def menu_of(staff: Staff, path: str) -> tuple[MenuGroup, ...]:
-    """The menu for this person, with the line of the page at `path` marked: the longest address that leads there."""
+    """The menu for this person, with the line of the page at `path` marked: the longest address that leads there.
+
+    Every page's address begins as the home's does, which is marked only when it is the page.
+    """
+    home = reverse("console:home")
     shown = [(entry, reverse(entry.url)) for entry in ENTRIES if not entry.roles or staff.may(*entry.roles)]
-    here = max((url for _, url in shown if path.startswith(url)), key=len, default="")
+    here = max(
+        (url for _, url in shown if path == url or (url != home and path.startswith(url))),
+        key=len,
+        default="",
+    )
     groups = []
     for group in GROUPS:
         lines = tuple(

@@ -9,6 +9,11 @@
 | `FENQI_HOSTS` | further host names to answer to, separated by commas |
 | `FENQI_PROXIES` | how many proxies stand in front (1 where the origin is https, else 0): whose `X-Forwarded-For` is believed |
 | `FENQI_STATIC_ROOT` | where collected static files lie |
+| `FENQI_SMTP_URL` | the mail server, such as `smtp://user:password@mail.example.com:587`; empty: no mail is sent or offered |
+| `FENQI_MAIL_FROM` | the address that mails come from; default `no-reply@` and the origin's host |
+| `FENQI_NOTIFY_PER_MINUTE` | messages a shop sends a minute at most (600), so that those who are told do not come all at once |
+| `FENQI_NOTIFY_LEASE_SECONDS` | how long a worker holds messages that it sends (120); a killed worker's come back after it |
+| `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
 No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fenqi/keys.json`, readable by their owner alone.
@@ -31,6 +36,13 @@ def _required(name: str) -> str:
             f"{name} is not set; start through `fenqi serve` or `fenqi demo`, or set it."
         )
     return value
+
+
+def _whole(name: str, default: int) -> int:
+    text = os.environ.get(name, "") or str(default)
+    if not re.fullmatch(r"[0-9]{1,8}", text) or int(text) < 1:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least 1, such as {default}.")
+    return int(text)
 
 
 def _signing_keys(text: str) -> dict[str, bytes]:
@@ -67,6 +79,12 @@ FENQI_SIGNING_KEY_ID = next(iter(FENQI_SIGNING_KEYS))
 FENQI_DEMO = os.environ.get("FENQI_DEMO", "") == "1"
 # A demo may send webhooks to a program on the same machine; an installation never does.
 FENQI_WEBHOOK_ALLOW_LOOPBACK = FENQI_DEMO
+FENQI_SMTP_URL = os.environ.get("FENQI_SMTP_URL", "")
+FENQI_MAIL_FROM = os.environ.get("FENQI_MAIL_FROM", "")
+FENQI_SMS_PORT = os.environ.get("FENQI_SMS_PORT", "")
+FENQI_PUSH_PORT = os.environ.get("FENQI_PUSH_PORT", "")
+FENQI_NOTIFY_PER_MINUTE = _whole("FENQI_NOTIFY_PER_MINUTE", 600)
+FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
 DEBUG = False
@@ -243,7 +261,10 @@ FENQI_JOBS = [
     "fenqi_server.servicing.service.run_due",
     "fenqi_server.books.settlement.run_settlements",
     "fenqi_server.funders.handoffs.query_due",
+    "fenqi_server.subscriptions.fanout.expire_due",
+    "fenqi_server.subscriptions.fanout.expand_due",
     "fenqi_server.subscriptions.wishes.fulfil_due",
+    "fenqi_server.subscriptions.queue.deliver_due",
     "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.decisions.log.write_due",
 ]

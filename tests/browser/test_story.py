@@ -128,6 +128,7 @@ def test_the_evening_of_the_maintenance(visit: Visit) -> None:
         visitor.go("/checkout/")
         visitor.follow(".fq-missing[data-plans*=mall_12] [data-fq-part=notify]")
         visitor.page.fill("#email", email)
+        visitor.page.check("#at-night")
         visitor.follow("main button.primary")
         visitor.page.wait_for_url("**/notify/nr_*/")
 

@@ -240,7 +240,9 @@ def _ask_back(client: Client, email: str) -> Any:
         for form in parse(client.get(row.one(data_fq_part="notify")["href"]).content).all("form")
         if form["action"] == "/notify/"
     )
-    return client.post("/notify/", {**_form(form), "plan": "mall_12", "email": email}, follow=True)
+    return client.post(
+        "/notify/", {**_form(form), "plan": "mall_12", "email": email, "at_night": "yes"}, follow=True
+    )
 
 
 def test_who_asked_is_told_once_when_it_is_back_for_them_and_nobody_else_is(visit: Visit) -> None:
@@ -248,17 +250,17 @@ def test_who_asked_is_told_once_when_it_is_back_for_them_and_nobody_else_is(visi
     for client in (good, over):
         client.post("/cart/", {"sku": "cg-15"})
     _move(good, "maintenance")
-    assert "We will tell you" in _ask_back(good, "good@example.com").content.decode()
-    assert _ask_back(good, "good@example.com").status_code == 200
-    assert _ask_back(over, "over@example.com").status_code == 200
+    assert "We will tell you" in _ask_back(good, "chen.jing@example.com").content.decode()
+    assert _ask_back(good, "chen.jing@example.com").status_code == 200
+    assert _ask_back(over, "zhao.xue@example.com").status_code == 200
     assert "mailbox is empty" in good.get("/mailbox/").content.decode()
 
     report = _move(good, "after").one(data_fq_part="report").text
     assert "Customers told that a way is back: 1" in report
     box = parse(good.get("/mailbox/").content)
     assert len(box.all("div", class_="mail")) == 1
-    assert "good@example.com" in box.text
-    assert "over@example.com" not in box.text
+    assert "chen.jing@example.com" in box.text
+    assert "zhao.xue@example.com" not in box.text
     assert "Mall instalments × 12" in box.text
     link = next(a["href"] for a in box.one("div", class_="mail").all("a") if "/notify/" in a["href"])
     address = "/" + link.split("/", 3)[3]
@@ -273,10 +275,10 @@ def test_a_wish_can_be_taken_back_and_its_address_goes(visit: Visit) -> None:
     client = visit("good")
     client.post("/cart/", {"sku": "cg-15"})
     _move(client, "maintenance")
-    address = _ask_back(client, "good@example.com").redirect_chain[-1][0]
+    address = _ask_back(client, "chen.jing@example.com").redirect_chain[-1][0]
     page = client.post(address, follow=True).content.decode()
     assert "Request cancelled" in page
-    assert "good@example.com" not in page
+    assert "chen.jing@example.com" not in page
     _move(client, "after")
     assert "mailbox is empty" in client.get("/mailbox/").content.decode()
 

@@ -17,7 +17,9 @@ JOBS: Final = {
     "due": "fenqi_server.servicing.service.run_due",
     "hand_offs": "fenqi_server.funders.handoffs.query_due",
     "assessments": "fenqi_server.demo.jobs.answer_assessments",
+    "revisions": "fenqi_server.subscriptions.fanout.expand_due",
     "told": "fenqi_server.subscriptions.wishes.fulfil_due",
+    "messages": "fenqi_server.subscriptions.queue.deliver_due",
 }
 """In this order: a due date may free a line, an answer may open a way, and then whoever waits is told."""
 

@@ -159,7 +159,9 @@ def job_name(job: str) -> str:
         "due": gettext("Instalments that came due"),
         "hand_offs": gettext("Funders asked about hand-offs"),
         "assessments": gettext("Assessments answered by funders"),
+        "revisions": gettext("Messages made about changed notices"),
         "told": gettext("Customers told that a way is back"),
+        "messages": gettext("Messages sent"),
     }[job]
 
 

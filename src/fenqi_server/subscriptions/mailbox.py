@@ -1,4 +1,4 @@
-"""The demo's mailbox: a mail backend that writes rows instead of sending anything."""
+"""The demo's mailbox: mails are kept as rows instead of being sent. Nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from fenqi_server.db import use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import only_shop
+from fenqi_server.subscriptions.ports import Outcome, Outgoing
 
-__all__ = ["Mail", "MailboxBackend", "mails"]
+__all__ = ["Mail", "MailboxBackend", "MailboxPort", "mails"]
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -45,12 +46,42 @@ class MailboxBackend(BaseEmailBackend):
             for recipient in message.recipients():
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        "INSERT INTO subscriptions_mail (shop_id, id, recipient, subject, body, locale, sent_at)"
-                        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                        [shop.id, uuid7(now), recipient, message.subject, message.body, locale, now],
+                        "INSERT INTO subscriptions_mail (shop_id, id, recipient, subject, body, locale, sent_at,"
+                        " message_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                        [
+                            shop.id,
+                            uuid7(now),
+                            recipient,
+                            message.subject,
+                            message.body,
+                            locale,
+                            now,
+                            message.extra_headers.get("Message-ID", ""),
+                        ],
                     )
             sent += 1
         return sent
+
+
+class MailboxPort:
+    """The same as a port of the queue, so that the demo's mails go the way that every mail goes."""
+
+    def deliver(self, message: Outgoing) -> Outcome:
+        """Put the mail into the box."""
+        MailboxBackend().send_messages(
+            [
+                EmailMessage(
+                    message.letter.subject,
+                    message.letter.text,
+                    to=[message.address],
+                    headers={"Content-Language": message.locale, "Message-ID": message.message_id},
+                )
+            ]
+        )
+        return Outcome("delivered")
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 def mails(shop: Shop) -> tuple[Mail, ...]:

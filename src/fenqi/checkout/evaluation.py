@@ -123,7 +123,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
     at = request.at
     start_on, day_ends_at = _day(at // 60, zone)
     prices, unpriced, offers = _priced(policy.plans, amount, currency, start_on)
-    verdicts = decide(policy, facts, offers)
+    verdicts = decide(policy, facts, offers, overrides=request.overrides)
     for plan_id in unpriced:
         verdicts[plan_id] = _not_priced(verdicts[plan_id])
     layout = _layout(policy, at)
@@ -186,7 +186,8 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
                 not_priced=unpriced.get(plan_id),
             )
         )
-    boundaries = (_boundary(policy, at), next_told(policy, facts, at))
+    boundaries = [_boundary(policy, at), next_told(policy, facts, at)]
+    boundaries += [override.until for override in request.overrides if override.until > at]
     return Evaluation(
         policy_digest=policy.digest,
         as_of=at,

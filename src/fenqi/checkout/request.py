@@ -26,6 +26,7 @@ from fenqi.policy.facts import (
     clock_facts,
     freeze_facts,
 )
+from fenqi.policy.verdict import Override
 from fenqi.problems import BadInput
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
     """A cart at an instant (`at`, epoch seconds), on a channel, with all facts gathered from elsewhere.
 
     The facts of the cart, the channel and the clock follow from the other fields, whatever `facts` says of them.
+    `overrides` are the special cases granted to this customer.
     """
 
     lines: tuple[Line, ...]
@@ -104,6 +106,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
     last_used_family: str | None = None
     coupon: str | None = None
     ship_to: str | None = None
+    overrides: tuple[Override, ...] = ()
 
 
 def checked_amount(request: CheckoutRequest) -> int:

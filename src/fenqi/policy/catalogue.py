@@ -159,6 +159,30 @@ _reason(
     ("核对贴息活动的报名、预算与起止时间。", "Check the campaign's enrolment, budget and dates."),
 )
 _reason(
+    "SUBSIDY_SPENT",
+    "shop",
+    "announced",
+    "time",
+    ("免息预算已用完", "The interest-free budget is spent"),
+    (
+        (
+            "本期免息预算已用完，{until:instant} 恢复。",
+            "The budget for interest-free instalments is spent; it is back on {until:instant}.",
+        ),
+        ("本期免息预算已用完。", "The budget for interest-free instalments is spent."),
+    ),
+    (
+        "请选择其他期数或付款方式，或在恢复后再来。",
+        "Choose another term or way to pay, or come back when it is restored.",
+    ),
+    ("免息预算余额不足以覆盖本单。", "What is left of the budget does not cover this order."),
+    (
+        "说明与客户个人无关，可推荐其他期数或登记提醒。",
+        "Say that it is not about the customer; offer another term or the reminder.",
+    ),
+    ("追加预算，或等下一预算期。", "Add to the budget, or wait for its next period."),
+)
+_reason(
     "ITEM_EXCLUDED",
     "shop",
     "none",
@@ -623,7 +647,13 @@ _reason(
     "next_day",
     "funder",
     ("资方当日额度用尽", "The funder's quota for today is used up"),
-    ("资方今天的放款名额已用完。", "The funder's quota for today is used up."),
+    (
+        (
+            "资方今天的放款名额已用完，{until:instant} 恢复。",
+            "The funder's quota for today is used up; it is back on {until:instant}.",
+        ),
+        ("资方今天的放款名额已用完。", "The funder's quota for today is used up."),
+    ),
     ("请明天再试，或换一种付款方式。", "Try again tomorrow, or choose another way to pay."),
     ("资方当日总额度用尽。", "The funder's total for the day is used up."),
     ("说明与客户个人无关，可登记提醒。", "Say that it is not about the customer; offer the reminder."),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 from fenqi.policy.conditions import RATE_ONE, All, Clause, Condition, Not, Op, Range, facts_of
 from fenqi.policy.facts import Facts, FactType
@@ -21,6 +21,7 @@ from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
     SEMANTICS,
+    Agreement,
     Change,
     Family,
     Funder,
@@ -33,13 +34,23 @@ from fenqi.policy.snapshot import (
     Window,
     digest,
     selects,
+    versions_of,
     vocabulary_of,
 )
 from fenqi.policy.timeline import Timing, edges_told, next_point, timing_of
 from fenqi.policy.verdict import Until, Verdict
 from fenqi.terms.plan import Plan
 
-__all__ = ["Bits", "Policy", "agreement_rules", "compile_policy", "next_boundary", "next_told", "place"]
+__all__ = [
+    "Bits",
+    "Policy",
+    "agreement_rules",
+    "budget_rules",
+    "compile_policy",
+    "next_boundary",
+    "next_told",
+    "place",
+]
 
 Bits = tuple[int, int, int]
 """Violated (unknowns resolved as their rules say), of these decided by an unknown fact, pending."""
@@ -98,10 +109,20 @@ class Policy:
         return tuple(sorted(dated | set(self.placements.since))), tuple(sorted(minutes))
 
     @cached_property
+    def told_ends(self) -> tuple[tuple[int, str], ...]:
+        """The rules whose end a fact tells: each one's bit, and the fact's name."""
+        return tuple(
+            (1 << index, rule.until_fact)
+            for index, rule in enumerate(self.rules)
+            if rule.until_fact is not None
+        )
+
+    @cached_property
     def clocked(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The facts (instants, times) that the clock is compared with, a pending answer's deadline among them."""
         instants = {name for timing in self.timings for name in timing.instants}
         instants |= {rule.pending.deadline for rule in self.rules if rule.pending is not None}
+        instants |= {name for _, name in self.told_ends}
         return tuple(sorted(instants)), tuple(sorted({n for timing in self.timings for n in timing.times}))
 
 
@@ -115,7 +136,10 @@ def compile_policy(snapshot: Snapshot) -> Policy:
             "use the version of Fenqi that wrote it",
         )
     vocabulary = vocabulary_of(snapshot)
-    rules = sorted((*snapshot.rules, *agreement_rules(snapshot)), key=lambda rule: LAYERS.index(rule.layer))
+    rules = sorted(
+        (*snapshot.rules, *agreement_rules(snapshot), *budget_rules(snapshot)),
+        key=lambda rule: LAYERS.index(rule.layer),
+    )
     _check_references(snapshot, rules, vocabulary)
     first_rules: list[tuple[int, Rule]] = []
     priced_rules: list[tuple[int, Rule]] = []
@@ -191,39 +215,187 @@ def next_told(policy: Policy, facts: Facts, at: int) -> int | None:
 
 
 def agreement_rules(snapshot: Snapshot) -> list[Rule]:
-    """The rules that each funder's agreement amounts to: its dates, amounts, terms and cost ceiling."""
+    """The rules that each funder's agreements amount to: their dates, amounts, terms, quotas and cost ceilings."""
     rules: list[Rule] = []
     for funder in snapshot.funders:
-        agreement = funder.agreement
-        if agreement is None:
+        versions = versions_of(funder)
+        if not versions:
             continue
         applies = Selector(funders=(funder.id,))
         name = f"agreement.{funder.id}"
-        if agreement.valid_from is not None:
-            window = Window(None, agreement.valid_from)
+        starts = [version.valid_from for version in versions]
+        ends = [version.valid_to for version in versions]
+        first = None if None in starts else min(start for start in starts if start is not None)
+        last = None if None in ends else max(end for end in ends if end is not None)
+        if first is not None:
+            window = Window(None, first)
             rules.append(_limit(f"{name}.start", "AGREEMENT_ADJUST", applies, "time", blocked=window))
-        if agreement.valid_to is not None:
-            window = Window(agreement.valid_to, None)
+        if last is not None:
+            window = Window(last, None)
             rules.append(_limit(f"{name}.end", "AGREEMENT_EXPIRED", applies, "shop", blocked=window))
-        if agreement.min_amount_minor is not None:
-            least = Clause("cart.amount", ">=", agreement.min_amount_minor)
-            rules.append(_limit(f"{name}.amount_min", "AMOUNT_LOW", applies, "cart", require=least))
-        if agreement.max_amount_minor is not None:
-            most = Clause("cart.amount", "<=", agreement.max_amount_minor)
-            rules.append(_limit(f"{name}.amount_max", "AMOUNT_HIGH", applies, "cart", require=most))
-        if agreement.terms:
-            outside = tuple(
-                plan.id
-                for plan in snapshot.plans
-                if plan.funder == funder.id and plan.periods not in agreement.terms
+        if len(versions) == 1 and versions[0].audience is None:
+            rules.extend(_limits_of(snapshot, funder.id, versions[0], name, None, None))
+            continue
+        for number, version in enumerate(versions):
+            stretch, when = _stretch(version, versions[number + 1 :])
+            if stretch is None or stretch.start is None or stretch.end is None or stretch.start < stretch.end:
+                named = f"{name}.{version.version}"
+                rules.extend(_limits_of(snapshot, funder.id, version, named, stretch, when))
+        if not _covered(versions):
+            uncovered = All(tuple(Not(_holds(version)) for version in versions))
+            rules.append(
+                _limit(
+                    f"{name}.gap",
+                    "AGREEMENT_ADJUST",
+                    applies,
+                    "funder",
+                    when=uncovered,
+                    valid=Window(first, last),
+                )
             )
-            if outside:
-                terms = Selector(plans=outside)
-                rules.append(_limit(f"{name}.terms", "TERM_UNAVAILABLE", terms, "cart", blocked=Window()))
-        if agreement.cost_ceiling is not None:
-            ceiling = Clause("offer.annual_cost", "<=", int(agreement.cost_ceiling * RATE_ONE))
-            rules.append(_limit(f"{name}.ceiling", "COST_OVER_CAP", applies, "shop", require=ceiling))
     return rules
+
+
+def _stretch(version: Agreement, later: tuple[Agreement, ...]) -> tuple[Window | None, Condition | None]:
+    """When, and of whom, a version is asked: not once a later one has begun that is for them too."""
+    end = version.valid_to
+    parts: list[Condition] = [] if version.audience is None else [version.audience]
+    for other in later:
+        outlives = other.valid_to is None or (end is not None and end <= other.valid_to)
+        if other.audience is None and outlives:
+            begun = other.valid_from
+            if begun is not None and (end is None or begun < end):
+                end = begun
+        else:
+            parts.append(Not(_holds(other)))
+    window = Window(version.valid_from, end) if version.valid_from is not None or end is not None else None
+    return window, None if not parts else parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _holds(version: Agreement) -> Condition:
+    """Whether a version has begun, has not ended, and is for this case."""
+    parts: list[Condition] = [] if version.audience is None else [version.audience]
+    if version.valid_from is not None:
+        parts.append(Clause("clock.now", ">=", version.valid_from))
+    if version.valid_to is not None:
+        parts.append(Clause("clock.now", "<", version.valid_to))
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _covered(versions: tuple[Agreement, ...]) -> bool:
+    """Whether the versions that are for everybody leave no time between the first beginning and the last end."""
+    reached: int | None = None
+    begun = False
+    starts = [version.valid_from for version in versions if version.valid_from is not None]
+    earliest = min(starts) if len(starts) == len(versions) else None
+    for version in versions:
+        if version.audience is not None:
+            continue
+        if not begun:
+            if version.valid_from is not None and version.valid_from != earliest:
+                return False
+            begun = True
+        elif reached is not None and version.valid_from is not None and version.valid_from > reached:
+            return False
+        if version.valid_to is None:
+            return True
+        reached = version.valid_to if reached is None else max(reached, version.valid_to)
+    ends = [version.valid_to for version in versions]
+    return begun and None not in ends and reached == max(end for end in ends if end is not None)
+
+
+def _limits_of(
+    snapshot: Snapshot,
+    funder: str,
+    version: Agreement,
+    name: str,
+    valid: Window | None,
+    when: Condition | None,
+) -> list[Rule]:
+    """What one version of the terms asks, while it is the one that counts."""
+    rules: list[Rule] = []
+    applies = Selector(funders=(funder,))
+
+    def limit(
+        what: str,
+        reason: str,
+        change: Change,
+        *,
+        about: Selector = applies,
+        require: Condition | None = None,
+        blocked: Window | None = None,
+        unknown: Literal["block", "allow"] = "block",
+        until_fact: str | None = None,
+    ) -> None:
+        rules.append(
+            _limit(
+                f"{name}.{what}",
+                reason,
+                about,
+                change,
+                require=require,
+                blocked=blocked,
+                valid=valid,
+                when=when,
+                unknown=unknown,
+                notice=version.notice,
+                until_fact=until_fact,
+            )
+        )
+
+    if version.paused:
+        # Its own window: since when it rests is told by it, and that nobody knows the end.
+        limit("paused", "AGREEMENT_ADJUST", "funder", blocked=valid or Window())
+    if version.partner_listed is False:
+        limit("listed", "FUNDER_NOT_LISTED", "funder", blocked=valid or Window())
+    if version.min_amount_minor is not None:
+        limit(
+            "amount_min", "AMOUNT_LOW", "cart", require=Clause("cart.amount", ">=", version.min_amount_minor)
+        )
+    if version.max_amount_minor is not None:
+        limit(
+            "amount_max", "AMOUNT_HIGH", "cart", require=Clause("cart.amount", "<=", version.max_amount_minor)
+        )
+    if version.terms:
+        outside = tuple(
+            plan.id for plan in snapshot.plans if plan.funder == funder and plan.periods not in version.terms
+        )
+        if outside:
+            limit("terms", "TERM_UNAVAILABLE", "cart", about=Selector(plans=outside), blocked=Window())
+    if version.daily_quota_minor is not None:
+        limit(
+            "quota",
+            "QUOTA_EXHAUSTED",
+            "time",
+            require=Clause(f"funder.{funder}.quota_left", ">=", None, "cart.amount"),
+            unknown="allow",
+            until_fact=f"funder.{funder}.quota_renews",
+        )
+    if version.cost_ceiling is not None:
+        ceiling = Clause("offer.annual_cost", "<=", int(version.cost_ceiling * RATE_ONE))
+        limit("ceiling", "COST_OVER_CAP", "shop", require=ceiling)
+    return rules
+
+
+def budget_rules(snapshot: Snapshot) -> list[Rule]:
+    """The rules that each budget amounts to: what it pays for is offered while enough of it is left."""
+    return [
+        Rule(
+            id=f"budget.{budget.id}",
+            layer="strategy",
+            owner="budget",
+            reason="SUBSIDY_SPENT",
+            applies=budget.applies,
+            require=Clause(f"budget.{budget.id}.left", ">=", None, "cart.amount"),
+            valid=Window(budget.start, budget.end)
+            if budget.start is not None or budget.end is not None
+            else None,
+            change="time",
+            notice=budget.notice,
+            until_fact=f"budget.{budget.id}.renews",
+        )
+        for budget in snapshot.budgets
+    ]
 
 
 def _limit(
@@ -234,6 +406,11 @@ def _limit(
     *,
     require: Condition | None = None,
     blocked: Window | None = None,
+    valid: Window | None = None,
+    when: Condition | None = None,
+    unknown: Literal["block", "allow"] = "block",
+    notice: str | None = None,
+    until_fact: str | None = None,
 ) -> Rule:
     return Rule(
         id=rule_id,
@@ -241,9 +418,14 @@ def _limit(
         owner="agreement",
         reason=reason,
         applies=applies,
+        when=when,
         require=require,
         blocked=blocked,
+        valid=valid,
+        unknown=unknown,
         change=change,
+        notice=notice,
+        until_fact=until_fact,
     )
 
 
@@ -276,6 +458,7 @@ def _facts_of_rule(rule: Rule) -> frozenset[str]:
             names |= facts_of(tree)
     if rule.pending is not None:
         names.add(rule.pending.deadline)
+    names.update(name for name in (rule.since_fact, rule.until_fact) if name is not None)
     return frozenset(names)
 
 

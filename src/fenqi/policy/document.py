@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fenqi.calendars import CalendarError, Unit, zone_of
+from fenqi.calendars import CalendarError, Unit, local_date, zone_of
 from fenqi.money import CURRENCIES
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import (
@@ -36,8 +37,13 @@ from fenqi.policy.reasons import CATALOGUE
 from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
+    Act,
     Agreement,
+    Budget,
     Change,
+    CompensationKind,
+    CompensationTerms,
+    Confidence,
     Family,
     Funder,
     Group,
@@ -45,6 +51,7 @@ from fenqi.policy.snapshot import (
     Notice,
     Pending,
     Placement,
+    RepaymentImpact,
     Rule,
     Selector,
     ShopTerms,
@@ -52,6 +59,7 @@ from fenqi.policy.snapshot import (
     SnapshotError,
     selects,
 )
+from fenqi.policy.wording import banned_words
 from fenqi.terms.plan import (
     Annuity,
     Authority,
@@ -136,6 +144,7 @@ _SECTIONS: Final = (
     "rules",
     "placements",
     "notices",
+    "budgets",
 )
 _RULE_REQUIRED: Final = ("id", "layer", "owner", "reason", "applies")
 _RULE_OPTIONAL: Final = (
@@ -154,6 +163,8 @@ _RULE_OPTIONAL: Final = (
     "title",
     "detail",
     "fix",
+    "since",
+    "until",
 )
 
 
@@ -187,21 +198,28 @@ class _PolicyReader(Reader):
         for _, extra in shops[1:]:
             self.problem(extra, "the shop is described twice", "keep one")
         shop = self.shop(shops[0][1])
-        for section in ("funders", "families", "plans", "rules", "placements", "notices"):
+        for section in ("funders", "families", "plans", "rules", "placements", "notices", "budgets"):
             self.ids[section] = self.collect_ids(section, sections[section])
         facts = tuple(self.fact(node) for node in sections["facts"])
         names = [fact.name for fact in facts]
         for node, name in zip(sections["facts"], names, strict=True):
             if name and names.count(name) > 1:
                 self.problem(node, f"{name} stands twice in facts", "a fact is described once")
+        # A funder's terms may be for some only: their conditions need the facts before the funders have names.
+        unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
+        self.vocabulary = vocabulary_for(unnamed, facts)
         funders = tuple(self.funder(node) for node in sections["funders"])
-        self.vocabulary = vocabulary_for(((f.id, f.name) for f in funders), facts)
+        budgets = tuple(self.budget(node) for node in sections["budgets"])
+        self.vocabulary = vocabulary_for(
+            ((f.id, f.name) for f in funders), facts, ((b.id, b.name) for b in budgets)
+        )
         families = tuple(self.family(node) for node in sections["families"])
         by_id = {family.id: family for family in families}
         plans = tuple(self.plan(node, by_id) for node in sections["plans"])
         notices = tuple(self.notice(node) for node in sections["notices"])
         rules = tuple(self.rule(node) for node in sections["rules"])
         placements = tuple(self.placement(node, plans) for node in sections["placements"])
+        self.check_notices(rules, sections["rules"])
         if self.problems:
             return None
         snapshot = Snapshot(
@@ -213,6 +231,7 @@ class _PolicyReader(Reader):
             placements=placements,
             notices=notices,
             facts=facts,
+            budgets=budgets,
         )
         try:
             compile_policy(snapshot)
@@ -312,17 +331,18 @@ class _PolicyReader(Reader):
                     continue
                 if value.value in ids:
                     self.problem(value, f"{value.value} stands twice in {section}", "ids occur once")
-                pattern = _FUNDER_ID if section == "funders" else _ID
+                pattern = _FUNDER_ID if section in ("funders", "budgets") else _ID
                 if not pattern.fullmatch(str(value.value)):
                     self.problem(
                         value,
                         f"{value.value} is not an id",
                         "ids are small letters, digits, _ (and . or - except in funders)",
                     )
-                if section == "rules" and str(value.value).startswith("agreement."):
-                    self.problem(
-                        value, f"{value.value}: ids in agreement. are made from agreements", "rename it"
-                    )
+                for made, source in (("agreement.", "agreements"), ("budget.", "budgets")):
+                    if section == "rules" and str(value.value).startswith(made):
+                        self.problem(
+                            value, f"{value.value}: ids in {made} are made from {source}", "rename it"
+                        )
                 ids.add(str(value.value))
         return ids
 
@@ -358,8 +378,8 @@ class _PolicyReader(Reader):
         built_in = VOCABULARY.get(name)
         if name and not _FACT_NAME.fullmatch(name):
             self.problem(fields["name"], f"{name} is not a fact's name", "write it like merchant.kind")
-        elif name.startswith(("offer.", "clock.", "funder.")):
-            self.problem(fields["name"], f"{name}: facts of offer, clock and funder are Fenqi's own")
+        elif name.startswith(("offer.", "clock.", "funder.", "budget.")):
+            self.problem(fields["name"], f"{name}: facts of offer, clock, funder and budget are Fenqi's own")
         elif built_in is not None and built_in.type != kind:
             self.problem(fields["name"], f"{name} is {built_in.type} already", f"write type: {built_in.type}")
         labels: dict[str, Text] = {}
@@ -387,7 +407,18 @@ class _PolicyReader(Reader):
         )
 
     def funder(self, node: Node) -> Funder:
-        fields = self.fields(node, "a funder", ("id", "name", "kind"), ("decides", "own_book", "agreement"))
+        fields = self.fields(
+            node, "a funder", ("id", "name", "kind"), ("decides", "own_book", "agreement", "agreements")
+        )
+        versions: tuple[Agreement, ...] = ()
+        if "agreements" in fields:
+            if "agreement" in fields:
+                self.problem(
+                    fields["agreements"], "a funder has one agreement, or a list of agreements", "keep one"
+                )
+            items = self.items(fields["agreements"], "agreements")
+            versions = tuple(self.agreement(item) for item in items)
+            self.check_versions(items, versions)
         kinds = ("shop", "wallet", "bank", "consumer_finance", "acquirer")
         return Funder(
             id=self.optional(fields, "id", self.scalar, ""),
@@ -398,12 +429,74 @@ class _PolicyReader(Reader):
             else "here",
             own_book=self.optional(fields, "own_book", self.boolean, False),
             agreement=self.agreement(fields["agreement"]) if "agreement" in fields else None,
+            agreements=versions,
         )
+
+    def check_versions(self, nodes: list[Node], versions: tuple[Agreement, ...]) -> None:
+        names = [version.version for version in versions]
+        for number, (node, version) in enumerate(zip(nodes, versions, strict=True)):
+            if version.version and not _ID.fullmatch(version.version):
+                self.problem(
+                    node, f"version is {version.version}: not an id", "small letters, digits, _ . and -"
+                )
+            if names.count(version.version) > 1:
+                self.problem(
+                    node, f"version {version.version} stands twice", "each version has a name of its own"
+                )
+            if number and version.valid_from is None:
+                self.problem(node, f"version {version.version} has no from", "say when it takes over")
+            before = versions[number - 1].valid_from if number else None
+            if before is not None and version.valid_from is not None and version.valid_from < before:
+                self.problem(
+                    node, f"version {version.version} begins before the one above it", "sort by from"
+                )
+
+    def budget(self, node: Node) -> Budget:
+        fields = self.fields(
+            node, "a budget", ("id", "name", "total", "applies"), ("share", "from", "to", "renews", "notice")
+        )
+        before = len(self.problems)
+        budget = Budget(
+            id=self.optional(fields, "id", self.scalar, ""),
+            name=self.optional(fields, "name", self.text, NO_TEXT),
+            total_minor=self.optional(fields, "total", self.money, 0),
+            applies=self.optional(fields, "applies", self.selector, Selector()),
+            share=self.ratio(fields["share"], "share") if "share" in fields else None,
+            start=self.instant(fields["from"], "from") if "from" in fields else None,
+            end=self.end_instant(fields["to"], "to") if "to" in fields else None,
+            renews=self.instant(fields["renews"], "renews") if "renews" in fields else None,
+            notice=self.reference(fields["notice"], "notices", "notice") if "notice" in fields else None,
+        )
+        if before == len(self.problems):
+            if budget.start is not None and budget.end is not None and budget.end <= budget.start:
+                self.problem(fields["to"], "the budget ends before it begins")
+            if budget.share is not None and not 0 < budget.share <= 1:
+                self.problem(
+                    fields["share"], f"share is {fields['share'].value}: more than 0% and at most 100%"
+                )
+        return budget
 
     def agreement(self, node: Node) -> Agreement:
         before = len(self.problems)
         fields = self.fields(
-            node, "an agreement", ("version",), ("from", "to", "min", "max", "terms", "cost_ceiling")
+            node,
+            "an agreement",
+            ("version",),
+            (
+                "from",
+                "to",
+                "min",
+                "max",
+                "terms",
+                "cost_ceiling",
+                "for",
+                "paused",
+                "daily_quota",
+                "partner_listed",
+                "renewal_warning_days",
+                "note",
+                "notice",
+            ),
         )
         agreement = Agreement(
             version=self.optional(fields, "version", self.scalar, ""),
@@ -417,6 +510,17 @@ class _PolicyReader(Reader):
             cost_ceiling=self.ratio(fields["cost_ceiling"], "cost_ceiling")
             if "cost_ceiling" in fields
             else None,
+            audience=self.audience(fields["for"]) if "for" in fields else None,
+            paused=self.optional(fields, "paused", self.boolean, False),
+            daily_quota_minor=self.money(fields["daily_quota"], "daily_quota")
+            if "daily_quota" in fields
+            else None,
+            partner_listed=self.boolean(fields["partner_listed"], "partner_listed")
+            if "partner_listed" in fields
+            else None,
+            renewal_warning_days=self.optional(fields, "renewal_warning_days", self.integer, 30),
+            note=self.text(fields["note"], "note") if "note" in fields else None,
+            notice=self.reference(fields["notice"], "notices", "notice") if "notice" in fields else None,
         )
         least, most = agreement.min_amount_minor, agreement.max_amount_minor
         if least is not None and most is not None and most < least and before == len(self.problems):
@@ -425,6 +529,19 @@ class _PolicyReader(Reader):
         if start is not None and end is not None and end <= start and before == len(self.problems):
             self.problem(fields["to"], "the agreement ends before it begins")
         return agreement
+
+    def audience(self, node: Node) -> Condition:
+        """For whom something is, by what may be said in public."""
+        condition = self.condition(node, "for")
+        for name in sorted(facts_of(condition)):
+            fact = self.vocabulary.get(name)
+            if fact is not None and (fact.personal or name.startswith(("offer.", "clock."))):
+                self.problem(
+                    node,
+                    f"for: {name} is not a fact that says in public for whom an agreement is",
+                    "use a fact that is not personal, such as customer.has_running_contract or channel.kind",
+                )
+        return condition
 
     def family(self, node: Node) -> Family:
         fields = self.fields(node, "a family", ("id", "funder", "name", "legal_form"))
@@ -587,7 +704,45 @@ class _PolicyReader(Reader):
             title=self.audience_text(fields["title"], "title") if "title" in fields else None,
             detail=self.audience_text(fields["detail"], "detail") if "detail" in fields else None,
             fix=self.audience_text(fields["fix"], "fix") if "fix" in fields else None,
+            since_fact=self.instant_fact(fields["since"], "since") if "since" in fields else None,
+            until_fact=self.instant_fact(fields["until"], "until") if "until" in fields else None,
         )
+
+    def instant_fact(self, node: Node, what: str) -> str:
+        """The name of a fact that is an instant."""
+        name = self.scalar(node, what)
+        fact = self.vocabulary.get(name)
+        if name and fact is None:
+            self.problem(node, f"{what} is {name}: there is no such fact", self.meant(name, self.vocabulary))
+        elif fact is not None and fact.type != "instant":
+            self.problem(node, f"{what} is {name}, which is {fact.type}, not an instant")
+        return name
+
+    def check_notices(self, rules: tuple[Rule, ...], nodes: list[Node]) -> None:
+        """A notice is public. What is one customer's own, or a sign of risk, never links one."""
+        for rule, node in zip(rules, nodes, strict=True):
+            if rule.notice is None:
+                continue
+            trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
+            names = {name for tree in trees if tree is not None for name in facts_of(tree)}
+            personal = sorted(
+                name for name in names if name in self.vocabulary and self.vocabulary[name].personal
+            )
+            why = (
+                f"of the layer {rule.layer}"
+                if rule.layer in ("risk", "customer")
+                else "generic to customers"
+                if rule.public == "generic"
+                else f"about {personal[0]}, which is personal"
+                if personal
+                else ""
+            )
+            if why:
+                self.problem(
+                    node,
+                    f"{rule.id} is {why}, and has the notice {rule.notice}",
+                    "a notice is public: leave it out",
+                )
 
     def pending(self, node: Node) -> Pending:
         fields = self.fields(node, "pending", ("when", "deadline"))
@@ -639,9 +794,20 @@ class _PolicyReader(Reader):
             node,
             "a notice",
             ("id", "title", "reason", "affected", "unaffected", "since"),
-            ("until", "next_update", "rules", "plans"),
+            (
+                "until",
+                "next_update",
+                "rules",
+                "plans",
+                "confidence",
+                "purpose",
+                "restored",
+                "instead",
+                "repayment",
+                "compensation",
+            ),
         )
-        return Notice(
+        notice = Notice(
             id=self.optional(fields, "id", self.scalar, ""),
             title=self.optional(fields, "title", self.text, NO_TEXT),
             reason=self.optional(fields, "reason", self.text, NO_TEXT),
@@ -654,4 +820,78 @@ class _PolicyReader(Reader):
             else None,
             rules=self.references(fields["rules"], "rules", "rules") if "rules" in fields else (),
             plans=self.references(fields["plans"], "plans", "plans") if "plans" in fields else (),
+            confidence=self.literal(fields["confidence"], Confidence, "confidence")
+            if "confidence" in fields
+            else "",
+            purpose=self.text(fields["purpose"], "purpose") if "purpose" in fields else None,
+            restored=self.text(fields["restored"], "restored") if "restored" in fields else None,
+            instead=self.references(fields["instead"], "plans", "instead") if "instead" in fields else (),
+            repayment=self.repayment(fields["repayment"]) if "repayment" in fields else None,
+            compensation=tuple(
+                self.compensation(item) for item in self.items(fields["compensation"], "compensation")
+            )
+            if "compensation" in fields
+            else (),
+        )
+        for key in ("title", "reason", "affected", "unaffected", "purpose", "restored"):
+            text = getattr(notice, key)
+            for word in banned_words(text) if text is not None else ():
+                self.problem(
+                    fields[key],
+                    f"{key} says {word}: words that promise or lure are banned in what the public is told",
+                    "say what is the case",
+                )
+        if notice.until is not None and notice.until <= notice.since and "until" in fields:
+            self.problem(fields["until"], "the notice ends before it begins")
+        if notice.confidence == "unknown" and notice.until is not None:
+            self.problem(
+                fields["confidence"], "confidence is unknown, and there is an until", "leave one of them out"
+            )
+        if notice.confidence in ("fixed", "estimate") and notice.until is None:
+            self.problem(
+                fields["confidence"], f"confidence is {notice.confidence} of no until", "write until:"
+            )
+        return notice
+
+    def repayment(self, node: Node) -> RepaymentImpact:
+        before = len(self.problems)
+        fields = self.fields(node, "repayment", ("from", "to", "due_moves_to"), ("acts",))
+        start = self.optional(fields, "from", self.instant, 0)
+        end = self.optional(fields, "to", self.end_instant, 0)
+        moves_to = self.optional(fields, "due_moves_to", self.day, date.min)
+        if before == len(self.problems):
+            if end <= start:
+                self.problem(fields["to"], "the outage ends before it begins")
+            elif moves_to <= local_date(end - 1, self.zone):
+                self.problem(
+                    fields["due_moves_to"],
+                    f"due_moves_to is {moves_to}: not after the outage",
+                    "name the first day on which paying works again",
+                )
+        acts: tuple[Act, ...] = ("repay", "pay_off", "autopay")
+        if "acts" in fields:
+            acts = tuple(self.literal(item, Act, "acts") for item in self.items(fields["acts"], "acts"))
+        return RepaymentImpact(start=start, end=end, due_moves_to=moves_to, acts=acts)
+
+    def day(self, node: Node, what: str) -> date:
+        value = self.scalar(node, what)
+        try:
+            return date.fromisoformat(value) if value else date.min
+        except ValueError:
+            self.problem(node, f"{what} is {value}: not a date", "write it like 2026-11-25")
+            return date.min
+
+    def compensation(self, node: Node) -> CompensationTerms:
+        fields = self.fields(node, "a compensation", ("id", "kind", "name"), ("hours", "amount"))
+        kinds: tuple[CompensationKind, ...] = get_args(CompensationKind)
+        kind: CompensationKind = self.one_of(fields["kind"], kinds, "kind") if "kind" in fields else kinds[0]
+        needed = "hours" if kind == "price_protection" else "amount"
+        if "kind" in fields and needed not in fields:
+            self.problem(node, f"a {kind} has no {needed}", f"write {needed}:")
+        return CompensationTerms(
+            id=self.optional(fields, "id", self.scalar, ""),
+            kind=kind,
+            name=self.optional(fields, "name", self.text, NO_TEXT),
+            hours=self.optional(fields, "hours", self.integer, 0),
+            amount_minor=self.optional(fields, "amount", self.money, 0),
         )

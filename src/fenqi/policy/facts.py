@@ -154,6 +154,14 @@ VOCABULARY: Final[dict[str, FactType]] = {
             "customer.last_used_family", "text", "customer", "上次使用的方式", "way last used", personal=True
         ),
         _fact("customer.overdue", "bool", "ours", "有逾期账单", "a bill is overdue", personal=True),
+        # Not personal: an agreement may be for those who have one, and say so in public.
+        _fact(
+            "customer.has_running_contract",
+            "bool",
+            "ours",
+            "有进行中的本店分期",
+            "own instalments are running",
+        ),
         _fact("limit.mall_available", "money", "ours", "商城可用额度", "mall credit left", personal=True),
         _fact("limit.mall", "money", "ours", "商城总额度", "mall credit line", personal=True),
         _fact("card.bank", "enum", "card", "发卡银行", "card's bank", labels=_BANKS, changeable=True),
@@ -175,6 +183,7 @@ VOCABULARY: Final[dict[str, FactType]] = {
 _HEALTH: Final = {
     "up": Text("正常", "working"),
     "degraded": Text("不稳定", "degraded"),
+    "checking": Text("确认中", "being checked"),
     "down": Text("不可用", "down"),
 }
 _PREQUAL: Final = {
@@ -185,11 +194,31 @@ _PREQUAL: Final = {
 
 
 def funder_facts(funder: str, name: Text) -> tuple[FactType, ...]:
-    """The live facts that each funder brings: its health, and its answer about this customer."""
+    """The live facts that each funder brings: its health, what is left of its quota, and its answer about this customer."""
     zh_cn, en = name.zh_cn, name.en
     return (
         _fact(
             f"funder.{funder}.health", "enum", "funder", f"{zh_cn}服务状态", f"{en} service", labels=_HEALTH
+        ),
+        _fact(
+            f"funder.{funder}.health_since",
+            "instant",
+            "funder",
+            f"{zh_cn}服务状态起始",
+            f"{en} service, since",
+        ),
+        _fact(
+            f"funder.{funder}.health_deadline",
+            "instant",
+            "funder",
+            f"{zh_cn}服务确认截止",
+            f"{en} service, known by",
+        ),
+        _fact(
+            f"funder.{funder}.quota_left", "money", "ours", f"{zh_cn}当日剩余额度", f"{en}'s quota left today"
+        ),
+        _fact(
+            f"funder.{funder}.quota_renews", "instant", "ours", f"{zh_cn}额度恢复时间", f"{en}'s quota renews"
         ),
         _fact(
             f"funder.{funder}.prequal",
@@ -211,18 +240,32 @@ def funder_facts(funder: str, name: Text) -> tuple[FactType, ...]:
     )
 
 
+def budget_facts(budget: str, name: Text) -> tuple[FactType, ...]:
+    """The live facts of a budget: how much can still be financed out of it, and when it is there anew."""
+    zh_cn, en = name.zh_cn, name.en
+    return (
+        _fact(f"budget.{budget}.left", "money", "ours", f"{zh_cn}剩余", f"left of {en}"),
+        _fact(f"budget.{budget}.renews", "instant", "ours", f"{zh_cn}恢复时间", f"{en} renews"),
+    )
+
+
 def vocabulary_for(
-    funders: Iterable[tuple[str, Text]] = (), own: Iterable[FactType] = ()
+    funders: Iterable[tuple[str, Text]] = (),
+    own: Iterable[FactType] = (),
+    budgets: Iterable[tuple[str, Text]] = (),
 ) -> dict[str, FactType]:
-    """The whole vocabulary of one policy: the built-in facts, those of its funders, and its own.
+    """The whole vocabulary of one policy: the built-in facts, those of its funders and budgets, and its own.
 
     >>> vocab = vocabulary_for([("wallet", Text("钱包", "Wallet"))])
     >>> vocab["funder.wallet.health"].values
-    ('up', 'degraded', 'down')
+    ('up', 'degraded', 'checking', 'down')
     """
     vocabulary = dict(VOCABULARY)
     for funder, name in funders:
         for fact in funder_facts(funder, name):
+            vocabulary[fact.name] = fact
+    for budget, name in budgets:
+        for fact in budget_facts(budget, name):
             vocabulary[fact.name] = fact
     for fact in own:
         vocabulary[fact.name] = fact

@@ -9,6 +9,7 @@ before it gets here: instants are epoch seconds, amounts minor units, conditions
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -24,9 +25,14 @@ __all__ = [
     "FORMAT",
     "LAYERS",
     "SEMANTICS",
+    "Act",
     "Agreement",
     "AudienceText",
+    "Budget",
     "Change",
+    "CompensationKind",
+    "CompensationTerms",
+    "Confidence",
     "DailyWindow",
     "Family",
     "Funder",
@@ -35,6 +41,7 @@ __all__ = [
     "Notice",
     "Pending",
     "Placement",
+    "RepaymentImpact",
     "Rule",
     "Selector",
     "ShopTerms",
@@ -45,6 +52,7 @@ __all__ = [
     "digest",
     "encode",
     "selects",
+    "versions_of",
     "vocabulary_of",
 ]
 
@@ -71,6 +79,11 @@ LAYERS: Final[tuple[Layer, ...]] = (
 Group = Literal["instalment", "payment"]
 Change = Literal["customer", "cart", "time", "funder", "shop", "nobody"]
 """Who or what can make a reason go away."""
+Act = Literal["buy", "repay", "pay_off", "refund", "autopay"]
+"""What a customer does that a change may touch. A change in repayment is a change like one in buying."""
+Confidence = Literal["fixed", "estimate", "unknown"]
+"""How sure an end is: it is fixed, it is expected, or nobody knows."""
+CompensationKind = Literal["price_protection", "voucher", "fee_waiver"]
 
 
 class SnapshotError(BadInput):
@@ -132,9 +145,12 @@ class ShopTerms(msgspec.Struct, frozen=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A funder's dated terms with the shop. Each limit given becomes a rule of the layer `agreement`.
+    """One version of a funder's dated terms with the shop. Each limit given becomes a rule of the layer `agreement`.
 
-    `cost_ceiling` bounds the annual cost (IRR x 12), as a ratio.
+    `cost_ceiling` bounds the annual cost (IRR x 12), as a ratio. `audience`: for whom this version is, by public facts; of
+    the versions begun, a later one goes before an earlier one for its audience. `paused`: nothing new is taken under it.
+    `daily_quota_minor`: what the funder takes in a day of the shop. `partner_listed`: whether the shop stands on the funder's
+    public list of partners; None where there is no such list. `notice` says why these terms are as they are.
     """
 
     version: str
@@ -144,10 +160,20 @@ class Agreement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_amount_minor: int | None = None
     terms: tuple[int, ...] = ()
     cost_ceiling: Decimal | None = None
+    audience: Condition | None = None
+    paused: bool = False
+    daily_quota_minor: int | None = None
+    partner_listed: bool | None = None
+    renewal_warning_days: int = 30
+    note: Text | None = None
+    notice: str | None = None
 
 
 class Funder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Who puts up the money. `own_book`: what is owed is owed to us. `decides`: where the answer is given."""
+    """Who puts up the money. `own_book`: what is owed is owed to us. `decides`: where the answer is given.
+
+    Its terms are one `agreement`, or several dated versions in `agreements`, in order of their beginning.
+    """
 
     id: str
     name: Text
@@ -155,6 +181,12 @@ class Funder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     decides: Literal["here", "on_its_page"] = "here"
     own_book: bool = False
     agreement: Agreement | None = None
+    agreements: tuple[Agreement, ...] = ()
+
+
+def versions_of(funder: Funder) -> tuple[Agreement, ...]:
+    """All versions of the funder's terms with the shop, in order of their beginning."""
+    return funder.agreements if funder.agreement is None else (funder.agreement, *funder.agreements)
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +217,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rule blocks; it never allows. It is violated at an instant when all of this holds, absent parts being true:
     the instant is inside `valid`, `blocked` and `daily`; `when` is true; `require` is not.
 
+    `since_fact` and `until_fact` name instants that tell since when, and until when, a live reason holds: from the
+    instant in `until_fact` on the rule counts as open, where it is asked when a plan opens.
     `unknown` says what becomes of it when facts leave that open: `block`, `allow`, or `ask` (block, and ask the
     customer for the fact). `public="generic"` keeps its particulars from the customer.
     """
@@ -209,6 +243,26 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     title: AudienceText | None = None
     detail: AudienceText | None = None
     fix: AudienceText | None = None
+    since_fact: str | None = None
+    until_fact: str | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Money that the shop spends on an offer, such as interest-free instalments, until it is spent.
+
+    `total_minor` is what there is from `start` to `end`, or to `renews`, when it is there anew. `share`: what an order takes of
+    it for each unit financed; None where all that is financed counts. Becomes the rule `budget.<id>`.
+    """
+
+    id: str
+    name: Text
+    total_minor: int
+    applies: Selector
+    share: Decimal | None = None
+    start: int | None = None
+    end: int | None = None
+    renews: int | None = None
+    notice: str | None = None
 
 
 class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -227,8 +281,33 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     notice: str | None = None
 
 
+class RepaymentImpact(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, rename={"start": "from", "end": "to"}
+):
+    """What an outage does to paying back: from then until then these acts rest, and what is due meanwhile is due on the
+    date `due_moves_to`, at no charge."""
+
+    start: int
+    end: int
+    due_moves_to: date
+    acts: tuple[Act, ...] = ("repay", "pay_off", "autopay")
+
+
+class CompensationTerms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What those affected get: their price kept for `hours`, a voucher or a waived fee of `amount_minor`."""
+
+    id: str
+    kind: CompensationKind
+    name: Text
+    hours: int = 0
+    amount_minor: int = 0
+
+
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What the public is told about a change: why, since and until when, who is affected and what is not."""
+    """What the public is told about a change: why, since and until when, who is affected and what is not.
+
+    `restored` is the sentence, approved beforehand, for the day on which it is back.
+    """
 
     id: str
     title: Text
@@ -240,6 +319,19 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     next_update: int | None = None
     rules: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
+    confidence: Literal["", "fixed", "estimate", "unknown"] = ""
+    purpose: Text | None = None
+    restored: Text | None = None
+    instead: tuple[str, ...] = ()
+    repayment: RepaymentImpact | None = None
+    compensation: tuple[CompensationTerms, ...] = ()
+
+    @property
+    def certainty(self) -> Confidence:
+        """How sure its end is; a notice that does not say so is sure of an end that it gives."""
+        if self.confidence:
+            return self.confidence
+        return "unknown" if self.until is None else "fixed"
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -253,6 +345,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     placements: tuple[Placement, ...] = ()
     notices: tuple[Notice, ...] = ()
     facts: tuple[FactType, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     format: str = FORMAT
     semantics: int = SEMANTICS
 
@@ -314,4 +407,6 @@ def decode(data: bytes) -> Snapshot:
 
 def vocabulary_of(snapshot: Snapshot) -> dict[str, FactType]:
     """All facts that the snapshot's rules may name."""
-    return vocabulary_for(((f.id, f.name) for f in snapshot.funders), snapshot.facts)
+    return vocabulary_for(
+        ((f.id, f.name) for f in snapshot.funders), snapshot.facts, ((b.id, b.name) for b in snapshot.budgets)
+    )

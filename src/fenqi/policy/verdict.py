@@ -8,7 +8,7 @@ failed, with what was found and what is asked for, since when, until when, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -19,9 +19,9 @@ from fenqi.policy.snapshot import Change, Layer, Rule
 from fenqi.policy.timeline import opens_at, since_when
 
 if TYPE_CHECKING:
-    from fenqi.policy.compile import Policy
+    from fenqi.policy.compile import Bits, Policy
 
-__all__ = ["Failing", "Param", "Reason", "State", "Until", "Verdict", "decide", "for_customer"]
+__all__ = ["Failing", "Override", "Param", "Reason", "State", "Until", "Verdict", "decide", "for_customer"]
 
 State = Literal["available", "unavailable", "pending", "funder_decides"]
 Param = int | str
@@ -67,11 +67,25 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     pending: bool = False
 
 
+class Override(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A special case that people granted: one rule does not count for this customer, up to `until` (epoch seconds).
+
+    `max_amount_minor` bounds the order, `plan` the plan that it is for; None where it is for any. A rule of law counts
+    whatever is granted.
+    """
+
+    id: str
+    rule: str
+    until: int
+    max_amount_minor: int | None = None
+    plan: str | None = None
+
+
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The answer for one plan, with all reasons, those of law first.
 
     `until`: when it opens by itself, all reasons together. `asks`: facts that the customer can tell. `deadline`: by
-    when a pending answer is due.
+    when a pending answer is due. `overrides`: the special cases without which it would have one reason more.
     """
 
     plan: str
@@ -80,6 +94,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reasons: tuple[Reason, ...] = ()
     asks: tuple[str, ...] = ()
     deadline: int | None = None
+    overrides: tuple[str, ...] = ()
 
     @property
     def offered(self) -> bool:
@@ -93,12 +108,22 @@ _ROUNDS: Final = 64
 _NO_OFFER: Final[Facts] = {}
 
 
-def decide(policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None = None) -> dict[str, Verdict]:
+def decide(
+    policy: Policy,
+    facts: Facts,
+    offers: Mapping[str, Facts] | None = None,
+    *,
+    overrides: Sequence[Override] = (),
+    ignoring: frozenset[str] = frozenset(),
+) -> dict[str, Verdict]:
     """Every plan's verdict, in the policy's order.
 
     `facts` needs `clock.now`; the other facts of the clock follow from it. Without `offers` only the rules over facts
     are asked. With them, keyed by plan, the priced rules are asked too, in the same call. A plan without an offer
     that nothing else blocks counts as priced at unknown figures, so that a cost ceiling never fails open.
+
+    `overrides` are special cases granted to this customer. `ignoring` names rules to leave out, to see what would be
+    without them: for explaining, never for offering.
     """
     now = facts.get("clock.now")
     if type(now) is not int:
@@ -108,6 +133,9 @@ def decide(policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None = No
     if "clock.time" not in facts or "clock.weekday" not in facts:
         facts = {**facts, **clock_facts(now, policy.zone)}
     violated, unknown, pending = policy.first(facts)
+    if overrides or ignoring:
+        lifted = _Lifted(policy, facts, overrides, ignoring)
+        return _decide_lifted(policy, facts, offers, now, (violated, unknown, pending), lifted)
     trouble = violated | pending
     verdicts: dict[str, Verdict] = {}
     case: _Case | None = None
@@ -144,10 +172,74 @@ def decide(policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None = No
     return verdicts
 
 
+class _Lifted:
+    """The rules that do not count, plan by plan and instant by instant."""
+
+    def __init__(
+        self, policy: Policy, facts: Facts, overrides: Sequence[Override], ignoring: frozenset[str]
+    ) -> None:
+        index = policy.rule_index
+        amount = facts.get("cart.amount")
+        self.always = sum(1 << index[rule] for rule in ignoring if rule in index)
+        self.granted = tuple(
+            (1 << index[one.rule], one)
+            for one in overrides
+            if one.rule in index
+            # Nobody can grant away a rule of law: this is the last of three walls.
+            and policy.rules[index[one.rule]].layer != "law"
+            and (one.max_amount_minor is None or (type(amount) is int and amount <= one.max_amount_minor))
+        )
+
+    def at(self, plan: str, at: int) -> int:
+        """The bits of the rules that do not count for the plan at the instant."""
+        bits = self.always
+        for bit, one in self.granted:
+            if at < one.until and one.plan in (None, plan):
+                bits |= bit
+        return bits
+
+    def used(self, plan: str, at: int, trouble: int) -> tuple[str, ...]:
+        """The special cases that take something out of the plan's way."""
+        return tuple(
+            one.id
+            for bit, one in self.granted
+            if bit & trouble and at < one.until and one.plan in (None, plan)
+        )
+
+
+def _decide_lifted(
+    policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None, now: int, first: Bits, lifted: _Lifted
+) -> dict[str, Verdict]:
+    """The same decision with some rules left out of it."""
+    violated, unknown, pending = first
+    case = _Case(policy, facts, now, lifted)
+    verdicts: dict[str, Verdict] = {}
+    for index, plan in enumerate(policy.plans):
+        lift = lifted.at(plan.id, now)
+        mask = policy.masks[index]
+        found = (violated & mask, unknown & mask, pending & mask)
+        bad = (found[0] | found[2]) & ~lift
+        offer: Facts | None = None
+        priced = policy.second[index]
+        if priced is not None and offers is not None and not (bad and offers.get(plan.id) is None):
+            offer = offers.get(plan.id) or _NO_OFFER
+            more = priced(facts, offer)
+            found = (found[0] | more[0], found[1] | more[1], found[2] | more[2])
+        used = lifted.used(plan.id, now, found[0] | found[2])
+        found = (found[0] & ~lift, found[1] & ~lift, found[2] & ~lift)
+        if found[0] or found[2]:
+            verdict = case.blocked(index, found, offer)
+        else:
+            verdict = policy.open_verdicts[index]
+        verdicts[plan.id] = msgspec.structs.replace(verdict, overrides=used) if used else verdict
+    return verdicts
+
+
 class _Case:
     """One decision's facts, and the reasons already worked out for one plan that another shares."""
 
-    def __init__(self, policy: Policy, facts: Facts, now: int) -> None:
+    def __init__(self, policy: Policy, facts: Facts, now: int, lifted: _Lifted | None = None) -> None:
+        self.lifted = lifted
         self.policy = policy
         self.facts = facts
         self.now = now
@@ -211,13 +303,18 @@ class _Case:
         before which the plan cannot open.
         """
         policy = self.policy
-        mask, priced = policy.masks[plan], policy.second[plan]
+        mask, priced, name = policy.masks[plan], policy.second[plan], policy.plans[plan].id
         for _ in range(_ROUNDS):
             then, violated, pending = self._at(at)
             violated, pending = violated & mask, pending & mask
             if priced is not None and offer is not None:
                 more = priced(then, offer)
                 violated, pending = violated | more[0], pending | more[2]
+            out = self._ended(at)
+            if self.lifted is not None:
+                # By then a special case may have expired.
+                out |= self.lifted.at(name, at)
+            violated, pending = violated & ~out, pending & ~out
             if pending:
                 return UNKNOWN
             if not violated:
@@ -244,6 +341,15 @@ class _Case:
             known = self.later[at] = (then, violated, pending)
         return known
 
+    def _ended(self, at: int) -> int:
+        """The rules that will have ended by a later instant, by what a fact tells of their end."""
+        ended = 0
+        for bit, name in self.policy.told_ends:
+            end = self.facts.get(name)
+            if type(end) is int and self.now < end <= at:
+                ended |= bit
+        return ended
+
     def _reason(self, index: int, rule: Rule, facts: Facts, unknown: bool, pending: bool) -> Reason:
         policy = self.policy
         timing = policy.timings[index]
@@ -252,7 +358,10 @@ class _Case:
         if pending:
             until = UNKNOWN
         else:
-            if timing.moves:
+            if rule.since_fact is not None:
+                told = facts.get(rule.since_fact)
+                since = told if type(told) is int and told <= self.now else None
+            elif timing.moves:
                 since = since_when(rule, timing, facts, self.now, policy.zone)
             asked = unknown and rule.unknown == "ask"
             until = _until(rule, policy, index, facts, self.now, asked=asked)
@@ -276,8 +385,14 @@ class _Case:
 
 def _until(rule: Rule, policy: Policy, index: int, facts: Facts, at: int, *, asked: bool = False) -> Until:
     timing = policy.timings[index]
+    opens = opens_at(rule, timing, facts, at, policy.zone) if timing.moves else None
+    if rule.until_fact is not None and not asked:
+        told = facts.get(rule.until_fact)
+        if type(told) is int and told > at:
+            return Until("instant", told if opens is None else min(told, opens))
+        # What tells its end says nothing, or something that is past: then nobody knows it.
+        return UNKNOWN if opens is None else Until("instant", opens)
     if timing.moves:
-        opens = opens_at(rule, timing, facts, at, policy.zone)
         if opens is not None:
             return Until("instant", opens)
         if rule.blocked is not None and rule.blocked.start is not None and rule.blocked.end is None:

@@ -24,7 +24,7 @@ from fenqi.checkout.evaluation import evaluate as evaluate_cart
 from fenqi.checkout.request import CheckoutRequest, Line
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.facts import FactValue, freeze_facts
-from fenqi.policy.verdict import Reason, State, Verdict
+from fenqi.policy.verdict import Override, Reason, State, Verdict
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, digest, disclose
 from fenqi.terms.plan import Plan
@@ -278,6 +278,7 @@ class _Written(msgspec.Struct, frozen=True):
     last_used_family: str | None = None
     coupon: str | None = None
     ship_to: str | None = None
+    overrides: tuple[Override, ...] = ()
 
 
 def load(decision_public_id: str, *, shop: Shop | None = None) -> Decision:

@@ -17,7 +17,15 @@ def test_every_fact_has_a_label_in_both_languages_and_enums_have_labelled_values
 
 def test_each_funder_brings_its_live_facts() -> None:
     names = set(vocabulary_for([("ccb", Text("建行", "CCB"))])) - set(VOCABULARY)
-    assert names == {"funder.ccb.health", "funder.ccb.prequal", "funder.ccb.prequal_deadline"}
+    assert names == {
+        "funder.ccb.health",
+        "funder.ccb.health_since",
+        "funder.ccb.health_deadline",
+        "funder.ccb.quota_left",
+        "funder.ccb.quota_renews",
+        "funder.ccb.prequal",
+        "funder.ccb.prequal_deadline",
+    }
 
 
 def test_what_the_customer_cannot_change_or_others_must_not_see_is_marked() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from tests.pages.conftest import mall  # noqa: F401  # the seeded demo
 
 from fenqi_server.demo.staff import STAFF
 

@@ -34,6 +34,7 @@ GROUPS: Final = (_NOW, _OFFER, _PEOPLE, _RECORDS)
 
 ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_NOW, gettext_noop("Home"), "console:home"),
+    Entry(_NOW, gettext_noop("Time line"), "console:timeline"),
     # What is offered: drafts, publications, agreements, health, calendar, announcements.
     # Customers: cases, diagnosis, special cases.
     # Records: audit, staff.

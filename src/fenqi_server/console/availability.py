@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import Final, Literal
 
 import msgspec
@@ -165,7 +166,8 @@ def _answers(
 ) -> Iterator[tuple[Policy, Evaluation, int, int]]:
     """The engine's answer for each stretch of time between two instants at which it can change."""
     published = policies.publications(shop.id)
-    edges = sorted({to_epoch(each.valid_from) for each in published})
+    # The first whole second of each: within the second in which it begins, the one before is still in force.
+    edges = sorted({ceil(each.valid_from.timestamp()) for each in published})
     facts: dict[str, Mapping[str, FactValue]] = {}
     present = to_epoch(now)
     at = start

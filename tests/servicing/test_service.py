@@ -240,6 +240,30 @@ def test_an_outage_that_goes_on_puts_a_date_off_further(shop: Shop) -> None:
         service.put_off(shop, day, day, day, "night", "outage", after(21))
 
 
+def test_only_contracts_of_the_announced_plans_are_put_off_and_the_shop_is_told(shop: Shop) -> None:
+    from fenqi_server.outbox import service as outbox
+
+    outbox.add_endpoint(shop, "https://93.184.215.14/hook", ("contract.due_moved",), AT)
+    flat = open_one(shop, make_customer(shop))
+    open_one(shop, make_customer(shop, "c-2"), FREE_3, order_ref="order-2")
+    day, to = date(2026, 12, 23), date(2026, 12, 24)
+    plans = frozenset({FLAT_12.id})
+    assert service.put_off(shop, day, day, to, "night", "outage", after(20), plans=plans).contracts == 1
+    assert rows("SELECT body::jsonb #> '{data,rows}' FROM outbox_message") == [
+        ('[{"to": "2026-12-24", "from": "2026-12-23", "number": 1}]',)
+    ]
+    assert service.get(shop, flat, date(2026, 12, 24)).state.rows[0].moved_by == "night"
+
+
+def test_a_row_is_never_put_off_past_the_next_one(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    first, late = date(2026, 12, 23), date(2027, 1, 24)
+    assert service.put_off(shop, first, first, late, "long", "outage", after(20)).failed == (contract,)
+    both = service.put_off(shop, first, date(2027, 1, 23), late, "long", "outage", after(20))
+    assert (both.rows, both.failed) == (2, ())
+    assert {row.due_on for row in service.get(shop, contract, first).state.rows[:2]} == {late}
+
+
 def test_missed_days_are_caught_up_under_their_own_dates(shop: Shop) -> None:
     open_one(shop, make_customer(shop))
     assert service.run_due(after(100)) == 3

@@ -263,6 +263,12 @@ class _Replay:
             raise EventRefused(
                 "to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due"
             )
+        if index + 1 < len(self.terms.rows):
+            following = self.moved.get(index + 1, (self.terms.rows[index + 1].due_on, ""))[0]
+            if event.to > following:
+                raise EventRefused(
+                    "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
+                )
         self.moved[index] = (event.to, event.announcement)
 
     def receive(self, event: PaymentReceived) -> None:

@@ -51,6 +51,7 @@ EVENTS: Final = (
     "announcement.retracted",
     "contract.opened",
     "contract.payment_booked",
+    "contract.due_moved",
     "hand_off.started",
     "hand_off.approved",
     "hand_off.declined",

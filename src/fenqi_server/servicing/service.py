@@ -497,12 +497,22 @@ def _reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> 
 
 
 def put_off(
-    shop: Shop, first: date, last: date, to: date, announcement: str, basis: str, at: datetime
+    shop: Shop,
+    first: date,
+    last: date,
+    to: date,
+    announcement: str,
+    basis: str,
+    at: datetime,
+    *,
+    plans: frozenset[str] | None = None,
 ) -> DueReport:
     """Move the due dates from `first` to `last` to the day `to`, for nothing, of whatever is still to be paid.
 
     For an outage during which nobody could pay. Each contract is a transaction of its own; a second run with the same
-    announcement and day finds nothing to do. Paid rows, and rows due on `to` or later, stay as they are.
+    announcement and day finds nothing to do. Paid rows, and rows due on `to` or later, stay as they are; so do contracts
+    of other plans than `plans`, where those are given. A row is never put off past the one after it: such a contract is
+    named in `failed`.
     """
     if to <= first:
         raise BadInput("to", to.isoformat(), f"a day after {first.isoformat()}")
@@ -526,7 +536,7 @@ def put_off(
         for customer_id, contract_id in found:
             try:
                 done = _put_off_of(
-                    shop, customer_id, contract_id, (first, until), to, announcement, basis, at
+                    shop, customer_id, contract_id, (first, until), to, announcement, basis, at, plans
                 )
             except Exception:
                 name = public_id("ct", customer_id, contract_id)
@@ -546,13 +556,14 @@ def _put_off_of(
     announcement: str,
     basis: str,
     at: datetime,
+    plans: frozenset[str] | None,
 ) -> int:
     today = local_date(at, shop.time_zone)
 
     def act() -> int:
         use_shop(shop.id)
         stored = storage.load_for_update(customer_id, contract_id)
-        if stored is None:
+        if stored is None or (plans is not None and stored.terms.plan.id not in plans):
             return 0
         # Rows put off before by this announcement may be put off further, when the outage is extended.
         rows = [
@@ -570,10 +581,26 @@ def _put_off_of(
                 basis=basis,
                 announcement=announcement,
             )
-            for index, row in enumerate(rows, 1)
+            # The last first: no row is ever due after the one that follows it, not even in between.
+            for index, row in enumerate(reversed(rows), 1)
         ]
         if new:
             storage.append(stored, new, at, today)
+            enqueue(
+                shop,
+                customer_id,
+                "contract.due_moved",
+                {
+                    "contract_id": stored.public_id,
+                    "order_ref": stored.order_ref,
+                    "announcement": announcement,
+                    "rows": [
+                        {"number": row.number, "from": row.due_on.isoformat(), "to": to.isoformat()}
+                        for row in rows
+                    ],
+                },
+                at,
+            )
         return len(new)
 
     return in_transaction(act)

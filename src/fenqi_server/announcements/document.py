@@ -21,6 +21,7 @@ __all__ = [
     "COMPARED",
     "Difference",
     "Document",
+    "ImpactRecord",
     "Kind",
     "State",
     "changes_between",
@@ -42,6 +43,29 @@ class Difference(msgspec.Struct, frozen=True):
     after: Any
 
 
+class ImpactRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that the announcement does: to which act, of which ways to pay, where, for whom, and from when to when.
+
+    Empty `channels` and `regions` are all of them; no `segment`, everybody. `daily` are minutes of the shop's day, from
+    and to. `code` is the reason that a checkout gives.
+    """
+
+    act: str
+    effect: str
+    funder: str
+    family: str
+    plans: tuple[str, ...]
+    code: str
+    channels: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    segment: Text | None = None
+    start: int | None = None
+    end: int | None = None
+    daily: tuple[int, int] | None = None
+    confidence: str = "unknown"
+    next_update: int | None = None
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision's whole content. Instants are epoch seconds.
 
@@ -59,7 +83,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zone: str
     until: int | None = None
     next_update: int | None = None
+    confidence: str = "unknown"
     plans: tuple[str, ...] = ()
+    impacts: tuple[ImpactRecord, ...] = ()
     percent: int = 100
     changes: tuple[Difference, ...] = ()
     post: Text | None = None
@@ -77,7 +103,9 @@ COMPARED: Final = (
     "since",
     "until",
     "next_update",
+    "confidence",
     "plans",
+    "impacts",
     "percent",
 )
 """What makes a new revision when it differs. The policy's digest does not: most publications are about other things."""

@@ -38,7 +38,7 @@ from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions import fanout
 
-__all__ = ["Revision", "append_revision", "latest", "record_publication", "revision", "revisions"]
+__all__ = ["COLUMNS", "Revision", "append_revision", "latest", "read_row", "record_publication", "revision", "revisions"]
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.announcement}/{self.number}"
 
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "shop_id, announcement, number, kind, state, published_at, publication_id, actor, document::text"
 )
 _EVENTS: Final = {
@@ -76,7 +76,7 @@ _EVENTS: Final = {
 }
 
 
-def _revision(row: Iterable[Any]) -> Revision:
+def read_row(row: Iterable[Any]) -> Revision:
     shop_id, announcement, number, kind, state, published_at, publication_id, actor, document = row
     return Revision(
         shop_id=shop_id,
@@ -96,11 +96,11 @@ def latest(shop: Shop) -> dict[str, Revision]:
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT DISTINCT ON (announcement) {_COLUMNS} FROM announcements_revision WHERE shop_id = %s"
+            f"SELECT DISTINCT ON (announcement) {COLUMNS} FROM announcements_revision WHERE shop_id = %s"
             " ORDER BY announcement, number DESC",
             [shop.id],
         )
-        found = [_revision(row) for row in cursor.fetchall()]
+        found = [read_row(row) for row in cursor.fetchall()]
     return {each.announcement: each for each in found}
 
 
@@ -109,10 +109,10 @@ def revisions(shop: Shop, announcement: str) -> tuple[Revision, ...]:
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM announcements_revision WHERE shop_id = %s AND announcement = %s ORDER BY number DESC",
+            f"SELECT {COLUMNS} FROM announcements_revision WHERE shop_id = %s AND announcement = %s ORDER BY number DESC",
             [shop.id, announcement],
         )
-        return tuple(_revision(row) for row in cursor.fetchall())
+        return tuple(read_row(row) for row in cursor.fetchall())
 
 
 def revision(shop: Shop, announcement: str, number: int) -> Revision | None:

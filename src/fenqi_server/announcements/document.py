@@ -19,10 +19,13 @@ from fenqi.texts import LOCALES, Text
 
 __all__ = [
     "COMPARED",
+    "BettermentRecord",
+    "CompensationRecord",
     "Difference",
     "Document",
     "ImpactRecord",
     "Kind",
+    "RepaymentRecord",
     "State",
     "changes_between",
     "decode_document",
@@ -66,6 +69,34 @@ class ImpactRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     next_update: int | None = None
 
 
+class CompensationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What those whom it hit get: a price kept for some hours, a voucher, a fee that is not charged."""
+
+    id: str
+    kind: str
+    name: Text
+    hours: int | None = None
+    amount_minor: int | None = None
+
+
+class RepaymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An outage of paying back: what is due on its days is due on `due_moves_to` (a date), and nothing is charged for it."""
+
+    start: int
+    end: int
+    due_moves_to: str
+    acts: tuple[str, ...] = ()
+
+
+class BettermentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is better than before in a way to pay: its fee, its range of amounts, its terms. As figures, `None`: none."""
+
+    plan: str
+    what: str
+    before: Any
+    after: Any
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision's whole content. Instants are epoch seconds.
 
@@ -87,6 +118,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     plans: tuple[str, ...] = ()
     impacts: tuple[ImpactRecord, ...] = ()
     percent: int = 100
+    purpose: Text | None = None
+    restored: Text | None = None
+    repayment: RepaymentRecord | None = None
+    compensation: tuple[CompensationRecord, ...] = ()
+    betterments: tuple[BettermentRecord, ...] = ()
     changes: tuple[Difference, ...] = ()
     post: Text | None = None
 
@@ -106,6 +142,9 @@ COMPARED: Final = (
     "confidence",
     "plans",
     "impacts",
+    "purpose",
+    "repayment",
+    "compensation",
     "percent",
 )
 """What makes a new revision when it differs. The policy's digest does not: most publications are about other things."""

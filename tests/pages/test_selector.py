@@ -133,7 +133,7 @@ def test_a_way_that_was_moved_says_why_since_when_and_where_to_read_it(visit: Vi
     place = page.one("fieldset", id="family-cloudpay").one(data_fq_part="placement")
     assert "CloudPay changed its terms" in place.text
     assert "15 Nov" in place.text
-    assert place.one("a")["href"] == "/notices/cloudpay-2026-11/"
+    assert place.one("a")["href"] == "/announcements/cloudpay-2026-11/"
 
 
 def test_indicative_figures_say_on_what_basis(visit: Visit) -> None:
@@ -192,7 +192,7 @@ def test_what_an_operator_wrote_is_text_and_nothing_else(visit: Visit, monkeypat
     client = visit("good")
     client.post("/cart/", {"sku": "cg-15"})
     monkeypatch.setattr(policies, "current", with_evil)
-    for address in ("/", "/checkout/", "/notices/", "/notices/beichen-24-pause/"):
+    for address in ("/", "/checkout/", "/announcements/", "/announcements/beichen-24-pause/"):
         body = client.get(address).content.decode()
         assert "<script>alert" not in body, address
         assert "&lt;script&gt;alert" in body, address

@@ -219,7 +219,7 @@ def test_no_order_goes_to_a_funder_without_the_customers_word(visit: Visit) -> N
 
 
 def test_a_notice_says_what_the_policy_says(visit: Visit) -> None:
-    page = parse(visit("good").get("/notices/cloudpay-2026-11/").content)
+    page = parse(visit("good").get("/announcements/cloudpay-2026-11/").content)
     facts = page.one("dl", class_="facts").text
     for words in (
         "CloudPay changed its terms",

@@ -41,6 +41,4 @@ def _links(evaluation: Evaluation) -> Iterator[Link]:
             if reason.notice is not None:
                 yield Link(reason.notice, option.plan, reason.code, reason.until, reason.since)
         if option.placement_notice is not None:
-            yield Link(
-                option.placement_notice, option.plan, PLACED, Until("unknown"), option.placement_since
-            )
+            yield Link(option.placement_notice, option.plan, PLACED, Until("unknown"), option.placement_since)

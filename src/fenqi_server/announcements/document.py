@@ -8,6 +8,7 @@ that a moved time is shown as old and new.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal
 
 import msgspec
@@ -28,6 +29,7 @@ __all__ = [
     "RepaymentRecord",
     "State",
     "changes_between",
+    "clean",
     "decode_document",
     "document_of",
     "encode_document",
@@ -75,8 +77,8 @@ class CompensationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_default
     id: str
     kind: str
     name: Text
-    hours: int | None = None
-    amount_minor: int | None = None
+    hours: int = 0
+    amount_minor: int = 0
 
 
 class RepaymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,6 +154,18 @@ COMPARED: Final = (
 _decoder: Final[msgspec.json.Decoder[Document]] = msgspec.json.Decoder(Document)
 
 
+_CONTROL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def clean(text: str) -> str:
+    """The text without control characters, which no XML document may hold, nor the database a NUL."""
+    return _CONTROL.sub("", text)
+
+
+def _text(text: Text) -> Text:
+    return Text(clean(text.zh_cn), clean(text.en))
+
+
 def encode_document(document: Document) -> str:
     """As it is kept."""
     return msgspec.json.encode(document).decode()
@@ -166,10 +180,10 @@ def document_of(policy: Policy, notice: Notice, *, not_before: int, percent: int
     """What the policy says about one of its notices. Nothing of it holds before `not_before`, when the policy begins."""
     return Document(
         id=notice.id,
-        title=notice.title,
-        reason=notice.reason,
-        affected=notice.affected,
-        unaffected=notice.unaffected,
+        title=_text(notice.title),
+        reason=_text(notice.reason),
+        affected=_text(notice.affected),
+        unaffected=_text(notice.unaffected),
         since=notice.since,
         until=notice.until,
         next_update=notice.next_update,

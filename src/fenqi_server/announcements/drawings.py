@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 from django.utils.translation import gettext, ngettext
 
-from fenqi_server.announcements.feeds import clean
+from fenqi_server.announcements.document import clean
 from fenqi_server.announcements.lifecycle import Revision
 from fenqi_server.announcements.wording import change_lines, kind_word, state_word, when_line
 from fenqi_server.shops.models import Shop

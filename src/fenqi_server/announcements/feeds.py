@@ -23,6 +23,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext
 
 from fenqi.calendars import at_local, from_epoch, local_date, to_epoch, zone_of
+from fenqi_server.announcements.document import clean
 from fenqi_server.announcements.lifecycle import Revision, latest
 from fenqi_server.announcements.reading import Filter, stream
 from fenqi_server.announcements.wording import kind_word, plain_text, speaking
@@ -30,10 +31,9 @@ from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
-__all__ = ["FORMATS", "Feed", "clean", "feed_of"]
+__all__ = ["FORMATS", "Feed", "feed_of"]
 
 ATOM: Final = "http://www.w3.org/2005/Atom"
-_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -65,11 +65,6 @@ class _Source(msgspec.Struct, frozen=True):
     id: str
     entries: tuple[_Entry, ...]
     modified_at: datetime
-
-
-def clean(text: str) -> str:
-    """The text without what no XML document may hold."""
-    return _NOT_XML.sub("", text)
 
 
 def feed_of(shop: Shop, format: str, locale: str, asked: Filter) -> Feed:
@@ -201,7 +196,9 @@ def _json(source: _Source) -> bytes:
                 "title": each.title,
                 "content_text": each.text,
                 "content_html": _paragraphs(each.text),
-                "summary": clean(document.post.in_(source.locale)) if document.post is not None else each.title,
+                "summary": clean(document.post.in_(source.locale))
+                if document.post is not None
+                else each.title,
                 "date_published": _instant(revision.published_at),
                 "language": source.locale,
                 "tags": [revision.state],
@@ -353,4 +350,3 @@ FORMATS: Final[dict[str, tuple[str, Callable[[_Source], bytes]]]] = {
     "json": ("application/feed+json; charset=utf-8", _json),
     "ics": ("text/calendar; charset=utf-8", _ics),
 }
-

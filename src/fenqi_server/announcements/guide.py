@@ -42,7 +42,7 @@ from fenqi_server.storefront.selector import (
 )
 from fenqi_server.storefront.voice import Voice, locale_now
 
-__all__ = ["guide", "off_for_everybody"]
+__all__ = ["EXAMPLE_MAJOR", "example_amount", "example_evaluation", "guide", "off_for_everybody"]
 
 EXAMPLE_MAJOR: Final = 3_000
 """The example's amount in whole units of the shop's currency, where the reader names none."""
@@ -115,8 +115,8 @@ def guide(request: HttpRequest) -> HttpResponse:
     shop, policy, query = _in_force(request, at)
     voice = Voice(locale_now(), shop.currency, shop.time_zone, to_epoch(at))
     written = request.GET.get("amount", "").strip()
-    amount, error = _example(written, shop.currency)
-    evaluation = _evaluated(shop, policy, amount, at)
+    amount, error = example_amount(written, shop.currency)
+    evaluation = example_evaluation(shop, policy, amount, at)
     context = {
         "shop": shop,
         "amount": voice.money(amount),
@@ -154,7 +154,7 @@ def _in_force(request: HttpRequest, at: datetime) -> tuple[Shop, Policy, str]:
         raise Http404("no such shop, or none with a policy in force") from None
 
 
-def _example(written: str, currency: str) -> tuple[int, str]:
+def example_amount(written: str, currency: str) -> tuple[int, str]:
     usual = EXAMPLE_MAJOR * 10 ** CURRENCIES[currency]
     if not written:
         return usual, ""
@@ -167,7 +167,7 @@ def _example(written: str, currency: str) -> tuple[int, str]:
     return amount, ""
 
 
-def _evaluated(shop: Shop, policy: Policy, amount: int, at: datetime) -> Evaluation:
+def example_evaluation(shop: Shop, policy: Policy, amount: int, at: datetime) -> Evaluation:
     """The checkout's own evaluation, of an order of ordinary goods by a visitor of whom nothing is known."""
     return evaluate(
         policy,

@@ -38,7 +38,16 @@ from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions import fanout
 
-__all__ = ["COLUMNS", "Revision", "append_revision", "latest", "read_row", "record_publication", "revision", "revisions"]
+__all__ = [
+    "COLUMNS",
+    "Revision",
+    "append_revision",
+    "latest",
+    "read_row",
+    "record_publication",
+    "revision",
+    "revisions",
+]
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):

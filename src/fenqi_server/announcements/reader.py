@@ -40,7 +40,10 @@ class Reader(msgspec.Struct, frozen=True):
 
     def query(self, **more: str) -> str:
         """The query of an address that stays with the same shop; empty where nothing has to be said."""
-        asked = {**({"shop": self.shop_code} if self.shop_code else {}), **{k: v for k, v in more.items() if v}}
+        asked = {
+            **({"shop": self.shop_code} if self.shop_code else {}),
+            **{k: v for k, v in more.items() if v},
+        }
         return "?" + urlencode(asked) if asked else ""
 
 

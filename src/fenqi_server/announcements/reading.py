@@ -59,6 +59,9 @@ class Filter(msgspec.Struct, frozen=True):
         )
 
 
+EVERYTHING: Final = Filter()
+
+
 def phase_of(revision: Revision, at: int) -> Phase:
     """Where an announcement stands at an instant: it is coming, it is now, or it is past."""
     document = revision.document
@@ -67,7 +70,7 @@ def phase_of(revision: Revision, at: int) -> Phase:
     return "coming" if document.since > at else "now"
 
 
-def board(shop: Shop, at: datetime, asked: Filter = Filter()) -> dict[Phase, tuple[Revision, ...]]:
+def board(shop: Shop, at: datetime, asked: Filter = EVERYTHING) -> dict[Phase, tuple[Revision, ...]]:
     """The shop's announcements by phase: what is now and what is past newest first, what is coming soonest first."""
     now = to_epoch(at)
     parts: dict[Phase, list[Revision]] = {phase: [] for phase in PHASES}
@@ -82,7 +85,7 @@ def board(shop: Shop, at: datetime, asked: Filter = Filter()) -> dict[Phase, tup
     return {phase: tuple(found) for phase, found in parts.items()}
 
 
-def stream(shop: Shop, asked: Filter = Filter()) -> tuple[Revision, ...]:
+def stream(shop: Shop, asked: Filter = EVERYTHING) -> tuple[Revision, ...]:
     """The newest revisions of all announcements, newest first: what a feed tells."""
     use_shop(shop.id)
     with connection.cursor() as cursor:

@@ -287,7 +287,7 @@ def repayment_line(document: Document, voice: Voice) -> str:
 def compensation_line(found: CompensationRecord, voice: Voice) -> str:
     """What those whom it hit get."""
     parts = [voice.text(found.name)]
-    if found.amount_minor is not None:
+    if found.amount_minor:
         parts.append(voice.money(found.amount_minor))
     if found.hours:
         parts.append(gettext("for %(n)s hours") % {"n": found.hours})
@@ -342,7 +342,9 @@ def plain_text(revision: Revision, policy: Policy, voice: Voice) -> str:
         (gettext("Ways to pay concerned"), plan_names(policy, document.plans, voice)),
         (gettext("Repayments"), repayment_line(document, voice)),
     ]
-    lines += [gettext("%(name)s: %(value)s") % {"name": name, "value": value} for name, value in facts if value]
+    lines += [
+        gettext("%(name)s: %(value)s") % {"name": name, "value": value} for name, value in facts if value
+    ]
     lines += [compensation_line(each, voice) for each in document.compensation]
     better = [better_line(policy, each, voice) for each in document.betterments]
     lines += [

@@ -49,6 +49,7 @@ EVENTS: Final = (
     "announcement.updated",
     "announcement.resolved",
     "announcement.retracted",
+    "compensation.issued",
     "contract.opened",
     "contract.payment_booked",
     "contract.due_moved",

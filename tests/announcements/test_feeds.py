@@ -281,7 +281,9 @@ def test_the_calendar_holds_planned_windows_and_what_recurs_and_cancels_what_is_
 
 def test_a_feed_is_asked_for_by_filter(mall, client):
     found = feedparser.parse(client.get("/announcements/feed.atom?lang=en&plan=mall_12").content)
-    assert [entry.title for entry in found.entries] == ["Published: Mall instalments are being maintained"]
+    titles = {entry.title for entry in found.entries}
+    assert "Published: Mall instalments are being maintained" in titles
+    assert "Published: 24 instalments with Beichen Bank are paused" not in titles
     assert feedparser.parse(client.get("/announcements/feed.atom?plan=nothing").content).entries == []
     assert client.get("/announcements/feed.xml").status_code == 404
     assert client.get("/announcements/feed.atom?lang=fr").status_code == 404

@@ -15,7 +15,7 @@ import msgspec
 
 from fenqi.calendars import format_instant
 from fenqi.policy.compile import Policy
-from fenqi.policy.snapshot import Notice
+from fenqi.policy.snapshot import Notice, selects
 from fenqi.texts import LOCALES, Text
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "State",
     "changes_between",
     "clean",
+    "concerned_plans",
     "decode_document",
     "document_of",
     "encode_document",
@@ -187,11 +188,41 @@ def document_of(policy: Policy, notice: Notice, *, not_before: int, percent: int
         since=notice.since,
         until=notice.until,
         next_update=notice.next_update,
-        plans=tuple(plan for plan in notice.plans if plan in policy.plan_index),
+        confidence=notice.certainty,
+        plans=concerned_plans(policy, notice),
         percent=percent,
+        purpose=None if notice.purpose is None else _text(notice.purpose),
+        restored=None if notice.restored is None else _text(notice.restored),
+        repayment=None
+        if notice.repayment is None
+        else RepaymentRecord(
+            start=notice.repayment.start,
+            end=notice.repayment.end,
+            due_moves_to=notice.repayment.due_moves_to.isoformat(),
+            acts=notice.repayment.acts,
+        ),
+        compensation=tuple(
+            CompensationRecord(
+                id=terms.id,
+                kind=terms.kind,
+                name=_text(terms.name),
+                hours=terms.hours,
+                amount_minor=terms.amount_minor,
+            )
+            for terms in notice.compensation
+        ),
         policy_digest=policy.digest,
         zone=policy.zone,
     )
+
+
+def concerned_plans(policy: Policy, notice: Notice) -> tuple[str, ...]:
+    """The plans that a notice is about: those it names, else those of the rules and places that link it."""
+    if notice.plans:
+        return tuple(plan for plan in notice.plans if plan in policy.plan_index)
+    linking = [rule.applies for rule in policy.rules if rule.notice == notice.id or rule.id in notice.rules]
+    linking += [place.applies for place in policy.snapshot.placements if place.notice == notice.id]
+    return tuple(plan.id for plan in policy.plans if any(selects(each, plan) for each in linking))
 
 
 def changes_between(before: Document, after: Document) -> tuple[Difference, ...]:

@@ -58,13 +58,11 @@ def on_revision(shop: Shop, revision: Revision, at: datetime) -> bool:
 
 
 def _said(revision: Revision) -> Said:
-    from fenqi_server.announcements.views import concerned_plans
     from fenqi_server.policies import service as policies
 
     document = revision.document
     policy = policies.by_digest(document.policy_digest)
-    notice = policy.notices.get(document.id)
-    names = document.plans or (() if notice is None else concerned_plans(policy, notice))
+    names = document.plans
     plans = [policy.plan(plan) for plan in names if plan in policy.plan_index]
     return Said(
         announcement=revision.announcement,

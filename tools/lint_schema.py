@@ -56,6 +56,7 @@ PLACES = {
     "outbox_": "sharded",
     "servicing_": "sharded",
     "storefront_": "sharded",
+    "support_template": "reference",  # a shop's few ready-made replies
     "support_": "sharded",
     "policies_": "reference",
     "shops_": "control",
@@ -97,6 +98,12 @@ APPEND_ONLY = (
     "servicing_contract",
     "servicing_event",
     "subscriptions_delivery",
+    "support_message",
+    "support_note",
+    "support_override",
+    "support_override_act",
+    "support_override_use",
+    "support_template",
 )
 
 _TABLES = """

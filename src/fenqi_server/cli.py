@@ -35,6 +35,7 @@ _COMMANDS = (
     "key",
     "customer",
     "staff",
+    "decisions",
     "migrate",
     "backup",
     "restore",

@@ -23,6 +23,7 @@ __all__ = [
     "parse_public_id",
     "public_id",
     "uuid7",
+    "uuid7_after",
 ]
 
 _VERSION_7 = 7 << 76
@@ -41,6 +42,17 @@ def uuid7(at: datetime) -> UUID:
     milliseconds = int(at.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10), "big")
     return UUID(int=milliseconds << 80 | _VERSION_7 | (random >> 68) << 64 | _VARIANT | random & _RANDOM)
+
+
+def uuid7_after(last: UUID | None, at: datetime) -> UUID:
+    """A new name made at `at` that sorts after `last`: two things said in one millisecond keep their order.
+
+    >>> first = uuid7(datetime(2026, 9, 30, tzinfo=UTC))
+    >>> uuid7_after(first, datetime(2026, 9, 30, tzinfo=UTC)) > first
+    True
+    """
+    made = uuid7(at)
+    return made if last is None or made > last else UUID(int=last.int + 1)
 
 
 def first_uuid7(at: datetime) -> UUID:

@@ -14,6 +14,7 @@
 | `FENQI_NOTIFY_PER_MINUTE` | messages a shop sends a minute at most (600), so that those who are told do not come all at once |
 | `FENQI_NOTIFY_LEASE_SECONDS` | how long a worker holds messages that it sends (120); a killed worker's come back after it |
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
+| `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
 No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fenqi/keys.json`, readable by their owner alone.
@@ -85,6 +86,7 @@ FENQI_SMS_PORT = os.environ.get("FENQI_SMS_PORT", "")
 FENQI_PUSH_PORT = os.environ.get("FENQI_PUSH_PORT", "")
 FENQI_NOTIFY_PER_MINUTE = _whole("FENQI_NOTIFY_PER_MINUTE", 600)
 FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
+FENQI_SUPPORT_MAIL = os.environ.get("FENQI_SUPPORT_MAIL", "support@mall.example" if FENQI_DEMO else "")
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
 DEBUG = False

@@ -35,20 +35,25 @@ def at() -> Iterator[Any]:
 
 
 @pytest.fixture
-def mall(db: Any, at: Any) -> Any:
+def mall(db: Any, at: Any) -> Iterator[Any]:
+    """A shop with a key and a customer. What was decided in it has to replay identically when the test is over."""
     from tests.api.world import make_world
+    from tests.replayed import assert_decisions_replay
 
-    return make_world()
+    yield make_world()
+    assert_decisions_replay()
 
 
 @pytest.fixture
 def committed_mall(committed_db: Any, at: Any) -> Iterator[Any]:
     from tests.api.world import make_world
+    from tests.replayed import assert_decisions_replay
 
     from fenqi_server.decisions import log
 
     yield make_world()
     log.stop()
+    assert_decisions_replay()
 
 
 @pytest.fixture

@@ -89,10 +89,12 @@ def make_world(code: str = "mall", *, limit_minor: int = 2_000_000, at: datetime
 def forget_caches() -> None:
     """Each test has a database of its own; what was cached belongs to the one before."""
     from fenqi_server.api import controllers
+    from fenqi_server.support import overrides
 
     policies.forget_caches()
     shops.forget_caches()
     facts.forget_caches()
+    overrides.forget_caches()
     controllers._aliases.clear()
 
 

@@ -81,6 +81,11 @@ class Visitor:
         with self.page.expect_navigation():
             one.click()
 
+    def work_as(self, username: str) -> None:
+        """Sign in as one of the demo's staff."""
+        self.go("/demo/staff/")
+        self.follow(f"form:has(input[name=username][value={username}]) button")
+
     def become(self, person: str) -> None:
         self.go("/demo/")
         self.follow(f"button[name=customer][value={person}]")

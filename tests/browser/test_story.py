@@ -114,12 +114,13 @@ def test_the_evening_of_the_maintenance(visit: Visit) -> None:
     good.follow("main button.primary")
     assert reason in page.inner_text("[data-fq-part=reasons]")
     agent = visit("new", "en")
-    agent.go("/agent/cases/")
+    agent.work_as("fang")
+    agent.go("/console/cases/")
     agent.follow("tbody a")
     assert agent.page.locator("[data-fq-part=reasons] > li").get_attribute("data-code") == "MAINTENANCE"
     assert reason in agent.page.inner_text("[data-fq-part=reasons]")
     agent.page.fill("#message", "At two in the morning; your contracts are not affected.")
-    agent.follow("main button.primary")
+    agent.follow("form[action$='/reply'] button.primary")
 
     # Asks to be told; so does somebody who is over the limit.
     over = visit("over_limit", "zh")

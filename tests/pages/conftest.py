@@ -14,8 +14,9 @@ def _forget() -> None:
     from fenqi_server import facts
     from fenqi_server.policies import service as policies
     from fenqi_server.shops import service as shops
+    from fenqi_server.support import overrides
 
-    for module in (shops, policies, facts):
+    for module in (shops, policies, facts, overrides):
         module.forget_caches()
 
 
@@ -23,6 +24,7 @@ def _forget() -> None:
 def mall(db: Any, demo_site: None) -> Iterator[None]:
     """A seeded demo at 2026-11-23 10:00. Decisions are written at once, for the test's transaction is the only one."""
     from django.conf import settings
+    from tests.replayed import assert_decisions_replay
 
     from fenqi_server.demo.seed import seed
 
@@ -31,6 +33,7 @@ def mall(db: Any, demo_site: None) -> Iterator[None]:
     _forget()
     seed()
     yield
+    assert_decisions_replay()
     _forget()
     if before is None:
         del settings.FENQI_DECISION_LOG

@@ -29,7 +29,6 @@ PAGES = (
     "/ways-to-pay/beichen/",
     "/support/",
     "/support/new/",
-    "/agent/cases/",
     "/mailbox/",
     "/demo/",
 )
@@ -157,7 +156,6 @@ def outside(mall: None) -> Iterator[Client]:
         "/orders/",
         "/support/",
         "/support/new/",
-        "/agent/cases/",
         "/notify/",
         "/mailbox/",
         "/bank/",

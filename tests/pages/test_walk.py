@@ -314,20 +314,82 @@ def test_a_case_carries_its_decision_and_the_agent_reads_the_same_reasons(visit:
     ] == codes
 
     agent = visit("new")
-    desk = parse(agent.get("/agent/cases/").content)
+    agent.post("/demo/staff/in", {"username": "fang"})
+    desk = parse(agent.get("/console/cases/").content)
     link = desk.all("tbody")[0].all("a")[0]["href"]
     page = parse(agent.get(link).content)
     assert [
         item["data-code"] for item in page.one("ol", data_fq_part="reasons").all("li", class_="stack-s")
     ] == codes
-    assert page.all("ul", class_="clauses"), "the agent sees what failed"
-    assert "risk.overdue" in page.text
-    assert "same policy, same facts, same answer" in page.text
-    agent.post(link, {"message": "Pay the November instalment and it opens at once."})
+    diagnosis = next(
+        found["href"] for found in page.all("a") if found["href"].startswith("/console/diagnosis/")
+    )
+    page = parse(agent.get(diagnosis).content)
+    assert "identical with the record" in page.text
+    assert [note["data-code"] for note in page.all(class_="note") if "data-code" in note.attributes] == codes
+    # Which figures of risk it was is for those whose work it is.
+    assert "risk.overdue" not in page.text
+    assert "Who may see them" in page.text
+    agent.post(f"{link}reply", {"message": "Pay the November instalment and it opens at once."})
     page = parse(client.get(case).content)
     assert "Pay the November instalment" in page.text
     assert "answered" in page.text
     assert visit("good").get(case).status_code == 404
+
+
+def test_what_a_product_page_said_is_recorded_and_found_from_its_own_link(visit: Visit) -> None:
+    client = visit("over_limit")
+    page = parse(client.get("/product/cg-15-pro/").content)
+    link = next(found["href"] for found in page.all("a") if found["href"].startswith("/support/new/?decision="))
+    form = next(
+        form for form in parse(client.get(link).content).all("form") if form["action"] == "/support/new/"
+    )
+    client.post("/support/new/", {**_form(form), "message": "Why is it missing here?"})
+    client.post("/demo/staff/in", {"username": "fang"})
+    found = parse(client.post("/console/cases/find/", {"asked": page.all("code")[-1].text}).content)
+    assert "product page" in found.one("tbody").text
+    diagnosis = client.get(found.one("tbody").one("a")["href"])
+    assert "identical with the record" in parse(diagnosis.content).text
+
+
+def test_a_special_case_is_shown_at_the_checkout_with_its_end_and_ends(visit: Visit) -> None:
+    """Asked for by one, approved by another, shown to its customer and to nobody else."""
+    from datetime import timedelta
+
+    from fenqi_server import clock
+    from fenqi_server.customers import service as customers
+    from fenqi_server.shops.service import only_shop
+    from fenqi_server.support import overrides
+
+    client, shop = visit("over_limit"), only_shop()
+    client.post("/cart/", {"sku": "cg-15"})
+    assert not parse(client.get("/checkout/").content).all(data_fq_part="special")
+    owner = customers.find(shop, "over_limit")
+    assert owner is not None
+    at = clock.now()
+    asked = overrides.ask(
+        shop,
+        owner,
+        "customer.line",
+        actor="staff:a",
+        reason="why",
+        max_amount_minor=2_000_000,
+        hours=24,
+        at=at,
+    )
+    overrides.approve(shop, asked.public_id, actor="staff:b", at=at)
+    page = parse(client.get("/checkout/").content)
+    badges = page.one(id="family-mall").all(data_fq_part="special")
+    assert badges
+    assert all("Special case open to you until 24 Nov 10:00" in badge.text for badge in badges)
+    zh = visit("over_limit", "zh")
+    zh.post("/cart/", {"sku": "cg-15"})
+    assert "特批" in parse(zh.get("/checkout/").content).one(id="family-mall").text
+    others = visit("good")
+    others.post("/cart/", {"sku": "cg-15"})
+    assert not parse(others.get("/checkout/").content).all(data_fq_part="special")
+    overrides.revoke(shop, asked.public_id, actor="staff:b", at=at + timedelta(minutes=1), note="over")
+    assert not parse(client.get("/checkout/").content).all(data_fq_part="special")
 
 
 def test_the_clock_only_goes_forward(visit: Visit) -> None:

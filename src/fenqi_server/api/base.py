@@ -71,6 +71,7 @@ _DESCRIPTIONS = {
     404: "There is no such thing in this shop",
     409: "It cannot be done as things are now: `code` and `changed` say why. Nothing was written",
     413: "The body is too large",
+    415: "The body is of another content type than this endpoint takes",
     422: "A field is wrong: `errors` name each by JSON pointer, with value and expectation",
 }
 

@@ -15,7 +15,15 @@ import msgspec
 
 from fenqi_server.api.problems import ApiProblem, FieldError
 
-__all__ = ["MAX_BODY_BYTES", "check_text", "looks_like_card", "read_body", "refused", "too_large"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "check_text",
+    "looks_like_card",
+    "read_body",
+    "refused",
+    "too_large",
+    "without_cards",
+]
 
 MAX_BODY_BYTES: Final = 64_000
 MAX_SHOWN: Final = 120
@@ -64,10 +72,10 @@ def read_body(raw: bytes, model: type[_T]) -> _T:
         ) from None
 
 
-def too_large() -> ApiProblem:
-    """A body beyond `MAX_BODY_BYTES`."""
+def too_large(most: int = MAX_BODY_BYTES) -> ApiProblem:
+    """A body beyond what its endpoint takes."""
     return ApiProblem(
-        413, "body_too_large", "The body is too large", f"A body may have at most {MAX_BODY_BYTES} bytes."
+        413, "body_too_large", "The body is too large", f"A body may have at most {most} bytes."
     )
 
 
@@ -108,6 +116,21 @@ def looks_like_card(digits: str) -> bool:
         return False
     total = sum(numbers[-1::-2]) + sum(sum(divmod(2 * number, 10)) for number in numbers[-2::-2])
     return total % 10 == 0
+
+
+def without_cards(text: str) -> str:
+    """The text with what could be a payment card's number struck out: for words of people, who cannot be asked again.
+
+    >>> without_cards("my card is 4111 1111 1111 1111, thanks")
+    'my card is [card number removed], thanks'
+    """
+    plain = text.translate(_WIDE_DIGITS)
+    parts, last = [], 0
+    for found in _DIGITS_TEXT.finditer(plain):
+        if looks_like_card(found.group()):
+            parts += [text[last : found.start()], "[card number removed]"]
+            last = found.end()
+    return "".join((*parts, text[last:]))
 
 
 _CARD_WAY_OUT: Final = (

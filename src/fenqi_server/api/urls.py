@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import controllers, pages
+from fenqi_server.api import controllers, pages, support
 
 router = Router(
     "v1/",
@@ -27,6 +27,19 @@ router = Router(
             controllers.EndpointController.as_view(),
             name="webhook-endpoint",
         ),
+        path("decisions/find", support.FindController.as_view(), name="decisions-find"),
+        path("diagnoses/<str:decision_id>", support.DiagnosisController.as_view(), name="diagnosis"),
+        path("cases", support.CasesController.as_view(), name="cases"),
+        path("cases/<str:case_id>", support.CaseController.as_view(), name="case"),
+        path("cases/<str:case_id>/messages", support.CaseMessagesController.as_view(), name="case-messages"),
+        path("overrides", support.OverridesController.as_view(), name="overrides"),
+        path("overrides/<str:override_id>", support.OverrideController.as_view(), name="override"),
+        path(
+            "overrides/<str:override_id>/revoke",
+            support.OverrideRevokeController.as_view(),
+            name="override-revoke",
+        ),
+        path("inbound-mail", support.InboundMailController.as_view(), name="inbound-mail"),
     ],
 )
 

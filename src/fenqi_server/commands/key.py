@@ -26,7 +26,9 @@ examples:
   fenqi key revoke 019ab1c2-6f00-7c3e-9d51-0e2f7a6b4c8d
 
 The key is shown once; only its hash is kept. Scopes: evaluations:write, contracts:read, contracts:write,
-payments:write, sessions:write, hand_offs:read, hand_offs:write, webhooks:manage (without --scopes: all of them).
+payments:write, sessions:write, hand_offs:read, hand_offs:write, webhooks:manage, diagnosis:read, cases:read,
+cases:write, overrides:read, mail:write (without --scopes: all of these); and, only where named: diagnosis:risk,
+overrides:write.
 """
 
 MAX_LABEL = 80  # what the database keeps of a label
@@ -87,7 +89,8 @@ def run_add(arguments: argparse.Namespace) -> int:
 
         shop = shop_of(arguments.shop)
         _check_kind(shop, live=arguments.live)
-        scopes = tuple(dict.fromkeys(arguments.scopes or shops.SCOPES))
+        usual = [scope for scope in shops.SCOPES if scope not in shops.GIVEN_BY_NAME]
+        scopes = tuple(dict.fromkeys(arguments.scopes or usual))
         for scope in scopes:
             if scope not in shops.SCOPES:
                 raise BadInput("--scopes", scope, "one of " + ", ".join(shops.SCOPES))

@@ -36,7 +36,15 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_NOW, gettext_noop("Home"), "console:home"),
     Entry(_NOW, gettext_noop("Time line"), "console:timeline"),
     # What is offered: drafts, publications, agreements, health, calendar, announcements.
-    # Customers: cases, diagnosis, special cases.
+    Entry(_PEOPLE, gettext_noop("Cases"), "console:cases", ("support", "supervisor")),
+    Entry(
+        _PEOPLE,
+        gettext_noop("Find a check"),
+        "console:find",
+        ("support", "supervisor", "reviewer", "auditor"),
+    ),
+    Entry(_PEOPLE, gettext_noop("Special cases"), "console:overrides", ("support", "supervisor", "auditor")),
+    Entry(_PEOPLE, gettext_noop("Reply templates"), "console:templates", ("support", "supervisor")),
     # Records: audit, staff.
     Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
 )

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -34,7 +34,20 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from fenqi_server.db import sqlstate, use_shop
 
-__all__ = ["Record", "append", "flush", "insert", "partitions_sql", "read", "stop", "waiting", "write_due"]
+__all__ = [
+    "SELECTED",
+    "Record",
+    "append",
+    "flush",
+    "insert",
+    "newest_of",
+    "partitions_sql",
+    "read",
+    "record_of",
+    "stop",
+    "waiting",
+    "write_due",
+]
 
 LINGER_SECONDS: Final = 0.2
 QUEUE_ROWS: Final = 5_000
@@ -68,10 +81,12 @@ INSERT INTO decisions_decision ({_COLUMNS}) SELECT {_COLUMNS} FROM jsonb_to_reco
     amount_minor bigint, currency text, input jsonb, verdicts jsonb)
 ON CONFLICT DO NOTHING
 """
-_SELECT: Final = (
-    "SELECT shop_id, customer_id, decision_id, recorded_at, source, policy_digest, amount_minor, currency,"
-    " input::text, verdicts::text FROM decisions_decision WHERE customer_id = %s AND decision_id = %s"
+SELECTED: Final = (
+    "shop_id, customer_id, decision_id, recorded_at, source, policy_digest, amount_minor, currency,"
+    " input::text, verdicts::text"
 )
+"""What `record_of` reads a record from."""
+_SELECT: Final = f"SELECT {SELECTED} FROM decisions_decision WHERE customer_id = %s AND decision_id = %s"
 
 _json = msgspec.json.Encoder().encode
 _queue: deque[Record] = deque()
@@ -111,9 +126,25 @@ def read(customer_id: UUID, decision_id: UUID) -> Record | None:
     with _writing, connection.cursor() as cursor:
         cursor.execute(_SELECT, [customer_id, decision_id])
         row = cursor.fetchone()
-    if row is None:
-        return None
+    return None if row is None else record_of(row)
+
+
+def record_of(row: Sequence[Any]) -> Record:
+    """A record from a row of `SELECTED`."""
     return Record(*row[:8], msgspec.Raw(row[8].encode()), msgspec.Raw(row[9].encode()))
+
+
+def newest_of(customer_id: UUID, limit: int) -> tuple[Record, ...]:
+    """A customer's newest decisions, those that still wait in this process included. The caller has set the shop."""
+    waiting = [record for record in _queue.copy() if record.customer_id == customer_id]
+    with _writing, connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {SELECTED} FROM decisions_decision WHERE customer_id = %s ORDER BY decision_id DESC LIMIT %s",
+            [customer_id, limit],
+        )
+        found = {record.decision_id: record for record in map(record_of, cursor.fetchall())}
+    found.update({record.decision_id: record for record in waiting})
+    return tuple(found[name] for name in sorted(found, reverse=True)[:limit])
 
 
 def waiting() -> int:

@@ -18,10 +18,11 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 
+from fenqi.calendars import zone_of
 from fenqi.checkout.alternatives import Alternative
 from fenqi.checkout.evaluation import Evaluation
 from fenqi.checkout.evaluation import evaluate as evaluate_cart
-from fenqi.checkout.request import CheckoutRequest, Line
+from fenqi.checkout.request import CheckoutRequest, Line, Override
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.facts import FactValue, freeze_facts
 from fenqi.policy.verdict import Override, Reason, State, Verdict
@@ -49,6 +50,7 @@ from fenqi_server.policies import service as policies
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import only_shop
+from fenqi_server.support import overrides as special_cases
 
 __all__ = [
     "HONOURED_LAYERS",
@@ -59,6 +61,7 @@ __all__ = [
     "NoDecision",
     "Refused",
     "confirm",
+    "decision_of",
     "evaluate",
     "figures_of",
     "load",
@@ -116,7 +119,7 @@ class Refused(Exception):  # a refusal is an answer that undoes the transaction,
 
     quote_malformed, quote_tampered, quote_unknown_key, quote_foreign, quote_expired, quote_reused,
     decision_unknown, disclosure_differs, figures_changed, consent_missing, funder_not_connected, plan_withdrawn,
-    verdict_changed.
+    verdict_changed, override_ended.
     """
 
     def __init__(
@@ -172,10 +175,12 @@ def evaluate(
     last_used_family: str | None = None,
     coupon: str | None = None,
     ship_to: str | None = None,
+    signed: bool = True,
 ) -> Decision:
     """How this cart can be paid: decided, recorded (within a second), each offer signed.
 
-    `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
+    Without `signed` nothing can be confirmed by it: for a product's page, which asks for nobody's agreement and is
+    recorded all the same, so that what it said can be found. `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
     `fenqi_server.facts.BadFacts` where the request is wrong.
     """
     policy = policies.current(shop.id, at)
@@ -188,6 +193,7 @@ def evaluate(
         last_used_family,
         coupon,
         ship_to,
+        overrides=special_cases.active(shop, customer_id, at),
     )
     evaluation = evaluate_cart(policy, request)
     decision = Decision(
@@ -200,7 +206,8 @@ def evaluate(
         request,
         evaluation,
     )
-    _sign_offers(decision)
+    if signed:
+        _sign_offers(decision)
     log.append(_record(decision))
     return decision
 
@@ -299,6 +306,11 @@ def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
     record = log.read(customer_id, name)
     if record is None or record.shop_id != shop.id:
         raise NoDecision(public_id("dc", customer_id, name))
+    return decision_of(shop, record)
+
+
+def decision_of(shop: Shop, record: log.Record) -> Decision:
+    """A record, decided again: the same policy, the same facts, the same special cases."""
     written = msgspec.json.decode(record.input, type=_Written)
     request = CheckoutRequest(
         written.lines,
@@ -309,12 +321,13 @@ def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
         written.last_used_family,
         written.coupon,
         written.ship_to,
+        overrides=written.overrides,
     )
     policy = policies.by_digest(record.policy_digest)
     return Decision(
-        name,
+        record.decision_id,
         shop.id,
-        customer_id,
+        record.customer_id,
         record.recorded_at,
         record.source,
         policy,
@@ -356,8 +369,12 @@ def confirm(
         decision = _decide_again(
             shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source
         )
-        _check_verdict(decision, claims.plan, shown)
+        used = _check_verdict(shop, decision, claims.plan, shown)
+        if decision.policy.digest != shown.policy.digest:
+            # The policy of now with the plan as it was quoted was never published; its decision has to replay too.
+            policies.keep(decision.policy.snapshot, at)
         log.insert([_record(shown), _record(decision)])
+        special_cases.use(shop, customer_id, used, decision.id, claims.amount_minor, order_ref, at)
         if quoted.policy.funders[quoted.plan.funder].own_book:
             contract = servicing.open_contract(
                 shop,
@@ -569,6 +586,8 @@ def _decide_again(
         at=int(at.timestamp()),
         facts=fact_sources.gather(shop, customer_id, told, policy, at),
         lines=tuple(lines) if lines is not None else shown.request.lines,
+        # Asked again as every other fact is: one that ended since the quote does not count any more.
+        overrides=special_cases.active(shop, customer_id, at),
     )
     return Decision(name, shop.id, customer_id, at, source, policy, request, evaluate_cart(policy, request))
 
@@ -601,7 +620,8 @@ def _patched(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
     return compile_policy(msgspec.structs.replace(snapshot, plans=plans, families=families))
 
 
-def _check_verdict(decision: Decision, plan: str, shown: Decision) -> None:
+def _check_verdict(shop: Shop, decision: Decision, plan: str, shown: Decision) -> tuple[str, ...]:
+    """That the offer stands, and the special cases that it stands on. Raises `Refused`."""
     try:
         option = decision.evaluation.option(plan)
     except KeyError:
@@ -616,10 +636,24 @@ def _check_verdict(decision: Decision, plan: str, shown: Decision) -> None:
             policy=decision.policy,
         ) from None
     verdict = option.verdict
-    against = tuple([reason for reason in verdict.reasons if reason.layer not in HONOURED_LAYERS])
+    before = shown.evaluation.option(plan).verdict
+    # What a special case had set aside was never the shop's promise to everybody: it is not honoured past its end.
+    lifted = {override.rule for override in shown.request.overrides if override.id in before.overrides}
+    against = tuple(
+        [reason for reason in verdict.reasons if reason.layer not in HONOURED_LAYERS or reason.rule in lifted]
+    )
     if verdict.offered or not against:
-        return
-    was = shown.evaluation.option(plan).verdict.state
+        return verdict.overrides
+    was = before.state
+    if lifted.intersection(reason.rule for reason in against):
+        raise Refused(
+            "override_ended",
+            *_ended(shop, before.overrides, decision.at),
+            changed=Changed(plan, was, verdict.state, against, verdict),
+            alternatives=option.alternatives,
+            evaluation=decision.evaluation,
+            policy=decision.policy,
+        )
     raise Refused(
         "verdict_changed",
         Text("此支付方式现在不可用", "This way to pay is no longer available"),
@@ -632,6 +666,34 @@ def _check_verdict(decision: Decision, plan: str, shown: Decision) -> None:
         evaluation=decision.evaluation,
         policy=decision.policy,
     )
+
+
+def _ended(shop: Shop, overrides: tuple[str, ...], at: datetime) -> tuple[Text, Text]:
+    """Title and detail for a customer whose special case does not carry the order any more, and why not."""
+    title = Text("特批已失效", "The special case is over")
+    rest = Text(
+        "未做任何扣款或签约。请查看原因和其他方式，或联系客服。",
+        "Nothing was agreed or charged: see why, what else there is, or ask support.",
+    )
+    for found in special_cases.expired_of(shop, overrides, at):
+        if found.revoked_at is not None:
+            return title, Text(
+                f"为您开通的特批已于 {_moment(shop, found.revoked_at)} 撤销，{rest.zh_cn}",
+                f"The special case made for you was revoked at {_moment(shop, found.revoked_at)}. {rest.en}",
+            )
+        if found.expires_at is not None:
+            return title, Text(
+                f"为您开通的特批有效至 {_moment(shop, found.expires_at)}，现已到期，{rest.zh_cn}",
+                f"The special case made for you stood until {_moment(shop, found.expires_at)} and has expired. {rest.en}",
+            )
+    return title, Text(
+        f"为您开通的特批不足以覆盖此订单的金额，{rest.zh_cn}",
+        f"What is left of the special case made for you does not cover this order. {rest.en}",
+    )
+
+
+def _moment(shop: Shop, at: datetime) -> str:
+    return f"{at.astimezone(zone_of(shop.time_zone)):%Y-%m-%d %H:%M}"
 
 
 _BAD_TOKEN: Final = {

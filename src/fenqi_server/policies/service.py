@@ -34,6 +34,7 @@ __all__ = [
     "current",
     "forget_caches",
     "in_force",
+    "keep",
     "publications",
     "publish",
     "publish_again",
@@ -81,6 +82,15 @@ def publish(
             [name, encode(snapshot), at],
         )
         return _record(shop, Publication(uuid7(at), name, valid_from or at, at, actor))
+
+
+def keep(snapshot: Snapshot, at: datetime) -> None:
+    """Keep a snapshot under its digest without publishing it, so that what was decided by it can be decided again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO policies_snapshot (digest, body, recorded_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [digest(snapshot), encode(snapshot), at],
+        )
 
 
 def publish_again(shop: Shop, name: str, at: datetime, actor: str) -> Publication:

@@ -22,6 +22,7 @@ from fenqi_server.shops.models import ApiKey, Origin, Shop
 
 __all__ = [
     "CACHE_SECONDS",
+    "GIVEN_BY_NAME",
     "SCOPES",
     "Caller",
     "allow_origin",
@@ -53,8 +54,18 @@ SCOPES: Final = (
     "hand_offs:read",
     "hand_offs:write",
     "webhooks:manage",
+    "diagnosis:read",
+    "diagnosis:risk",
+    "cases:read",
+    "cases:write",
+    "overrides:read",
+    "overrides:write",
+    "mail:write",
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
+
+GIVEN_BY_NAME: Final = frozenset({"diagnosis:risk", "overrides:write"})
+"""What a key gets only where it is asked for by its name, never along with everything else."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -104,7 +115,7 @@ def create_key(
     label: str,
     *,
     at: datetime,
-    scopes: tuple[str, ...] = SCOPES,
+    scopes: tuple[str, ...] = tuple(scope for scope in SCOPES if scope not in GIVEN_BY_NAME),
     expires_at: datetime | None = None,
     id: UUID | None = None,
 ) -> str:

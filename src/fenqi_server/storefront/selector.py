@@ -6,7 +6,7 @@ becomes words, and the terms of one family that are missing for the same reasons
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -17,6 +17,7 @@ from django.utils.translation import gettext, ngettext, pgettext
 
 from fenqi.calendars import local_date
 from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.checkout.request import Override
 from fenqi.policy.compile import Policy
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Family
@@ -62,6 +63,8 @@ class TermView(msgspec.Struct, frozen=True):
     decides: str
     chosen: str
     chosen_total: str
+    special: str = ""
+    """Until when a special case keeps it open; empty where none does."""
 
 
 class ReasonView(msgspec.Struct, frozen=True):
@@ -152,8 +155,19 @@ class GroupView(msgspec.Struct, frozen=True):
     open: bool
 
 
-def group_views(policy: Policy, evaluation: Evaluation, voice: Voice, decision: str) -> tuple[GroupView, ...]:
-    """The page's two groups. Families stand in the evaluation's order, and nothing is preselected."""
+def group_views(
+    policy: Policy,
+    evaluation: Evaluation,
+    voice: Voice,
+    decision: str,
+    *,
+    overrides: tuple[Override, ...] = (),
+) -> tuple[GroupView, ...]:
+    """The page's two groups. Families stand in the evaluation's order, and nothing is preselected.
+
+    `overrides` are those of the request: an offer that rests on one says until when.
+    """
+    ends = {override.id: override.until for override in overrides}
     views = []
     for group in evaluation.groups:
         common = _common_place([option for option in evaluation.options if option.group == group.id])
@@ -169,7 +183,14 @@ def group_views(policy: Policy, evaluation: Evaluation, voice: Voice, decision: 
             if not options:
                 continue
             view = _family_view(
-                policy, evaluation, policy.families[family_id], options, voice, decision, common=common
+                policy,
+                evaluation,
+                policy.families[family_id],
+                options,
+                voice,
+                decision,
+                common=common,
+                ends=ends,
             )
             if view.last_used:
                 shown.append(view)  # its place is kept even while it is missing
@@ -292,6 +313,7 @@ def _family_view(
     decision: str,
     *,
     common: Option | None,
+    ends: Mapping[str, int],
 ) -> FamilyView:
     funder = policy.funders[family.funder]
     name = voice.text(family.name)
@@ -313,7 +335,12 @@ def _family_view(
         placed=placed,
         placed_notice=placed_notice,
         basis=voice.text(basis) if basis is not None else "",
-        terms=tuple(_term_view(policy, family, option, voice) for option in offered),
+        terms=tuple(
+            msgspec.structs.replace(
+                _term_view(policy, family, option, voice), special=_special(option, ends, voice)
+            )
+            for option in offered
+        ),
         missing=rows,
         fold=_fold_title(lacking, policy, voice) if offered else "",
     )
@@ -416,6 +443,12 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
         chosen_total=gettext("Total %(total)s · %(fee)s · annual cost %(rate)s")
         % {"total": total, "fee": fee, "rate": annual},
     )
+
+
+def _special(option: Option, ends: Mapping[str, int], voice: Voice) -> str:
+    """Until when a special case keeps an offer open: it ends with the first of those that it rests on."""
+    used = [ends[override] for override in option.verdict.overrides if override in ends]
+    return gettext("open to you until %(at)s") % {"at": voice.instant(min(used))} if used else ""
 
 
 def _missing_rows(

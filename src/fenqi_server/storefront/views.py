@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from fenqi.calendars import to_epoch, zone_of
 from fenqi.checkout.evaluation import Evaluation, evaluate
-from fenqi.checkout.request import CheckoutRequest
+from fenqi.checkout.request import CheckoutRequest, Override
 from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import digest, disclose
 from fenqi.terms.schedule import build_schedule
@@ -42,6 +42,7 @@ from fenqi_server.storefront.selector import (
 )
 from fenqi_server.storefront.visitor import TELLABLE, Visitor, tell, visitor_of
 from fenqi_server.storefront.voice import Voice
+from fenqi_server.support import overrides
 
 CHANNEL: Final = "web"
 
@@ -63,6 +64,7 @@ class MonthlyView(msgspec.Struct, frozen=True):
 class MissingLine(msgspec.Struct, frozen=True):
     """A family without an offer for this product: until when, and why first of all."""
 
+    plan: str
     name: str
     until: str
     why: str
@@ -88,7 +90,10 @@ def mall(request: HttpRequest) -> HttpResponse:
     known = fact_sources.gather(
         visitor.shop, visitor.customer_id, visitor.asserted, visitor.policy, visitor.at
     )
-    products = [_product_view(product, visitor, _evaluated(product, visitor, known)) for product in PRODUCTS]
+    special = overrides.active(visitor.shop, visitor.customer_id, visitor.at)
+    products = [
+        _product_view(product, visitor, _evaluated(product, visitor, known, special)) for product in PRODUCTS
+    ]
     return render(request, "storefront/mall.html", {"products": products})
 
 
@@ -100,15 +105,24 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
     if found is None:
         raise Http404("no such product")
     visitor = visitor_of(request)
-    known = fact_sources.gather(
-        visitor.shop, visitor.customer_id, visitor.asserted, visitor.policy, visitor.at
+    # Recorded as a checkout's is, for a customer asks about what they saw here too; nobody is bound by it, so no offer
+    # is signed.
+    decision = decisions.evaluate(
+        visitor.shop,
+        visitor.customer_id,
+        cart.lines_of((cart.CartItem(found, 1),)),
+        CHANNEL,
+        visitor.asserted,
+        visitor.at,
+        source="product",
+        signed=False,
     )
-    evaluation = _evaluated(found, visitor, known)
-    return render(request, "storefront/product.html", {"product": _product_view(found, visitor, evaluation)})
+    view = _product_view(found, visitor, decision.evaluation)
+    return render(request, "storefront/product.html", {"product": view, "decision": decision.public_id})
 
 
-def _evaluated(product: Product, visitor: Visitor, known: Any) -> Evaluation:
-    """The checkout's own evaluation, of a cart with this one product. Nobody is bound by it, so it is not recorded."""
+def _evaluated(product: Product, visitor: Visitor, known: Any, special: tuple[Override, ...]) -> Evaluation:
+    """The checkout's own evaluation, of a cart with this one product, for a shelf with many: not recorded each time."""
     return evaluate(
         visitor.policy,
         CheckoutRequest(
@@ -117,6 +131,7 @@ def _evaluated(product: Product, visitor: Visitor, known: Any) -> Evaluation:
             channel=CHANNEL,
             at=to_epoch(visitor.at),
             facts=known,
+            overrides=special,
         ),
     )
 
@@ -139,11 +154,12 @@ def _product_view(product: Product, visitor: Visitor, evaluation: Evaluation) ->
 
 def _missing_lines(visitor: Visitor, evaluation: Evaluation, voice: Voice) -> Iterator[MissingLine]:
     offered = {option.family for option in evaluation.offers}
-    first = {option.family: option.verdict for option in reversed(evaluation.options)}
+    first = {option.family: option for option in reversed(evaluation.options)}
     for family in dict.fromkeys(option.family for option in evaluation.options):
-        verdict = first[family]
+        verdict = first[family].verdict
         if family not in offered and verdict.reasons:
             yield MissingLine(
+                first[family].plan,
                 voice.text(visitor.policy.families[family].name),
                 until_text(verdict, voice),
                 reason_view(visitor.policy, verdict.reasons[0], voice).title,
@@ -302,7 +318,13 @@ def _selector(request: HttpRequest, visitor: Visitor, *, error: bool = False) ->
         quoted_until=voice.instant(expires),
         expires_in=max(0, expires - to_epoch(visitor.at)),
         lines=_line_views(found, voice),
-        groups=group_views(visitor.policy, decision.evaluation, voice, decision.public_id),
+        groups=group_views(
+            visitor.policy,
+            decision.evaluation,
+            voice,
+            decision.public_id,
+            overrides=decision.request.overrides,
+        ),
         changes=tuple(changes),
         notes=tuple(notes),
         error=gettext("Choose one of the ways below first.") if error else "",

@@ -8,6 +8,4 @@ urlpatterns = [
     path("support/", views.mine, name="mine"),
     path("support/new/", views.new, name="new"),
     path("support/cases/<str:case_id>/", views.case, name="case"),
-    path("agent/cases/", views.agent, name="agent"),
-    path("agent/cases/<str:case_id>/", views.agent_case, name="agent_case"),
 ]

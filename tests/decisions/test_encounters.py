@@ -22,6 +22,14 @@ from fenqi_server.ids import anonymous_party, uuid7
 from fenqi_server.policies import service as policies
 
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def mall(db: Any, at: datetime) -> World:
+    """A shop whose records are made up here, for their verdicts alone: nothing of them could be decided again."""
+    return make_world()
+
+
 BLOCKED = ("unavailable", "pending")
 
 

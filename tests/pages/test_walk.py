@@ -340,7 +340,9 @@ def test_a_case_carries_its_decision_and_the_agent_reads_the_same_reasons(visit:
 def test_what_a_product_page_said_is_recorded_and_found_from_its_own_link(visit: Visit) -> None:
     client = visit("over_limit")
     page = parse(client.get("/product/cg-15-pro/").content)
-    link = next(found["href"] for found in page.all("a") if found["href"].startswith("/support/new/?decision="))
+    link = next(
+        found["href"] for found in page.all("a") if found["href"].startswith("/support/new/?decision=")
+    )
     form = next(
         form for form in parse(client.get(link).content).all("form") if form["action"] == "/support/new/"
     )

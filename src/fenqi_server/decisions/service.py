@@ -22,7 +22,7 @@ from fenqi.calendars import zone_of
 from fenqi.checkout.alternatives import Alternative
 from fenqi.checkout.evaluation import Evaluation
 from fenqi.checkout.evaluation import evaluate as evaluate_cart
-from fenqi.checkout.request import CheckoutRequest, Line, Override
+from fenqi.checkout.request import CheckoutRequest, Line
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.facts import FactValue, freeze_facts
 from fenqi.policy.verdict import Override, Reason, State, Verdict

@@ -17,11 +17,10 @@ from django.utils.translation import gettext, ngettext, pgettext
 
 from fenqi.calendars import local_date
 from fenqi.checkout.evaluation import Evaluation, Option
-from fenqi.checkout.request import Override
 from fenqi.policy.compile import Policy
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Family
-from fenqi.policy.verdict import Reason, Until, Verdict, for_customer
+from fenqi.policy.verdict import Override, Reason, Until, Verdict, for_customer
 from fenqi.terms.cost import SIMPLE
 from fenqi_server.storefront.voice import Voice
 

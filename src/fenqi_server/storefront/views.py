@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from fenqi.calendars import to_epoch, zone_of
 from fenqi.checkout.evaluation import Evaluation, evaluate
-from fenqi.checkout.request import CheckoutRequest, Override
+from fenqi.checkout.request import CheckoutRequest
+from fenqi.policy.verdict import Override
 from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import digest, disclose
 from fenqi.terms.schedule import build_schedule

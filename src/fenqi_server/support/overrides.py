@@ -22,15 +22,15 @@ import msgspec
 import psycopg
 from django.db import IntegrityError, connection, transaction
 
-from fenqi.checkout.request import Override
 from fenqi.policy.snapshot import selects
+from fenqi.policy.verdict import Override
 from fenqi.texts import Text
 from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id, public_id, uuid7
-from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
+from fenqi_server.support import acts as audit
 
 __all__ = [
     "MAX_HOURS",
@@ -371,7 +371,11 @@ def active(shop: Shop, customer_id: UUID | None, at: datetime) -> tuple[Override
         return tuple(
             [
                 Override(
-                    public_id("ov", customer_id, name), rule, int(expires.timestamp()), amount, plan or None
+                    id=public_id("ov", customer_id, name),
+                    rule=rule,
+                    until=int(expires.timestamp()),
+                    max_amount_minor=amount,
+                    plan=plan or None,
                 )
                 for name, rule, plan, amount, expires in cursor.fetchall()
                 if amount > 0

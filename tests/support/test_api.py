@@ -10,7 +10,6 @@ from tests.api.world import AT, make_world
 from fenqi_server import facts
 from fenqi_server.customers import service as customers
 from fenqi_server.funders import consents
-from fenqi_server.policies import audit
 from fenqi_server.shops import service as shops
 from fenqi_server.support import overrides
 
@@ -34,7 +33,7 @@ def shown(mall: Any, call: Any) -> str:
     return str(call("POST", "/v1/evaluations", mall.body(), key=mall.key).json()["decision"])
 
 
-def test_a_diagnosis_says_why_and_is_logged(mall, call, key):
+def test_a_diagnosis_says_why_and_is_logged(mall, call, key, acted):
     decision = shown(mall, call)
     found = call("GET", f"/v1/diagnoses/{decision}?plan=mall_12&locale=en", key=key).json()
     assert (found["identical"], found["differences"], found["focus"]) == (True, [], "mall_12")
@@ -45,8 +44,8 @@ def test_a_diagnosis_says_why_and_is_logged(mall, call, key):
     assert (cause["clauses"][0]["actual"], cause["clauses"][0]["bound"]) == (300_000, 499_900)
     assert set(plan["words"]) == {"zh-CN", "en"}
     assert found["similar_today"] == [{"code": "LINE_INSUFFICIENT", "decisions": 1, "customers": 1}]
-    (entry,) = [each for each in audit.entries(mall.shop) if each.act == "diagnosis.view"]
-    assert (entry.subject, entry.actor[:4]) == (decision, "key:")
+    ((act, actor, subject),) = acted("diagnosis.")
+    assert (act, actor[:4], subject) == ("diagnosis.view", "key:", decision)
 
 
 def test_risk_needs_its_own_scope(mall, call, key):

@@ -17,7 +17,7 @@ from typing import Final, get_args
 import msgspec
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fenqi.calendars import CalendarError, Unit, local_date, zone_of
+from fenqi.calendars import CalendarError, Unit, format_instant, local_date, zone_of
 from fenqi.money import CURRENCIES
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import (
@@ -219,7 +219,7 @@ class _PolicyReader(Reader):
         notices = tuple(self.notice(node) for node in sections["notices"])
         rules = tuple(self.rule(node) for node in sections["rules"])
         placements = tuple(self.placement(node, plans) for node in sections["placements"])
-        self.check_notices(rules, sections["rules"])
+        self.check_notices(rules, sections["rules"], {notice.id: notice for notice in notices})
         if self.problems:
             return None
         snapshot = Snapshot(
@@ -718,11 +718,25 @@ class _PolicyReader(Reader):
             self.problem(node, f"{what} is {name}, which is {fact.type}, not an instant")
         return name
 
-    def check_notices(self, rules: tuple[Rule, ...], nodes: list[Node]) -> None:
-        """A notice is public. What is one customer's own, or a sign of risk, never links one."""
+    def check_notices(
+        self, rules: tuple[Rule, ...], nodes: list[Node], notices: Mapping[str, Notice]
+    ) -> None:
+        """A notice is public, and says the same end as the rule. What is one customer's own never links one."""
         for rule, node in zip(rules, nodes, strict=True):
             if rule.notice is None:
                 continue
+            notice = notices.get(rule.notice)
+            ends = [w.end for w in (rule.blocked, rule.valid) if w is not None and w.end is not None]
+            if notice is not None and rule.blocked is not None and min(ends, default=None) != notice.until:
+                said, meant = (
+                    "no end" if end is None else format_instant(end, self.zone, "en")
+                    for end in (notice.until, min(ends, default=None))
+                )
+                self.problem(
+                    node,
+                    f"{rule.id} has {meant} and its notice {notice.id} {said}",
+                    "both say the same end: the public is told what the checkout does",
+                )
             trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
             names = {name for tree in trees if tree is not None for name in facts_of(tree)}
             personal = sorted(

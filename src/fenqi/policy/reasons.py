@@ -19,7 +19,16 @@ from fenqi.texts import Text, fill, placeholders
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["CATALOGUE", "GAP_KINDS", "PARAMETERS", "Audience", "ReasonText", "clause_text", "reason_texts"]
+__all__ = [
+    "CATALOGUE",
+    "GAP_KINDS",
+    "PARAMETERS",
+    "Audience",
+    "ReasonText",
+    "clause_text",
+    "reason_texts",
+    "value_text",
+]
 
 Audience = Literal["customer", "agent", "operator"]
 
@@ -189,26 +198,27 @@ _NOTHING: Final = Text("无", "none")
 def clause_text(policy: Policy, clause: Failing, locale: str, *, year: int | None = None) -> str:
     """One failing clause as a sentence: the fact, what was found, what it should be."""
     fact = policy.vocabulary[clause.fact]
-    bound = _written(policy, fact, clause.bound, locale, year)
+    bound = value_text(policy, fact, clause.bound, locale, year)
     if clause.other is not None:
         label = policy.vocabulary[clause.other].label.in_(locale)
         bound = f"{label}（{bound}）" if locale == "zh-CN" else f"{label} ({bound})"
     params: dict[str, Text | str] = {
         "fact": fact.label,
-        "actual": _written(policy, fact, clause.actual, locale, year),
+        "actual": value_text(policy, fact, clause.actual, locale, year),
         "bound": bound,
     }
     return fill(_SHOULD[clause.op], params, locale, currency=policy.currency, zone=policy.zone)
 
 
-def _written(policy: Policy, fact: FactType, value: Constant | None, locale: str, year: int | None) -> str:
+def value_text(policy: Policy, fact: FactType, value: Constant | None, locale: str, year: int | None) -> str:
+    """A value of a fact as people write it: names, amounts, instants in the shop's zone; None as "unknown"."""
     if value is None:
         return _NOT_KNOWN.in_(locale)
     if isinstance(value, Range):
-        low, high = (_written(policy, fact, end, locale, year) for end in (value.low, value.high))
+        low, high = (value_text(policy, fact, end, locale, year) for end in (value.low, value.high))
         return f"{low}–{high}"
     if isinstance(value, frozenset):
-        names = [_written(policy, fact, name, locale, year) for name in sorted(value)]
+        names = [value_text(policy, fact, name, locale, year) for name in sorted(value)]
         return ("、" if locale == "zh-CN" else ", ").join(names) or _NOTHING.in_(locale)
     if isinstance(value, bool):
         return (_YES if value else _NO).in_(locale)

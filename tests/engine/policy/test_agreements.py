@@ -252,9 +252,10 @@ notices:
 """
 
 
-def notice(more: str) -> Any:
+def notice(more: str, ends: str = "") -> Any:
     shop = SHOP.partition("notices:")[0]
-    return read_policy({"a.yaml": shop + FUNDER + NOTICE + more})
+    written = NOTICE.replace("{from: 2026-11-23}", f"{{from: 2026-11-23, to: {ends}}}") if ends else NOTICE
+    return read_policy({"a.yaml": shop + FUNDER + written + more})
 
 
 def test_a_notice_says_how_sure_its_end_is_what_it_is_for_and_what_those_affected_get() -> None:
@@ -266,7 +267,8 @@ def test_a_notice_says_how_sure_its_end_is_what_it_is_for_and_what_those_affecte
   instead: [own_12]
   repayment: {from: 2026-11-23T22:00, to: 2026-11-24T02:00, due_moves_to: 2026-11-25}
   compensation: [{id: price, kind: price_protection, hours: 48, name: {zh-CN: 保价, en: Price kept}}]
-"""
+""",
+        ends="2026-11-24T02:00",
     )
     assert result.problems == ()
     found = result.snapshot.notices[0]
@@ -283,6 +285,7 @@ def test_a_notice_says_how_sure_its_end_is_what_it_is_for_and_what_those_affecte
     ("more", "said"),
     [
         ("  until: 2026-11-23T21:00", "the notice ends before it begins"),
+        ("  until: 2026-11-25", "pause has no end and its notice n 26 Nov 2026 00:00"),
         ("  confidence: fixed", "confidence is fixed of no until"),
         ("  until: 2026-11-24T02:00\n  confidence: unknown", "and there is an until"),
         (

@@ -1,0 +1,623 @@
+"""What one policy changes against another: plan by plan, rule by rule, place by place, as values and in plain words.
+
+It compares what the policies *say*, not what they answer to some sample, so nothing is missed because nobody asked. Whatever
+can change an answer or a place is a change of `availability`; a text, an owner or a source is not. The list is what
+people review, what must be announced, and what the announcement is drafted from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from fenqi.policy.impacts import affected_by, condition_text, lower
+from fenqi.policy.placement import Placed, place
+from fenqi.policy.snapshot import Layer, Notice, Placement, Rule, Selector, Window, selects, versions_of
+from fenqi.terms.cost import cost_of
+from fenqi.terms.plan import Plan, TermsError
+from fenqi.terms.schedule import build_schedule
+from fenqi.texts import Text, fill
+
+if TYPE_CHECKING:
+    from fenqi.policy.compile import Policy
+
+__all__ = [
+    "Betterment",
+    "Change",
+    "Difference",
+    "FieldChange",
+    "Kind",
+    "announced",
+    "betterments",
+    "change_text",
+    "compare",
+    "review_layers",
+]
+
+Kind = Literal["rule", "plan", "placement", "funder", "family", "notice", "budget", "fact", "shop"]
+Effect = Literal[
+    "paused", "limited", "demoted", "promoted", "changed", "restored", "new", "withdrawn", "said"
+]
+"""`said`: only words changed, and no answer."""
+
+REVIEWED: Final[frozenset[Layer]] = frozenset({"law", "compliance", "risk"})
+"""What somebody else than its author has to look at before it is published."""
+
+
+class FieldChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field that says something else. Before and after are as the snapshot's encoding has them; None: it is not there."""
+
+    path: str
+    before: object = None
+    after: object = None
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One thing that changed, with the plans it is about.
+
+    `since` and `until` are when it holds (epoch seconds; None: from now on, or not known), `was_until` when it held until.
+    `notice` is the one that tells of it. `name` is the id of the rule, place, plan, funder that changed.
+    """
+
+    kind: Kind
+    effect: Effect
+    name: str
+    plans: tuple[str, ...] = ()
+    layer: Layer | None = None
+    rule: str | None = None
+    since: int | None = None
+    until: int | None = None
+    was_until: int | None = None
+    notice: str | None = None
+    fields: tuple[FieldChange, ...] = ()
+    availability: bool = False
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """All changes: those of availability first, by layer."""
+
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def availability(self) -> tuple[Change, ...]:
+        """The changes that can change an answer, a figure or a place."""
+        return tuple(change for change in self.changes if change.availability)
+
+
+# What of a rule can change an answer. `valid`, `blocked` and `daily` do too, while they are not over.
+_ANSWERS: Final = (
+    "layer",
+    "reason",
+    "applies",
+    "when",
+    "require",
+    "unknown",
+    "pending",
+    "until_fact",
+    "public",
+)
+_WINDOWS: Final = ("blocked", "valid", "daily")
+
+
+def compare(before: Policy | None, after: Policy, at: int) -> Difference:
+    """What `after` changes against `before`, for somebody who asks at `at` (epoch seconds) or later.
+
+    A window that is over by then changes nothing any more. Without a `before` everything is new.
+    """
+    found = [
+        *_plans(before, after),
+        *_rules(before, after, at),
+        *_placements(before, after, at),
+        *_others(before, after),
+    ]
+    order = (
+        "law",
+        "compliance",
+        "agreement",
+        "risk",
+        "maintenance",
+        "health",
+        "strategy",
+        "cart",
+        "customer",
+    )
+    ranks = {layer: rank for rank, layer in enumerate(order)}
+    found.sort(key=lambda change: (not change.availability, ranks.get(change.layer or "", len(order))))
+    return Difference(tuple(found))
+
+
+def review_layers(difference: Difference) -> frozenset[Layer]:
+    """The layers of which somebody else has to agree before this is published."""
+    return frozenset(
+        change.layer
+        for change in difference.availability
+        if change.layer is not None and change.layer in REVIEWED
+    )
+
+
+def announced(change: Change, before: Policy | None, after: Policy) -> bool:
+    """Whether the public is told of a change: by the notice that it links, or by a new or changed notice about its plans."""
+    if change.notice is not None:
+        return True
+    known = {} if before is None else before.notices
+    told: set[str] = set()
+    for notice in after.notices.values():
+        if known.get(notice.id) != notice:
+            told.update(notice.plans)
+            told.update(plan for rule in notice.rules for plan in _plans_of_rule(after, rule))
+    return bool(change.plans) and set(change.plans) <= told
+
+
+def _plans_of_rule(policy: Policy, name: str) -> tuple[str, ...]:
+    index = policy.rule_index.get(name)
+    return () if index is None else _selected(policy, policy.rules[index].applies)
+
+
+def _selected(policy: Policy, selector: Selector) -> tuple[str, ...]:
+    return tuple(plan.id for plan in policy.plans if selects(selector, plan))
+
+
+def _fields(before: object, after: object, names: Iterable[str]) -> tuple[FieldChange, ...]:
+    found = []
+    for name in names:
+        was, now = getattr(before, name, None), getattr(after, name, None)
+        if was != now:
+            found.append(FieldChange(name, _plainly(was), _plainly(now)))
+    return tuple(found)
+
+
+def _plainly(value: object) -> object:
+    return msgspec.to_builtins(value, str_keys=True)
+
+
+def _all_fields(value: msgspec.Struct) -> tuple[str, ...]:
+    return value.__struct_fields__
+
+
+# --------------------------------------------------------------------------------------------------- plans
+
+
+_PLAN_WORDS: Final = frozenset({"contingent", "indicative_basis", "fee_code", "fee_payee"})
+
+
+def _plans(before: Policy | None, after: Policy) -> Iterable[Change]:
+    known = {} if before is None else {plan.id: plan for plan in before.plans}
+    for plan in after.plans:
+        was = known.pop(plan.id, None)
+        if was is None:
+            yield Change(kind="plan", effect="new", name=plan.id, plans=(plan.id,), availability=True)
+        elif was != plan:
+            fields = _fields(was, plan, _all_fields(plan))
+            said = all(field.path in _PLAN_WORDS for field in fields)
+            yield Change(
+                kind="plan",
+                effect="said" if said else "changed",
+                name=plan.id,
+                plans=(plan.id,),
+                fields=fields,
+                availability=not said,
+            )
+    for gone in known.values():
+        yield Change(kind="plan", effect="withdrawn", name=gone.id, plans=(gone.id,), availability=True)
+    if before is not None:
+        for plan in after.plans:
+            was_by, is_by = before.funders.get(plan.funder), after.funders[plan.funder]
+            if was_by is not None and plan.id in before.plan_index and was_by.decides != is_by.decides:
+                yield Change(
+                    kind="funder",
+                    effect="changed",
+                    name=plan.funder,
+                    plans=(plan.id,),
+                    fields=_fields(was_by, is_by, ("decides",)),
+                    availability=True,
+                )
+
+
+# --------------------------------------------------------------------------------------------------- rules
+
+
+def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
+    known = {} if before is None else {rule.id: rule for rule in before.rules}
+    for rule in after.rules:
+        was = known.pop(rule.id, None)
+        plans = _selected(after, rule.applies)
+        if was is None:
+            if not _over(rule, at) and plans:
+                yield _rule_change(rule, plans, "paused" if _unconditional(rule) else "limited")
+            continue
+        if before is not None and (was != rule or _selected(before, was.applies) != plans):
+            yield from _changed_rule(before, was, rule, plans, at)
+    for gone in known.values():
+        assert before is not None, "a rule that is gone was there"
+        plans = tuple(plan for plan in _selected(before, gone.applies) if plan in after.plan_index)
+        if plans and not _over(gone, at):
+            yield _rule_change(gone, plans, "restored", was_until=_end(gone), until=None)
+
+
+def _changed_rule(before: Policy, was: Rule, rule: Rule, plans: tuple[str, ...], at: int) -> Iterable[Change]:
+    fields = _fields(was, rule, _all_fields(rule))
+    over_before, over_after = _over(was, at), _over(rule, at)
+    moved_plans = _selected(before, was.applies)
+    answers = any(field.path in _ANSWERS for field in fields) or moved_plans != plans
+    windows = any(field.path in _WINDOWS for field in fields)
+    availability = (answers or windows) and not (over_before and over_after)
+    effect: Effect = "said"
+    if availability:
+        start_before, start_after = _start(was), _start(rule)
+        if over_after and not over_before:
+            effect = "restored"
+        elif over_before and not over_after:
+            effect = "paused" if _unconditional(rule) else "limited"
+        elif not answers and start_before == start_after and _sooner(_end(rule), _end(was)):
+            effect = "restored" if (_end(rule) or 0) <= at else "changed"
+        else:
+            effect = "changed"
+    touched = tuple(plan.id for plan in before.plans if plan.id in {*moved_plans, *plans}) + tuple(
+        plan for plan in plans if plan not in before.plan_index
+    )
+    yield _rule_change(rule, touched, effect, was_until=_end(was), fields=fields, availability=availability)
+
+
+def _rule_change(
+    rule: Rule,
+    plans: tuple[str, ...],
+    effect: Effect,
+    *,
+    was_until: int | None = None,
+    fields: tuple[FieldChange, ...] = (),
+    availability: bool = True,
+    **more: int | None,
+) -> Change:
+    return Change(
+        kind="budget" if rule.id.startswith("budget.") else "rule",
+        effect=effect,
+        name=rule.id,
+        plans=plans,
+        layer=rule.layer,
+        rule=rule.id,
+        since=_start(rule),
+        until=more["until"] if "until" in more else _end(rule),
+        was_until=was_until,
+        notice=rule.notice,
+        fields=fields,
+        availability=availability,
+    )
+
+
+def _windows(rule: Rule) -> Iterable[Window]:
+    return (window for window in (rule.valid, rule.blocked) if window is not None)
+
+
+def _start(rule: Rule) -> int | None:
+    return max((window.start for window in _windows(rule) if window.start is not None), default=None)
+
+
+def _end(rule: Rule) -> int | None:
+    return min((window.end for window in _windows(rule) if window.end is not None), default=None)
+
+
+def _over(rule: Rule, at: int) -> bool:
+    end, start = _end(rule), _start(rule)
+    return end is not None and (end <= at or (start is not None and end <= start))
+
+
+def _sooner(one: int | None, other: int | None) -> bool:
+    return one is not None and (other is None or one < other)
+
+
+def _unconditional(rule: Rule) -> bool:
+    return rule.when is None and rule.require is None
+
+
+# -------------------------------------------------------------------------------------------------- places
+
+
+def _placements(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
+    """Which plans stand elsewhere, at `at` or at any later change of place, and which placement moved them."""
+    if before is None:
+        return
+    instants = sorted({at, *(i for p in (before, after) for i in p.placements.since if i > at)})
+    moved: dict[str, tuple[int, Placed, Placed]] = {}
+    for instant in instants:
+        was, now = place(before.placements, instant), place(after.placements, instant)
+        for plan in after.plans:
+            if plan.id in moved or plan.id not in was:
+                continue
+            old, new = was[plan.id], now[plan.id]
+            if (old.group, old.rank, old.collapsed) != (new.group, new.rank, new.collapsed):
+                moved[plan.id] = (instant, old, new)
+    by_cause: dict[tuple[str, str | None, int | None, Effect], list[str]] = {}
+    for plan_id, (instant, old, new) in moved.items():
+        effect: Effect = "demoted" if lower(old, new) else "promoted" if lower(new, old) else "changed"
+        name = new.placement or old.placement or ""
+        since = new.since if new.since is not None else instant if instant != at else None
+        by_cause.setdefault((name, new.notice or old.notice, since, effect), []).append(plan_id)
+    for (name, notice, since, effect), plans in by_cause.items():
+        yield Change(
+            kind="placement",
+            effect=effect,
+            name=name,
+            plans=tuple(plans),
+            since=since,
+            notice=notice,
+            fields=_placement_fields(before, after, name),
+            availability=True,
+        )
+    touched = {name for name, *_ in by_cause}
+    for name, was_placed, is_placed in _paired(before.snapshot.placements, after.snapshot.placements):
+        if name not in touched and was_placed != is_placed:
+            yield Change(kind="placement", effect="said", name=name)
+
+
+def _paired(
+    before: Sequence[Placement], after: Sequence[Placement]
+) -> Iterable[tuple[str, Placement | None, Placement | None]]:
+    was = {placement.id: placement for placement in before}
+    now = {placement.id: placement for placement in after}
+    for name in dict.fromkeys((*was, *now)):
+        yield name, was.get(name), now.get(name)
+
+
+def _placement_fields(before: Policy, after: Policy, name: str) -> tuple[FieldChange, ...]:
+    for found, was, now in _paired(before.snapshot.placements, after.snapshot.placements):
+        if found == name:
+            one = was or now
+            return () if one is None else _fields(was, now, _all_fields(one))
+    return ()
+
+
+# -------------------------------------------------------------------------------------------------- others
+
+
+def _others(before: Policy | None, after: Policy) -> Iterable[Change]:
+    """What changes no answer: names, notices, and what agreements and budgets say beside their rules."""
+    if before is None:
+        return
+    for kind, was_all, now_all in (
+        ("funder", before.funders, after.funders),
+        ("family", before.families, after.families),
+        ("notice", before.notices, after.notices),
+        ("budget", {b.id: b for b in before.snapshot.budgets}, {b.id: b for b in after.snapshot.budgets}),
+        ("fact", {f.name: f for f in before.snapshot.facts}, {f.name: f for f in after.snapshot.facts}),
+    ):
+        for name in dict.fromkeys((*was_all, *now_all)):
+            was, now = was_all.get(name), now_all.get(name)
+            if was != now:
+                one = now if now is not None else was
+                assert one is not None, "a name of one of the two"
+                yield Change(
+                    kind=kind,  # type: ignore[arg-type]  # one of the five words above
+                    effect="said",
+                    name=name,
+                    plans=_plans_of_notice(after, now) if isinstance(now, Notice) else (),
+                    notice=name if kind == "notice" else None,
+                    fields=_fields(was, now, _all_fields(one)),
+                )
+    if before.shop != after.shop:
+        yield Change(
+            kind="shop",
+            effect="said",
+            name=after.shop.id,
+            fields=_fields(before.shop, after.shop, _all_fields(after.shop)),
+        )
+
+
+def _plans_of_notice(policy: Policy, notice: Notice) -> tuple[str, ...]:
+    return tuple(plan for plan in notice.plans if plan in policy.plan_index)
+
+
+# ------------------------------------------------------------------------------------------------ betterment
+
+
+class Betterment(msgspec.Struct, frozen=True):
+    """One thing that is better than before for one plan: fees and amounts in minor units, yearly cost in 1e-12.
+
+    `fee` and `annual_cost` are of an order of `amount_minor`; a `new_term` has no before.
+    """
+
+    plan: str
+    what: Literal["fee", "annual_cost", "max", "min", "new_term"]
+    after: int
+    before: int | None = None
+    amount_minor: int | None = None
+
+
+def betterments(
+    before: Policy, after: Policy, plans: Iterable[str], *, amount_minor: int, on: date
+) -> tuple[Betterment, ...]:
+    """What got better for these plans and their families, for an order of `amount_minor` agreed on a day."""
+    named = [after.plan(plan) for plan in plans if plan in after.plan_index]
+    families = {plan.family for plan in named}
+    found: list[Betterment] = []
+    for plan in named:
+        if plan.id not in before.plan_index:
+            continue
+        was, now = (
+            _figures(before.plan(plan.id), before, amount_minor, on),
+            _figures(plan, after, amount_minor, on),
+        )
+        if was is None or now is None:
+            continue
+        if now[0] < was[0]:
+            found.append(Betterment(plan.id, "fee", now[0], was[0], amount_minor))
+        if now[1] is not None and was[1] is not None and now[1] < was[1]:
+            found.append(Betterment(plan.id, "annual_cost", now[1], was[1], amount_minor))
+    found += [
+        Betterment(plan.id, "new_term", plan.periods)
+        for plan in after.plans
+        if plan.family in families and plan.id not in before.plan_index
+    ]
+    for funder in dict.fromkeys(plan.funder for plan in named):
+        found += _limits(before, after, funder, next(plan.id for plan in named if plan.funder == funder))
+    return tuple(found)
+
+
+def _figures(plan: Plan, policy: Policy, amount_minor: int, on: date) -> tuple[int, int | None] | None:
+    try:
+        schedule = build_schedule(plan, amount_minor, policy.currency, on)
+    except TermsError:
+        return None
+    return schedule.fee_minor, cost_of(schedule, plan).simple_e12
+
+
+def _limits(before: Policy, after: Policy, funder: str, plan: str) -> Iterable[Betterment]:
+    was = versions_of(before.funders[funder]) if funder in before.funders else ()
+    now = versions_of(after.funders[funder])
+    if not was or not now:
+        return
+    old, new = was[-1], now[-1]
+    if (
+        old.max_amount_minor is not None
+        and new.max_amount_minor is not None
+        and new.max_amount_minor > old.max_amount_minor
+    ):
+        yield Betterment(plan, "max", new.max_amount_minor, old.max_amount_minor)
+    if (
+        old.min_amount_minor is not None
+        and new.min_amount_minor is not None
+        and new.min_amount_minor < old.min_amount_minor
+    ):
+        yield Betterment(plan, "min", new.min_amount_minor, old.min_amount_minor)
+
+
+# -------------------------------------------------------------------------------------------------- in words
+
+_SAYS: Final[dict[tuple[str, bool, bool], Text]] = {
+    # effect, whether a beginning is known, whether an end is known
+    ("paused", True, True): Text(
+        "{plans}：{since:instant}至{until:instant}暂停（{who}）",
+        "{plans}: paused from {since:instant} to {until:instant} ({who})",
+    ),
+    ("paused", True, False): Text(
+        "{plans}：{since:instant}起暂停，结束时间未知（{who}）",
+        "{plans}: paused from {since:instant}, end not known ({who})",
+    ),
+    ("paused", False, True): Text(
+        "{plans}：暂停至{until:instant}（{who}）", "{plans}: paused until {until:instant} ({who})"
+    ),
+    ("paused", False, False): Text("{plans}：暂停（{who}）", "{plans}: paused ({who})"),
+    ("limited", True, True): Text(
+        "{plans}：{since:instant}至{until:instant}对部分订单不可用（{who}）",
+        "{plans}: from {since:instant} to {until:instant} not for some ({who})",
+    ),
+    ("limited", True, False): Text(
+        "{plans}：{since:instant}起对部分订单不可用（{who}）",
+        "{plans}: from {since:instant} not for some ({who})",
+    ),
+    ("limited", False, True): Text(
+        "{plans}：至{until:instant}对部分订单不可用（{who}）",
+        "{plans}: until {until:instant} not for some ({who})",
+    ),
+    ("limited", False, False): Text("{plans}：对部分订单不可用（{who}）", "{plans}: not for some ({who})"),
+    ("restored", False, False): Text(
+        "{plans}：恢复，规则“{name}”不再生效", "{plans}: back, the rule {name} no longer counts"
+    ),
+    ("changed", False, False): Text(
+        "{plans}：规则“{name}”改变（{who}）", "{plans}: the rule {name} changes ({who})"
+    ),
+    ("new", False, False): Text("{plans}：新增", "{plans}: new"),
+    ("withdrawn", False, False): Text("{plans}：下线", "{plans}: taken down"),
+    ("demoted", True, False): Text(
+        "{plans}：{since:instant}起在页面上的位置靠后", "{plans}: lower on the page from {since:instant}"
+    ),
+    ("demoted", False, False): Text("{plans}：在页面上的位置靠后", "{plans}: lower on the page"),
+    ("promoted", True, False): Text(
+        "{plans}：{since:instant}起在页面上的位置靠前", "{plans}: higher on the page from {since:instant}"
+    ),
+    ("promoted", False, False): Text("{plans}：在页面上的位置靠前", "{plans}: higher on the page"),
+}
+_PLAN_CHANGED: Final = Text("{plans}：费用或期次改变", "{plans}: its price or terms change")
+_FUNDER_CHANGED: Final = Text("{plans}：由谁作出决定改变", "{plans}: who decides changes")
+_PLACE_CHANGED: Final = Text("{plans}：在页面上的位置改变", "{plans}: another place on the page")
+_END_MOVED: Final = Text(
+    "{plans}：结束时间由{was:instant}改为{until:instant}（{who}）",
+    "{plans}: its end moves from {was:instant} to {until:instant} ({who})",
+)
+_END_OPEN: Final = Text(
+    "{plans}：结束时间由{was:instant}改为未知（{who}）",
+    "{plans}: its end, {was:instant} before, is no longer known ({who})",
+)
+_END_SET: Final = Text(
+    "{plans}：结束时间定为{until:instant}（{who}）", "{plans}: its end is set to {until:instant} ({who})"
+)
+_SAID: Final[dict[str, Text]] = {
+    "rule": Text("规则“{name}”的文字或归属改变", "the words or owner of the rule {name} change"),
+    "plan": Text("“{name}”的说明改变", "what is said of {name} changes"),
+    "placement": Text("位置“{name}”的说明改变", "what is said of the place {name} changes"),
+    "funder": Text("资方“{name}”的信息改变", "what is said of the funder {name} changes"),
+    "family": Text("方式“{name}”的名称或归属改变", "the name or funder of {name} changes"),
+    "notice": Text("公告“{name}”的内容改变", "the notice {name} changes"),
+    "budget": Text("预算“{name}”的信息改变", "what is said of the budget {name} changes"),
+    "fact": Text("事实“{name}”的定义改变", "the fact {name} is described otherwise"),
+    "shop": Text("店铺信息改变", "what is said of the shop changes"),
+}
+_EVERYBODY: Final = Text("所有客户", "everybody")
+
+
+def change_text(before: Policy | None, after: Policy, change: Change, locale: str) -> str:
+    """A change in one line of plain words: which ways to pay, for whom, from when to when."""
+    policy = after
+    params: dict[str, int | str | Text] = {
+        "plans": _names(before, after, change.plans, locale),
+        "name": change.name,
+        "who": _who(policy, change, locale),
+    }
+    if change.since is not None:
+        params["since"] = change.since
+    if change.until is not None:
+        params["until"] = change.until
+    if change.was_until is not None:
+        params["was"] = change.was_until
+    return fill(_template(change), params, locale, currency=policy.currency, zone=policy.zone)
+
+
+def _template(change: Change) -> Text:
+    if change.effect == "said":
+        return _SAID[change.kind]
+    if change.effect == "changed":
+        if change.kind == "plan":
+            return _PLAN_CHANGED
+        if change.kind == "funder":
+            return _FUNDER_CHANGED
+        if change.kind == "placement":
+            return _PLACE_CHANGED
+        if {field.path for field in change.fields} <= {
+            "blocked",
+            "valid",
+        } and change.until != change.was_until:
+            if change.was_until is None:
+                return _END_SET
+            return _END_OPEN if change.until is None else _END_MOVED
+    dated = change.effect in ("paused", "limited", "demoted", "promoted")
+    began = dated and change.since is not None
+    ends = dated and change.until is not None and change.effect in ("paused", "limited")
+    return _SAYS[change.effect, began, ends]
+
+
+def _who(policy: Policy, change: Change, locale: str) -> str:
+    index = policy.rule_index.get(change.rule or "")
+    if index is None:
+        return _EVERYBODY.in_(locale)
+    rule = policy.rules[index]
+    if _unconditional(rule):
+        return _EVERYBODY.in_(locale)
+    return condition_text(policy, affected_by(rule), locale)
+
+
+def _names(before: Policy | None, after: Policy, plans: Sequence[str], locale: str) -> str:
+    """Families with their terms: "Mall instalments × 3, 6, 12"."""
+    terms: dict[str, list[str]] = {}
+    for plan_id in plans:
+        policy = after if plan_id in after.plan_index else before
+        if policy is None:
+            continue
+        plan = policy.plan(plan_id)
+        name = policy.families[plan.family].name.in_(locale)
+        terms.setdefault(name, [])
+        if plan.legal_form != "full_payment":
+            terms[name].append(str(plan.periods))
+    join = "、" if locale == "zh-CN" else ", "
+    return join.join(name if not each else f"{name} × {'/'.join(each)}" for name, each in terms.items())

@@ -1,0 +1,273 @@
+"""What a policy changes: nothing that can change an answer is missed, nothing that cannot is counted, and it is said in words."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engine.policy.policies import DAY, FAMILIES, FUNDERS, HOUR, NOON, PLANS, ZONE, clause, rule, words
+
+from fenqi.policy.compile import Policy, compile_policy
+from fenqi.policy.conditions import All, Not
+from fenqi.policy.difference import announced, betterments, change_text, compare, review_layers
+from fenqi.policy.facts import FactValue
+from fenqi.policy.impacts import impacts_of, segment_text
+from fenqi.policy.snapshot import (
+    Agreement,
+    Notice,
+    Placement,
+    RepaymentImpact,
+    Selector,
+    ShopTerms,
+    Snapshot,
+    Window,
+)
+from fenqi.policy.verdict import decide
+from fenqi.terms.plan import FlatFee, Plan
+
+MALL = Selector(families=("mall",))
+
+
+def notice(name: str = "n", **more: Any) -> Notice:
+    said = {
+        "title": words("T"),
+        "reason": words("R"),
+        "affected": words("A"),
+        "unaffected": words("U"),
+        "since": NOON,
+    }
+    return Notice(id=name, **(said | more))
+
+
+def policy_of(*rules: Any, **more: Any) -> Policy:
+    fields: dict[str, Any] = {"funders": FUNDERS, "families": FAMILIES, "plans": PLANS} | more
+    return compile_policy(Snapshot(shop=ShopTerms("mall", words("Mall"), ZONE, "CNY"), rules=rules, **fields))
+
+
+PAUSE = rule("pause", applies=MALL, blocked=Window(NOON + HOUR, NOON + DAY), notice="n")
+
+
+def only(before: Policy | None, after: Policy, at: int = NOON) -> Any:
+    (change,) = compare(before, after, at).availability
+    return change
+
+
+def test_a_new_pause_is_told_with_its_plans_and_its_times() -> None:
+    change = only(policy_of(notices=(notice(),)), policy_of(PAUSE, notices=(notice(),)))
+    assert (change.effect, change.plans, change.since, change.until, change.notice, change.layer) == (
+        "paused",
+        ("mall_3", "mall_12"),
+        NOON + HOUR,
+        NOON + DAY,
+        "n",
+        "strategy",
+    )
+    after = policy_of(PAUSE, notices=(notice(),))
+    assert change_text(None, after, change, "en") == (
+        "Mall instalments × 3/12: paused from 23 Nov 2026 13:00 to 24 Nov 2026 12:00 (everybody)"
+    )
+    assert change_text(None, after, change, "zh-CN") == (
+        "Mall instalments × 3/12：2026年11月23日 13:00至2026年11月24日 12:00暂停（所有客户）"
+    )
+
+
+def test_an_extension_says_the_old_end_and_the_new() -> None:
+    longer = msgspec.structs.replace(PAUSE, blocked=Window(NOON + HOUR, NOON + DAY + 2 * HOUR))
+    before, after = policy_of(PAUSE, notices=(notice(),)), policy_of(longer, notices=(notice(),))
+    change = only(before, after)
+    assert (change.effect, change.was_until, change.until) == ("changed", NOON + DAY, NOON + DAY + 2 * HOUR)
+    assert "its end moves from 24 Nov 2026 12:00 to 24 Nov 2026 14:00" in change_text(
+        before, after, change, "en"
+    )
+
+
+def test_a_pause_taken_away_restores_and_one_that_was_over_changes_nothing() -> None:
+    with_it, without = policy_of(PAUSE, notices=(notice(),)), policy_of(notices=(notice(),))
+    assert only(with_it, without).effect == "restored"
+    assert compare(with_it, without, NOON + DAY).availability == ()
+
+
+def test_another_text_or_owner_changes_no_answer() -> None:
+    other = msgspec.structs.replace(PAUSE, owner="somebody else", source="a letter")
+    difference = compare(policy_of(PAUSE, notices=(notice(),)), policy_of(other, notices=(notice(),)), NOON)
+    assert difference.availability == ()
+    assert [change.effect for change in difference.changes] == ["said"]
+
+
+def test_a_lower_place_is_a_change_of_prominence() -> None:
+    moved = Placement(id="p", applies=MALL, rank=900, since=NOON + DAY, reason=words("why"), notice="n")
+    change = only(policy_of(notices=(notice(),)), policy_of(placements=(moved,), notices=(notice(),)))
+    assert (change.kind, change.effect, change.plans, change.since, change.notice) == (
+        "placement",
+        "demoted",
+        ("mall_3", "mall_12"),
+        NOON + DAY,
+        "n",
+    )
+
+
+def test_law_compliance_and_risk_need_other_eyes() -> None:
+    rules = [
+        rule(layer, layer, applies=MALL, blocked=Window(NOON, None)) for layer in ("law", "risk", "strategy")
+    ]
+    assert review_layers(compare(policy_of(), policy_of(*rules), NOON)) == {"law", "risk"}
+
+
+def test_a_change_is_announced_by_the_notice_it_links_or_by_a_new_one_about_its_plans() -> None:
+    silent = msgspec.structs.replace(PAUSE, notice=None)
+    before = policy_of()
+    assert not announced(only(before, policy_of(silent)), before, policy_of(silent))
+    about = policy_of(silent, notices=(notice(plans=("mall_3", "mall_12")),))
+    assert announced(only(before, about), before, about)
+    half = policy_of(silent, notices=(notice(plans=("mall_3",)),))
+    assert not announced(only(before, half), before, half)
+    # A notice that stood there already says nothing new.
+    stood = policy_of(notices=(notice(plans=("mall_3", "mall_12")),))
+    assert not announced(only(stood, about), stood, about)
+
+
+def test_what_got_better_is_told_before_and_after() -> None:
+    cheaper = tuple(
+        msgspec.structs.replace(plan, pricing=FlatFee(Decimal("0.005"))) if plan.id == "mall_12" else plan
+        for plan in PLANS
+    )
+    more = (*cheaper, Plan("mall_24", "mall", "mall", "instalment_sale", 24, FlatFee(Decimal("0.005"))))
+    found = betterments(
+        policy_of(), policy_of(plans=more), ("mall_12",), amount_minor=600_000, on=date(2026, 11, 23)
+    )
+    by_what = {one.what: one for one in found}
+    # 12 x 0.6 % of ¥6,000 is ¥432; 12 x 0.5 % is ¥360.
+    assert (by_what["fee"].before, by_what["fee"].after) == (43_200, 36_000)
+    assert (by_what["new_term"].plan, by_what["new_term"].after) == ("mall_24", 24)
+    assert by_what["annual_cost"].after < (by_what["annual_cost"].before or 0)
+
+
+def test_a_raised_limit_is_better_and_a_lowered_one_is_not() -> None:
+    def limited(most: int) -> Policy:
+        mall = msgspec.structs.replace(FUNDERS[0], agreement=Agreement(version="1", max_amount_minor=most))
+        return policy_of(funders=(mall, *FUNDERS[1:]))
+
+    kept = {"amount_minor": 100_000, "on": date(2026, 11, 23)}
+    (raised,) = betterments(limited(100), limited(200), ("mall_3",), **kept)
+    assert (raised.what, raised.before, raised.after) == ("max", 100, 200)
+    assert betterments(limited(200), limited(100), ("mall_3",), **kept) == ()
+
+
+_SHAPES: list[dict[str, Any]] = [
+    {"blocked": Window(NOON - DAY, NOON + DAY)},
+    {"blocked": Window(NOON + HOUR, NOON + 2 * HOUR)},
+    {"blocked": Window(NOON - DAY, NOON - HOUR)},
+    {"require": "cart.amount >= ¥500"},
+    {"require": "customer.tier >= 2", "unknown": "allow"},
+    {"when": "cart.has_coupon is yes"},
+    {"require": "offer.annual_cost <= 10%"},
+    {"valid": Window(NOON, NOON + HOUR), "require": "channel.kind is app"},
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(seed=st.integers(0, 1_000_000))
+def test_where_an_answer_differs_the_plan_is_in_a_change_of_availability(seed: int) -> None:
+    random = Random(seed)
+
+    def made() -> tuple[Any, ...]:
+        return tuple(
+            rule(
+                f"r{number}",
+                random.choice(["law", "strategy", "cart", "risk"]),
+                applies=random.choice([MALL, Selector(plans=("card",)), Selector(all=True)]),
+                **({"unknown": "block"} | random.choice(_SHAPES)),
+            )
+            for number in random.sample(range(4), random.randint(0, 4))
+        )
+
+    before, after = policy_of(*made()), policy_of(*made())
+    named = {plan for change in compare(before, after, NOON).availability for plan in change.plans}
+    for _ in range(12):
+        known: dict[str, FactValue] = {
+            "clock.now": NOON + random.choice([0, 60, HOUR, 90 * 60, 3 * HOUR, 2 * DAY]),
+            "cart.amount": random.choice([10_000, 100_000]),
+            "cart.has_coupon": random.random() < 0.5,
+            "channel.kind": random.choice(["web", "app"]),
+        }
+        if random.random() < 0.7:
+            known["customer.tier"] = random.choice([1, 3])
+        offers = {plan.id: {"offer.annual_cost": random.choice([0, 200_000_000_000])} for plan in PLANS}
+        was, now = decide(before, known, offers), decide(after, known, offers)
+        for plan in PLANS:
+            if (was[plan.id].state, {r.code for r in was[plan.id].reasons}) != (
+                now[plan.id].state,
+                {r.code for r in now[plan.id].reasons},
+            ):
+                assert plan.id in named
+
+
+@given(seed=st.integers(0, 100_000))
+@settings(deadline=None, max_examples=40)
+def test_a_policy_changes_nothing_against_itself(seed: int) -> None:
+    random = Random(seed)
+    rules = tuple(rule(f"r{n}", applies=MALL, **random.choice(_SHAPES)) for n in range(3))
+    assert compare(policy_of(*rules), policy_of(*rules), NOON).changes == ()
+
+
+# ------------------------------------------------------------------------------------------------- impacts
+
+
+def test_a_pause_of_a_family_is_one_impact_for_everybody() -> None:
+    (impact,) = impacts_of(policy_of(PAUSE, notices=(notice(until=NOON + DAY),)), "n")
+    assert (impact.act, impact.effect, impact.family, impact.plans, impact.code) == (
+        "buy",
+        "paused",
+        "mall",
+        ("mall_3", "mall_12"),
+        "STRATEGY_PAUSE",
+    )
+    assert (impact.start, impact.end, impact.confidence, impact.segment) == (
+        NOON + HOUR,
+        NOON + DAY,
+        "fixed",
+        None,
+    )
+
+
+def test_channels_and_regions_are_read_off_and_the_rest_is_the_segment() -> None:
+    bound = msgspec.structs.replace(
+        PAUSE,
+        blocked=Window(NOON, None),
+        when=All((clause("channel.kind in [app, web]"), clause("region.ship_to is GD"))),
+        require=Not(clause("cart.amount >= ¥5,000")),
+    )
+    policy = policy_of(bound, notices=(notice(),))
+    (impact,) = impacts_of(policy, "n")
+    assert (impact.effect, impact.channels, impact.regions) == ("limited", ("web", "app"), ("GD",))
+    assert segment_text(policy, impact, "en") == "order amount of ¥5,000.00 or more"
+    assert segment_text(policy, impact, "zh-CN") == "订单金额满¥5,000.00"
+    assert (impact.end, impact.confidence) == (None, "unknown")
+
+
+def test_an_outage_of_paying_back_is_an_impact_of_each_act_on_the_shop_s_own_contracts() -> None:
+    rests = RepaymentImpact(
+        start=NOON, end=NOON + HOUR, due_moves_to=date(2026, 11, 25), acts=("repay", "autopay")
+    )
+    policy = policy_of(notices=(notice(repayment=rests, plans=("mall_3",)),))
+    assert [(i.act, i.effect, i.family, i.plans, i.start, i.end) for i in impacts_of(policy, "n")] == [
+        ("repay", "paused", "mall", ("mall_3",), NOON, NOON + HOUR),
+        ("autopay", "paused", "mall", ("mall_3",), NOON, NOON + HOUR),
+    ]
+
+
+def test_a_lower_place_is_an_impact_too() -> None:
+    moved = Placement(id="p", applies=MALL, rank=900, since=NOON, reason=words("why"), notice="n")
+    (impact,) = impacts_of(policy_of(placements=(moved,), notices=(notice(),)), "n")
+    assert (impact.effect, impact.placement, impact.code, impact.start) == ("demoted", "p", "", NOON)
+
+
+def test_there_is_no_impact_of_a_notice_that_is_not_there() -> None:
+    with pytest.raises(KeyError):
+        impacts_of(policy_of(), "n")

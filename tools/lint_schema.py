@@ -33,6 +33,9 @@ SERVICE = "fenqi_service"
 PLACES = {
     "books_account": "reference",  # the closed chart of accounts
     "funders_health": "reference",
+    "funders_outcome": "control",  # how each call to a funder ended: the house's, and nobody's in particular
+    "funders_transition": "reference",
+    "funders_agreement_warning": "reference",
     "funders_pretend_": "control",  # what the pretend funders themselves remember: another company's database
     "outbox_endpoint": "reference",
     "announcements_announcement": "reference",
@@ -40,6 +43,7 @@ PLACES = {
     "announcements_alarm": "reference",
     "announcements_scan": "reference",
     "announcements_": "sharded",
+    "budgets_consumption": "sharded",
     "budgets_": "control",  # the shop's own money, leased to its processes in slices
     "console_": "control",
     "account_": "control",
@@ -92,6 +96,8 @@ APPEND_ONLY = (
     "decisions_decision",
     "decisions_quote_use",
     "funders_consent",
+    "funders_outcome",
+    "funders_transition",
     "outbox_delivery",
     "policies_publication",
     "policies_snapshot",

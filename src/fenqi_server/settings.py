@@ -15,11 +15,13 @@
 | `FENQI_NOTIFY_LEASE_SECONDS` | how long a worker holds messages that it sends (120); a killed worker's come back after it |
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
+| `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
 No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fenqi/keys.json`, readable by their owner alone.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -71,6 +73,30 @@ def _count(name: str, default: int) -> int:
     return int(text)
 
 
+def _funders(file: str) -> dict[str, dict[str, dict[str, object]]]:
+    """The funders' addresses and keys by shop; a file that cannot be right stops the start, not a checkout."""
+    if not file:
+        return {}
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        for shop, funders in found.items():
+            for funder, one in funders.items():
+                if urlsplit(one["url"]).scheme not in (
+                    ("https", "http") if one.get("private") else ("https",)
+                ):
+                    raise ValueError(f"{shop}.{funder}.url is {one['url']}: it must begin with https://")
+                if not one["key"] or set(one) - {"url", "key", "timeout_seconds", "private", "probe_seconds"}:
+                    raise ValueError(
+                        f"{shop}.{funder} has {', '.join(one)}: expected url, key, timeout_seconds, private, probe_seconds"
+                    )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImproperlyConfigured(
+            f"FENQI_FUNDERS {file}: {error}. "
+            'It holds {"<shop>": {"<funder>": {"url": "https://...", "key": "..."}}}; see docs/causes.md.'
+        ) from None
+    return found
+
+
 PACKAGE = Path(__file__).resolve().parent
 
 SECRET_KEY = _required("FENQI_SECRET_KEY")
@@ -88,6 +114,8 @@ FENQI_NOTIFY_PER_MINUTE = _whole("FENQI_NOTIFY_PER_MINUTE", 600)
 FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
 FENQI_SUPPORT_MAIL = os.environ.get("FENQI_SUPPORT_MAIL", "support@mall.example" if FENQI_DEMO else "")
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
+
+FENQI_FUNDERS = _funders(os.environ.get("FENQI_FUNDERS", ""))
 
 DEBUG = False
 _origin = urlsplit(FENQI_ORIGIN)
@@ -262,9 +290,12 @@ AUTH_PASSWORD_VALIDATORS = [
 FENQI_JOBS = [
     "fenqi_server.servicing.service.run_due",
     "fenqi_server.books.settlement.run_settlements",
+    "fenqi_server.funders.health.probe_due",
+    "fenqi_server.funders.handoffs.deliver_due",
     "fenqi_server.funders.handoffs.query_due",
     "fenqi_server.subscriptions.fanout.expire_due",
     "fenqi_server.subscriptions.fanout.expand_due",
+    "fenqi_server.budgets.service.reclaim_due",
     "fenqi_server.subscriptions.wishes.fulfil_due",
     "fenqi_server.subscriptions.queue.deliver_due",
     "fenqi_server.outbox.service.deliver_due",

@@ -234,6 +234,10 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ship_to: str | None = None
 
 
+# Works the type out while the module is imported, once: see `fenqi.policy.snapshot`.
+msgspec.json.Decoder(_Written)
+
+
 def read_request(data: bytes | Mapping[str, object], policy: Policy) -> CheckoutRequest:
     """Read a request written as JSON (its bytes, or already decoded), with its facts checked by name and type.
 

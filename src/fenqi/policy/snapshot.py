@@ -355,6 +355,12 @@ class _Head(msgspec.Struct):
     semantics: int = 0
 
 
+# Made with the module, once: msgspec works a type out when it is first asked for, and two threads that ask for one type
+# for the first time at the same moment bring the process down.
+_head: Final = msgspec.json.Decoder(_Head).decode
+_snapshot: Final = msgspec.json.Decoder(Snapshot).decode
+
+
 def encode(snapshot: Snapshot) -> bytes:
     """The snapshot as canonical JSON: the same policy is the same bytes.
 
@@ -390,7 +396,7 @@ def digest(snapshot: Snapshot) -> str:
 def decode(data: bytes) -> Snapshot:
     """Read an encoded snapshot. Raises `SnapshotError` for another format, semantics or shape."""
     try:
-        head = msgspec.json.decode(data, type=_Head)
+        head = _head(data)
     except msgspec.DecodeError as error:
         raise SnapshotError("snapshot", str(error), "an encoded snapshot") from error
     if head.format != FORMAT:
@@ -400,7 +406,7 @@ def decode(data: bytes) -> Snapshot:
             "snapshot.semantics", head.semantics, str(SEMANTICS), "use the version of Fenqi that wrote it"
         )
     try:
-        return msgspec.json.decode(data, type=Snapshot)
+        return _snapshot(data)
     except msgspec.ValidationError as error:
         raise SnapshotError("snapshot", str(error), "the shape of a snapshot") from error
 

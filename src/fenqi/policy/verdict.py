@@ -355,13 +355,13 @@ class _Case:
         timing = policy.timings[index]
         clauses = tuple(_failing(rule, facts))
         since = until = None
+        if rule.since_fact is not None:
+            told = facts.get(rule.since_fact)
+            since = told if type(told) is int and told <= self.now else None
         if pending:
             until = UNKNOWN
         else:
-            if rule.since_fact is not None:
-                told = facts.get(rule.since_fact)
-                since = told if type(told) is int and told <= self.now else None
-            elif timing.moves:
+            if rule.since_fact is None and timing.moves:
                 since = since_when(rule, timing, facts, self.now, policy.zone)
             asked = unknown and rule.unknown == "ask"
             until = _until(rule, policy, index, facts, self.now, asked=asked)

@@ -13,7 +13,7 @@ from fenqi_server.api.schemas import (
     PaymentOut,
     RowOut,
 )
-from fenqi_server.decisions.service import HONOURED_LAYERS, Changed, Decision, Refused
+from fenqi_server.decisions.service import Changed, Decision, Refused, is_honoured
 from fenqi_server.funders.handoffs import HandOff, page_url
 from fenqi_server.servicing.service import ContractView, PaymentResult
 
@@ -44,7 +44,9 @@ def changed_out(refusal: Refused, changed: Changed) -> ChangedOut | None:
     document = evaluation_document(refusal.policy, refusal.evaluation)
     for option in document.unavailable:
         if option.plan == changed.plan:
-            against = tuple([reason for reason in option.reasons if reason.layer not in HONOURED_LAYERS])
+            against = tuple(
+                [reason for reason in option.reasons if not is_honoured(reason.layer, reason.code)]
+            )
             return ChangedOut(
                 changed.plan,
                 changed.was,

@@ -32,6 +32,7 @@ from fenqi.terms.plan import Plan
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
 from fenqi_server import facts as fact_sources
+from fenqi_server.budgets import service as budgets
 from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
 from fenqi_server.decisions.quotes import (
@@ -64,12 +65,20 @@ __all__ = [
     "decision_of",
     "evaluate",
     "figures_of",
+    "is_honoured",
     "load",
 ]
 
 HONOURED_LAYERS: Final = frozenset({"strategy"})
 """What a live quote is honoured through, together with any change of price: the shop's own change of mind. Everything
 else (law, compliance, agreement, risk, maintenance, health, cart, customer) is asked again and counts."""
+SPENT: Final = frozenset({"SUBSIDY_SPENT"})
+"""No change of mind: the money is not there any more, and a quote does not bring it back."""
+
+
+def is_honoured(layer: str, code: str) -> bool:
+    """Whether a live quote is honoured although this reason has come up since."""
+    return layer in HONOURED_LAYERS and code not in SPENT
 
 
 class NoDecision(LookupError):
@@ -288,6 +297,9 @@ class _Written(msgspec.Struct, frozen=True):
     overrides: tuple[Override, ...] = ()
 
 
+_written: Final = msgspec.json.Decoder(_Written).decode
+
+
 def load(decision_public_id: str, *, shop: Shop | None = None) -> Decision:
     """A recorded decision, decided again from its record: the same policy, the same facts, the same answer.
 
@@ -311,7 +323,7 @@ def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
 
 def decision_of(shop: Shop, record: log.Record) -> Decision:
     """A record, decided again: the same policy, the same facts, the same special cases."""
-    written = msgspec.json.decode(record.input, type=_Written)
+    written = _written(record.input)
     request = CheckoutRequest(
         written.lines,
         written.currency,
@@ -366,10 +378,9 @@ def confirm(
         shown = _shown(shop, claims, at)
         _check_cart(claims, lines, shown.request)
         quoted = _quoted(claims, acknowledged_disclosure)
-        decision = _decide_again(
+        decision, used = _decide_and_take(
             shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source
         )
-        used = _check_verdict(shop, decision, claims.plan, shown)
         if decision.policy.digest != shown.policy.digest:
             # The policy of now with the plan as it was quoted was never published; its decision has to replay too.
             policies.keep(decision.policy.snapshot, at)
@@ -403,7 +414,7 @@ def confirm(
                 at,
             )
             return Confirmed(contract, decision.public_id)
-        if not handoffs.connected(shop):
+        if not handoffs.connected(shop, quoted.plan.funder):
             raise Refused(
                 "funder_not_connected",
                 Text("此机构尚未接通", "This funder is not connected"),
@@ -561,6 +572,56 @@ def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
     return _Quoted(policy, plan, schedule, cost, disclosure)
 
 
+def _decide_and_take(
+    shop: Shop,
+    customer_id: UUID,
+    shown: Decision,
+    plan: Plan,
+    lines: Sequence[Line] | None,
+    asserted: Mapping[str, object] | None,
+    name: UUID,
+    at: datetime,
+    source: str,
+) -> tuple[Decision, tuple[str, ...]]:
+    """Decide again, and take what the confirmation uses of the funder's quota and of the shop's budgets.
+
+    Another confirmation may have taken it between the two. Then the engine is asked once more, with what is left by
+    now, and its answer is the refusal: there is no second judgement of what is enough. Returns the special cases used
+    too: what one grants comes on top of any budget.
+    """
+    for _ in range(_TAKE_ATTEMPTS):
+        decision = _decide_again(shop, customer_id, shown, plan, lines, asserted, name, at, source)
+        used = _check_verdict(shop, decision, plan.id, shown)
+        try:
+            with transaction.atomic():
+                budgets.reserve(
+                    shop,
+                    customer_id,
+                    decision.public_id,
+                    decision.policy,
+                    plan,
+                    decision.evaluation.amount_minor,
+                    at,
+                    lifted=frozenset([each.rule for each in decision.request.overrides if each.id in used]),
+                )
+        except budgets.Spent:
+            continue
+        return decision, used
+    raise Refused(
+        "verdict_changed",
+        Text("此支付方式现在不可用", "This way to pay is no longer available"),
+        Text(
+            "名额正被其他订单占用，未做任何扣款或签约。请稍后再试或选择其他方式。",
+            "Other orders are taking what is left. Nothing was agreed or charged: try again, or choose another way.",
+        ),
+        evaluation=decision.evaluation,
+        policy=decision.policy,
+    )
+
+
+_TAKE_ATTEMPTS: Final = 3
+
+
 def _decide_again(
     shop: Shop,
     customer_id: UUID,
@@ -584,7 +645,7 @@ def _decide_again(
     request = msgspec.structs.replace(
         shown.request,
         at=int(at.timestamp()),
-        facts=fact_sources.gather(shop, customer_id, told, policy, at),
+        facts=fact_sources.gather(shop, customer_id, told, policy, at, fresh=True),
         lines=tuple(lines) if lines is not None else shown.request.lines,
         # Asked again as every other fact is: one that ended since the quote does not count any more.
         overrides=special_cases.active(shop, customer_id, at),
@@ -640,7 +701,11 @@ def _check_verdict(shop: Shop, decision: Decision, plan: str, shown: Decision) -
     # What a special case had set aside was never the shop's promise to everybody: it is not honoured past its end.
     lifted = {override.rule for override in shown.request.overrides if override.id in before.overrides}
     against = tuple(
-        [reason for reason in verdict.reasons if reason.layer not in HONOURED_LAYERS or reason.rule in lifted]
+        [
+            reason
+            for reason in verdict.reasons
+            if not is_honoured(reason.layer, reason.code) or reason.rule in lifted
+        ]
     )
     if verdict.offered or not against:
         return verdict.overrides

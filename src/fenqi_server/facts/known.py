@@ -1,4 +1,4 @@
-"""Facts of our own and of the funders: arrears, exposure and limits from real contracts; consents; health; assessments.
+"""What is known of one customer: arrears, exposure and limits from real contracts; consents; funders' assessments.
 
 All of one customer's come in one round trip. A funder's word has an age: older than it may be, it is left out, and what
 is left out is unknown, never false. What a funder thinks of this customer is asked only where the customer has
@@ -7,7 +7,6 @@ agreed to be asked about.
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -23,17 +22,12 @@ from fenqi_server.db import use_shop
 from fenqi_server.servicing.service import STANDING_SQL
 from fenqi_server.shops.models import Shop
 
-__all__ = ["forget_caches", "health", "record_health", "record_prequal", "standing"]
+__all__ = ["record_prequal", "standing"]
 
-HEALTH_CACHE_SECONDS: Final = 1.0
-HEALTH_MAX_AGE: Final = timedelta(days=7)
-"""The pretend funders report only changes. A probing adapter reports each minute and would say 5 minutes here."""
 PREQUAL_MAX_AGE: Final = timedelta(days=30)
 
-_health: dict[UUID, tuple[float, tuple[tuple[str, str, datetime], ...]]] = {}
-
 _STANDING: Final = f"""
-SELECT s.limit_minor, s.exposure_minor, s.overdue,
+SELECT s.limit_minor, s.exposure_minor, s.overdue, s.running,
        (SELECT array_agg(a.recipient) FROM (
             SELECT DISTINCT ON (recipient, purpose) recipient, given FROM funders_consent
              WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS a
@@ -69,8 +63,9 @@ def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dic
     facts: dict[str, FactValue] = {}
     if row is None:
         return facts
-    limit, exposure, overdue, consents, prequals, last_used = row
+    limit, exposure, overdue, running, consents, prequals, last_used = row
     facts["customer.overdue"] = bool(overdue)
+    facts["customer.has_running_contract"] = bool(running)
     if limit is not None:
         facts["limit.mall"] = limit
         facts["limit.mall_available"] = max(0, limit - exposure)
@@ -96,37 +91,6 @@ def _one_row(asked: dict[str, object]) -> tuple[Any, ...] | None:
         return cursor.fetchone()
 
 
-def health(shop_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
-    """How each funder's service is, as last reported. Our own book is up: it is what is answering."""
-    known = _health.get(shop_id)
-    now = time.monotonic()
-    if known is None or known[0] <= now:
-        use_shop(shop_id)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT funder, state, as_of FROM funders_health WHERE shop_id = %s", [shop_id])
-            known = _health[shop_id] = (now + HEALTH_CACHE_SECONDS, tuple(cursor.fetchall()))
-    facts: dict[str, FactValue] = {}
-    for funder, state, as_of in known[1]:
-        if funder in policy.funders and at - as_of <= HEALTH_MAX_AGE:
-            facts[f"funder.{funder}.health"] = state
-    for funder in policy.funders.values():
-        if funder.own_book:
-            facts[f"funder.{funder.id}.health"] = "up"
-    return facts
-
-
-def record_health(shop_id: UUID, funder: str, state: str, as_of: datetime) -> None:
-    """A funder's service is `up`, `degraded` or `down`, as of then."""
-    use_shop(shop_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO funders_health (shop_id, funder, state, as_of) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (shop_id, funder) DO UPDATE SET state = excluded.state, as_of = excluded.as_of",
-            [shop_id, funder, state, as_of],
-        )
-    _health.pop(shop_id, None)
-
-
 def record_prequal(
     shop_id: UUID,
     customer_id: UUID,
@@ -145,8 +109,3 @@ def record_prequal(
             " DO UPDATE SET state = excluded.state, deadline_at = excluded.deadline_at, as_of = excluded.as_of",
             [shop_id, customer_id, funder, state, deadline_at, as_of],
         )
-
-
-def forget_caches() -> None:
-    """Read funders' health anew."""
-    _health.clear()

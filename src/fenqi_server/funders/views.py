@@ -53,6 +53,33 @@ def pretend_page(request: HttpRequest, hand_off: str) -> HttpResponse:
 
 @never_cache
 @require_safe
+def go_on(request: HttpRequest, hand_off: str) -> HttpResponse:
+    """The customer is on the way to the funder's page: call the funder, once, and go on to the page that it names.
+
+    Opening this again calls nobody a second time: it asks what became of the first call.
+    """
+    shop_id = handoffs.hand_off_of_link("go", hand_off, request.GET.get("t", ""))
+    if shop_id is None:
+        raise Http404("not a link of ours")
+    shop, now = by_id(shop_id), clock.now()
+    known = handoffs.deliver(shop, hand_off, now)
+    if known.state in ("started", "unknown") and not known.page_url:
+        known = handoffs.query(shop, hand_off, now)
+    if known.state in ("approved", "declined"):
+        return HttpResponseRedirect(handoffs.return_link(known))
+    if known.page_url:
+        return HttpResponseRedirect(known.page_url)
+    context = {
+        "funder_name": _funder_name(known.funder, request),
+        "again": handoffs.page_url(known),
+        "back": handoffs.return_link(known),
+        "order_ref": known.order_ref,
+    }
+    return render(request, "funders/waiting.html", context, status=202)
+
+
+@never_cache
+@require_safe
 def come_back(request: HttpRequest, hand_off: str) -> HttpResponse:
     """The customer is back: ask the funder, then go on to where the shop wants the customer."""
     shop_id = handoffs.shop_of_return(hand_off, request.GET.get("t", ""))

@@ -616,7 +616,8 @@ SELECT c.limit_minor,
        coalesce(sum(s.principal_outstanding_minor), 0)::bigint AS exposure_minor,
        coalesce(sum(late.minor), 0)::bigint AS arrears_minor,
        min(late.since) AS late_since,
-       min(late.since) IS NOT NULL AS overdue
+       min(late.since) IS NOT NULL AS overdue,
+       count(s.contract_id) > 0 AS running
   FROM (SELECT %(customer)s::uuid AS customer_id) AS k
   LEFT JOIN customers_customer AS c USING (customer_id)
   LEFT JOIN servicing_state AS s ON s.customer_id = k.customer_id AND s.status = 'active'

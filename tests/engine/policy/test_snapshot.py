@@ -122,3 +122,27 @@ def test_a_snapshot_cannot_be_changed() -> None:
         snapshot_of().rules = ()  # type: ignore[misc]
     assert isinstance(snapshot_of(), Snapshot)
     assert msgspec.structs.replace(snapshot_of().plans[1].pricing, rate_per_period=Decimal("0.007"))
+
+
+def test_many_threads_may_read_the_first_snapshot_at_once():
+    """A process that starts serving reads it in every thread: it once brought the process down."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, threading\n"
+        "from fenqi.policy.snapshot import ShopTerms, Snapshot, decode, encode\n"
+        "from fenqi.texts import Text\n"
+        "data = encode(Snapshot(shop=ShopTerms('mall', Text('店', 'shop'), 'Asia/Shanghai', 'CNY')))\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "barrier = threading.Barrier(8)\n"
+        "def read():\n"
+        "    barrier.wait()\n"
+        "    assert decode(data).shop.id == 'mall'\n"
+        "threads = [threading.Thread(target=read) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+    )
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -75,7 +75,7 @@ from fenqi.terms.plan import (
 )
 from fenqi.texts import Text
 
-__all__ = ["LoadResult", "Problem", "load_policy", "read_policy"]
+__all__ = ["LoadResult", "Problem", "files_in", "load_policy", "read_policy"]
 
 MAX_FILE_BYTES: Final = 2_000_000
 MAX_DEPTH: Final = 16
@@ -94,6 +94,12 @@ class LoadResult(msgspec.Struct, frozen=True):
 
 def load_policy(folder: Path | str) -> LoadResult:
     """Read every `*.yaml` and `*.yml` under a folder as one policy."""
+    files, problems = files_in(folder)
+    return LoadResult(None, problems) if problems else read_policy(files)
+
+
+def files_in(folder: Path | str) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """The names and contents of the policy files under a folder, and what keeps them from being read."""
     root = Path(folder)
     files: dict[str, str] = {}
     problems: list[Problem] = []
@@ -119,9 +125,7 @@ def load_policy(folder: Path | str) -> LoadResult:
             problems.append(Problem(name, 1, 1, "", f"the file cannot be read: {error.strerror}"))
     if not paths:
         problems.append(Problem(str(folder), 1, 1, "", "there is no policy here: no *.yaml file"))
-    if problems:
-        return LoadResult(None, tuple(problems))
-    return read_policy(files)
+    return files, tuple(problems)
 
 
 def read_policy(files: Mapping[str, str]) -> LoadResult:

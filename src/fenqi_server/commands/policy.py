@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fenqi.calendars import CalendarError
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import ValueTrouble, parse_instant
-from fenqi.policy.document import load_policy
+from fenqi.policy.document import files_in, load_policy
 from fenqi.policy.snapshot import LAYERS, Snapshot
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
@@ -161,7 +161,13 @@ def run_publish(arguments: argparse.Namespace) -> int:
             note("This policy is in force then already: nothing was published.")
             _say_published(shop, there, there)
         else:
-            _say_published(shop, policies.publish(shop, snapshot, at, actor, valid_from=valid_from), there)
+            _say_published(
+                shop,
+                policies.publish(
+                    shop, snapshot, at, actor, files=files_in(arguments.folder)[0], valid_from=valid_from
+                ),
+                there,
+            )
     return 0
 
 

@@ -192,7 +192,7 @@ def evaluate(
     recorded all the same, so that what it said can be found. `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
     `fenqi_server.facts.BadFacts` where the request is wrong.
     """
-    policy = policies.current(shop.id, at)
+    policy = policies.current(shop.id, at, customer_id)
     request = CheckoutRequest(
         tuple(lines),
         shop.currency,
@@ -633,7 +633,7 @@ def _decide_again(
     at: datetime,
     source: str,
 ) -> Decision:
-    policy = _with_plan(policies.current(shop.id, at), shown.policy, plan)
+    policy = _with_plan(policies.current(shop.id, at, customer_id), shown.policy, plan)
     told = asserted
     if told is None:
         vocabulary = policy.vocabulary

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 
 from fenqi.calendars import at_local, local_date, to_epoch
-from fenqi.policy.document import load_policy
+from fenqi.policy.document import files_in, load_policy
 from fenqi.policy.snapshot import Snapshot
 from fenqi.policy.snapshot import digest as snapshot_digest
 from fenqi.terms.disclosure import digest
@@ -49,7 +49,7 @@ def seed() -> dict[str, str]:
     """Fill what is missing, and make a new API key: `{"api_key": ..., "shop": ...}`."""
     snapshot = _policy()
     shop = _shop(snapshot)
-    _publish(shop, snapshot)
+    _publish(shop, snapshot, files_in(POLICY_FOLDER)[0])
     clock.start(START_AT.astimezone(UTC))
     for person in PEOPLE:
         in_transaction(lambda person=person: _person(shop, person))
@@ -83,13 +83,14 @@ def _shop(snapshot: Snapshot) -> Shop:
         )
 
 
-def _publish(shop: Shop, snapshot: Snapshot) -> None:
+def _publish(shop: Shop, snapshot: Snapshot, files: dict[str, str]) -> None:
     """A demo that is started by a newer Fenqi gets that one's policy, from the moment of the start."""
     known = policies.publications(shop.id)
     if not known:
-        policies.publish(shop, snapshot, OPENED_AT, "demo")
+        policies.publish(shop, snapshot, OPENED_AT, "demo", files=files, kind="seed")
     elif known[-1].digest != snapshot_digest(snapshot):
-        policies.publish(shop, snapshot, max(clock.now(), known[-1].valid_from), "demo")
+        begins = max(clock.now(), known[-1].valid_from)
+        policies.publish(shop, snapshot, begins, "demo", files=files, kind="seed")
 
 
 def _person(shop: Shop, person: Person) -> None:

@@ -1,47 +1,70 @@
-"""Which policy is in force.
+"""Which policy is in force, and for whom.
 
 A publication says that a snapshot is in force from an instant on. It is never changed or taken back: rolling back
 publishes the old digest again. Of the publications that have begun, the one that begins last is in force, and
 among those that begin together the one recorded last. So an urgent change holds until the next planned one.
 
+A publication may be for a share of the customers first. Who is in it is told by a salted hash of the customer, so that
+the same customer always gets the same answer; widening keeps the salt, so that those who were in stay in. Everybody
+else, and every visitor who is nobody in particular, has what was in force without it.
+
 Each process keeps the shop's publications as one immutable value and swaps the reference; it asks the database
-for newer ones at most every `CHECK_SECONDS`. Compiled policies are kept by digest.
+for newer ones at most every `CHECK_SECONDS`. A request holds on to the value that it saw first (`one_view`), so that
+no answer is made of two policies. Compiled policies are kept by digest.
 """
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import threading
 import time
 from collections import OrderedDict
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
 
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
 from fenqi.problems import BadInput
+from fenqi_server.db import use_shop
 from fenqi_server.ids import uuid7
+from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
 
 __all__ = [
+    "Kind",
     "Misfit",
+    "MovedBase",
     "NoPolicy",
+    "OneViewMiddleware",
     "Publication",
     "by_digest",
     "current",
+    "files_of",
     "forget_caches",
     "in_force",
     "keep",
+    "one_view",
+    "publication_for",
     "publications",
     "publish",
     "publish_again",
+    "share_of",
 ]
 
-CHECK_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 0.5
 MAX_COMPILED: Final = 64
+REVIEW_AFTER: Final = timedelta(hours=24)
+"""Until when someone else looks at what one person did in a hurry."""
+
+Kind = Literal["publish", "rollback", "stop", "window", "pilot", "seed"]
 
 
 class NoPolicy(LookupError):
@@ -52,36 +75,90 @@ class Misfit(BadInput):
     """A policy that cannot be this shop's: its money, or what it calls a day, is another's."""
 
 
+class MovedBase(BadInput):
+    """What a change was made from is not in force any more: somebody else's change would be undone unseen."""
+
+
 class Publication(msgspec.Struct, frozen=True):
-    """One line of the record: this snapshot, from then on."""
+    """One line of the record: this snapshot, from then on.
+
+    `percent` of the customers get it, told by `salt`; `base` is what was in force before; `review_by` is there where
+    one person did it alone and someone else is to look at it afterwards.
+    """
 
     id: UUID
     digest: str
     valid_from: datetime
     recorded_at: datetime
     actor: str
+    kind: Kind = "publish"
+    reason: str = ""
+    percent: int = 100
+    salt: str = ""
+    draft_id: UUID | None = None
+    base: str | None = None
+    needs_notice: bool = False
+    announced: bool = False
+    silent_reason: str = ""
+    review_by: datetime | None = None
 
 
+_COLUMNS: Final = ", ".join(Publication.__struct_fields__)
 _published: dict[UUID, tuple[float, tuple[Publication, ...]]] = {}
 _compiled: OrderedDict[str, Policy] = OrderedDict()
 _lock = threading.Lock()
+_held = threading.local()
 
 
 def publish(
-    shop: Shop, snapshot: Snapshot, at: datetime, actor: str, *, valid_from: datetime | None = None
+    shop: Shop,
+    snapshot: Snapshot,
+    at: datetime,
+    actor: str,
+    *,
+    files: Mapping[str, str] | None = None,
+    valid_from: datetime | None = None,
+    kind: Kind = "publish",
+    reason: str = "",
+    percent: int = 100,
+    salt: str = "",
+    draft_id: UUID | None = None,
+    base: str | None = None,
+    silent_reason: str = "",
+    review_after: bool = False,
 ) -> Publication:
-    """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it and when.
+    """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it, when and why.
 
-    Raises `Misfit` where the policy is in another currency or time zone than the shop.
+    `files` are the YAML files that say it, kept so that the next change begins from them. `base`: the digest that has to be
+    in force when it begins. `percent`: the share of the customers that gets it, told by `salt` (a new one by default).
+    `review_after`: someone else is to look at it within a day.
+
+    Raises `Misfit` where the policy is in another currency or time zone than the shop, and `MovedBase`; nothing is
+    written then.
     """
     _check_fits(shop, snapshot)
+    if not 1 <= percent <= 100:
+        raise BadInput("percent", percent, "a whole number from 1 to 100", "100 is everybody")
     name = digest(snapshot)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO policies_snapshot (digest, body, recorded_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [name, encode(snapshot), at],
-        )
-        return _record(shop, Publication(uuid7(at), name, valid_from or at, at, actor))
+    begins = valid_from or at
+    made = Publication(
+        uuid7(at),
+        name,
+        begins,
+        at,
+        actor,
+        kind,
+        reason,
+        percent,
+        (salt or secrets.token_hex(8)) if percent < 100 else salt,
+        draft_id,
+        None,
+        silent_reason=silent_reason,
+        review_by=at + REVIEW_AFTER if review_after else None,
+    )
+    with transaction.atomic():
+        keep(snapshot, at)
+        return _record(shop, made, base, files)
 
 
 def keep(snapshot: Snapshot, at: datetime) -> None:
@@ -93,14 +170,27 @@ def keep(snapshot: Snapshot, at: datetime) -> None:
         )
 
 
-def publish_again(shop: Shop, name: str, at: datetime, actor: str) -> Publication:
-    """Roll back: put a policy that this shop had before in force from `at` on.
+def publish_again(
+    shop: Shop,
+    name: str,
+    at: datetime,
+    actor: str,
+    *,
+    reason: str = "",
+    valid_from: datetime | None = None,
+    base: str | None = None,
+    silent_reason: str = "",
+) -> Publication:
+    """Roll back: put a policy that this shop had before in force from `valid_from` (default: `at`) on.
 
     It is published as it was kept, under the name that it has. Raises `NoPolicy` where the shop never had it.
     """
     if all(name != known.digest for known in publications(shop.id)):
         raise NoPolicy(f"{name} was never published in shop {shop.code}")
-    return _record(shop, Publication(uuid7(at), name, at, at, actor))
+    made = Publication(
+        uuid7(at), name, valid_from or at, at, actor, "rollback", reason, silent_reason=silent_reason
+    )
+    return _record(shop, made, base, files_of(shop, name))
 
 
 def _check_fits(shop: Shop, snapshot: Snapshot) -> None:
@@ -115,51 +205,184 @@ def _check_fits(shop: Shop, snapshot: Snapshot) -> None:
             )
 
 
-def _record(shop: Shop, made: Publication) -> Publication:
+def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str, str] | None) -> Publication:
     # Announcements read which policies are to come: they are above this module, and are called when it is loaded.
     from fenqi_server.announcements.lifecycle import record_publication
 
     with transaction.atomic(), connection.cursor() as cursor:
+        audit.hold(shop)
         was = in_force(publications(shop.id), made.valid_from)
-        cursor.execute(
-            "INSERT INTO policies_publication (shop_id, id, digest, valid_from, recorded_at, actor)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [shop.id, made.id, made.digest, made.valid_from, made.recorded_at, made.actor],
-        )
+        _check_base(shop, base, was, made)
         before = None if was is None else by_digest(was.digest)
+        made = msgspec.structs.replace(made, base=None if was is None else was.digest)
+        values = [shop.id, *(getattr(made, field) for field in made.__struct_fields__)]
+        cursor.execute(
+            f"INSERT INTO policies_publication (shop_id, {_COLUMNS}) VALUES ({', '.join(['%s'] * len(values))})",
+            values,
+        )
+        if files is not None:
+            cursor.execute(
+                "INSERT INTO policies_source (shop_id, publication_id, digest, files) VALUES (%s, %s, %s, %s)",
+                [shop.id, made.id, made.digest, msgspec.json.encode(dict(files)).decode()],
+            )
         record_publication(shop, before, by_digest(made.digest), made, made.recorded_at, made.actor)
+        audit.record(
+            shop,
+            made.actor,
+            f"policy.{made.kind}",
+            f"publication:{made.id}",
+            made.recorded_at,
+            reason=made.reason,
+            before=None if was is None else {"digest": was.digest},
+            after={
+                "digest": made.digest,
+                "valid_from": made.valid_from.isoformat(),
+                "percent": made.percent,
+                "draft": None if made.draft_id is None else str(made.draft_id),
+                "silent_reason": made.silent_reason,
+            },
+        )
         # Another thread may have read the list a moment ago: what commits here is to be seen at once.
         transaction.on_commit(lambda: _published.pop(shop.id, None))
     _published.pop(shop.id, None)
+    _let_go(shop.id)
     return made
+
+
+def _check_base(shop: Shop, base: str | None, was: Publication | None, made: Publication) -> None:
+    if base is None or (was is not None and was.digest == base):
+        return
+    now = (
+        "none" if was is None else f"{was.digest}, published by {was.actor} at {was.recorded_at.isoformat()}"
+    )
+    raise MovedBase(
+        "base",
+        base,
+        f"the policy in force when the change begins, which is {now}",
+        "take the newer policy as the base, look at the difference again, and have it reviewed again",
+    )
 
 
 def publications(shop_id: UUID) -> tuple[Publication, ...]:
     """All publications of a shop, in the order in which they begin."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, digest, valid_from, recorded_at, actor FROM policies_publication"
-            " WHERE shop_id = %s ORDER BY valid_from, recorded_at, id",
+            f"SELECT {_COLUMNS} FROM policies_publication WHERE shop_id = %s ORDER BY valid_from, recorded_at, id",
             [shop_id],
         )
         return tuple(Publication(*row) for row in cursor.fetchall())
 
 
-def in_force(published: tuple[Publication, ...], at: datetime) -> Publication | None:
-    """The one of them that is in force at `at`; `published` is in the order in which they begin."""
-    return next((made for made in reversed(published) if made.valid_from <= at), None)
+def files_of(shop: Shop, name: str) -> dict[str, str] | None:
+    """The YAML files of a policy as they were published last; None where it was published without."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.files::text FROM policies_source s JOIN policies_publication p"
+            " ON p.shop_id = s.shop_id AND p.id = s.publication_id WHERE s.shop_id = %s AND s.digest = %s"
+            " ORDER BY p.recorded_at DESC, p.id DESC LIMIT 1",
+            [shop.id, name],
+        )
+        row = cursor.fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=dict[str, str])
 
 
-def current(shop_id: UUID, at: datetime) -> Policy:
-    """The policy in force in the shop at `at`. Raises `NoPolicy` before the first."""
+def share_of(salt: str, subject: UUID) -> float:
+    """Where a subject stands among all, from 0 up to, and without, 100: they are in a share of more than that.
+
+    >>> 0 <= share_of("a", UUID(int=7)) < 100
+    True
+    """
+    number = int.from_bytes(hashlib.sha256(f"{salt}/{subject.hex}".encode()).digest()[:8], "big")
+    return number * 100 / 2**64
+
+
+def in_force(
+    published: tuple[Publication, ...], at: datetime, subject: UUID | None = None
+) -> Publication | None:
+    """The one of them that is in force at `at` for `subject`; `published` is in the order in which they begin."""
+    for made in reversed(published):
+        if made.valid_from > at:
+            continue
+        if made.percent == 100 or (subject is not None and share_of(made.salt, subject) < made.percent):
+            return made
+    return None
+
+
+def publication_for(shop_id: UUID, at: datetime, subject: UUID | None = None) -> Publication | None:
+    """The publication that answers `subject` in the shop at `at`: the customer, or None for nobody in particular."""
+    view = getattr(_held, "view", None)
+    if view is None:
+        return in_force(_known(shop_id), at, subject)
+    published = view.lists.get(shop_id)
+    if published is None:
+        published = view.lists[shop_id] = _known(shop_id)
+    return in_force(published, view.instant(at), subject)
+
+
+def current(shop_id: UUID, at: datetime, subject: UUID | None = None) -> Policy:
+    """The policy in force in the shop at `at`, for the customer `subject`. Raises `NoPolicy` before the first."""
+    publication = publication_for(shop_id, at, subject)
+    if publication is None:
+        raise NoPolicy(f"shop {shop_id} has no policy in force at {at.isoformat()}: publish one")
+    return by_digest(publication.digest)
+
+
+def _known(shop_id: UUID) -> tuple[Publication, ...]:
     now = time.monotonic()
     known = _published.get(shop_id)
     if known is None or known[0] <= now:
         known = _published[shop_id] = (now + CHECK_SECONDS, publications(shop_id))
-    publication = in_force(known[1], at)
-    if publication is None:
-        raise NoPolicy(f"shop {shop_id} has no policy in force at {at.isoformat()}: publish one")
-    return by_digest(publication.digest)
+    return known[1]
+
+
+class _View:
+    """What one request has seen: each shop's publications, and the instant that is its `now`."""
+
+    __slots__ = ("asked", "first", "lists")
+
+    def __init__(self) -> None:
+        self.lists: dict[UUID, tuple[Publication, ...]] = {}
+        self.first: datetime | None = None
+        self.asked = 0.0
+
+    def instant(self, at: datetime) -> datetime:
+        """`at`, or the request's own now where `at` is only a later look at the clock: a publication may begin between."""
+        if self.first is None:
+            self.first, self.asked = at, time.monotonic()
+            return at
+        passed = (at - self.first).total_seconds()
+        return self.first if 0 <= passed <= time.monotonic() - self.asked + 0.1 else at
+
+
+@contextmanager
+def one_view() -> Iterator[None]:
+    """Inside, `current` answers from one list of publications, whatever others publish meanwhile."""
+    before = getattr(_held, "view", None)
+    _held.view = before or _View()
+    try:
+        yield
+    finally:
+        _held.view = before
+
+
+def _let_go(shop_id: UUID) -> None:
+    """Whoever publishes sees what they published."""
+    view = getattr(_held, "view", None)
+    if view is not None:
+        view.lists.pop(shop_id, None)
+        view.first = None
+
+
+class OneViewMiddleware:
+    """Answers every request from one list of publications."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with one_view():
+            return self.get_response(request)
 
 
 def by_digest(name: str) -> Policy:

@@ -30,6 +30,8 @@ class Shop(models.Model):
     support_zh_cn = models.CharField(max_length=200, default="", blank=True)
     support_en = models.CharField(max_length=200, default="", blank=True)
     created_at = models.DateTimeField()
+    # One person runs it: their own changes of law and risk wait a day instead of being reviewed by someone else.
+    single_operator = models.BooleanField(default=False, db_default=False)
 
     # Django gives a foreign key's column this name; here the row itself is the shop.
     @property

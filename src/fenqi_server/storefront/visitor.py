@@ -89,12 +89,13 @@ def visitor_of(request: HttpRequest) -> Visitor:
     at = clock.now()
     shop = shops.only_shop()
     person = person_of(request)
+    customer_id = customers.ensure(shop, person.external_ref, at, limit_minor=person.limit_minor)
     return Visitor(
         shop,
         person,
-        customers.ensure(shop, person.external_ref, at, limit_minor=person.limit_minor),
+        customer_id,
         at,
-        policies.current(shop.id, at),
+        policies.current(shop.id, at, customer_id),
         {name: value for name, value in request.session.get("told", {}).items() if name in TELLABLE},
     )
 

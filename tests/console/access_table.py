@@ -1,0 +1,121 @@
+"""Who may open what: one row for every address of the service. A new address without a row fails `test_matrix`.
+
+| Kind | Who gets in |
+|---|---|
+| `PUBLIC` | everybody; what is a secret there stands in the address (a signed link) or is said by nobody |
+| `SHOPPER` | the demo's customer in use, and only what is theirs; in an installation that is no demo: nobody, 404 |
+| `DEMO` | whoever looks at a demo; elsewhere nobody, 404 |
+| `ENTRANCE` | whoever is on the way in |
+| `OWN` | whoever signed in, for their own account |
+| `staff(...)` | the shop's staff with one of the roles (none named: with any), signed in with a second factor |
+| `api(...)` | a key of the shop with the scope of the method |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Row:
+    kind: str
+    roles: frozenset[str] = frozenset()
+    scopes: dict[str, str] = field(default_factory=dict)
+
+
+PUBLIC, SHOPPER, DEMO, ENTRANCE, OWN = (
+    Row(kind) for kind in ("public", "shopper", "demo", "entrance", "own")
+)
+
+
+def staff(*roles: str) -> Row:
+    return Row("staff", frozenset(roles))
+
+
+def api(**scopes: str) -> Row:
+    return Row("api", scopes=scopes)
+
+
+TABLE: dict[str, Row] = {
+    "healthz": PUBLIC,
+    # The API: a shop's server with its key.
+    "v1/evaluations": api(POST="evaluations:write"),
+    "v1/checkout-sessions": api(POST="sessions:write"),
+    "v1/contracts": api(POST="contracts:write"),
+    "v1/contracts/<str:contract_id>": api(GET="contracts:read"),
+    "v1/contracts/<str:contract_id>/payments": api(POST="payments:write"),
+    "v1/hand-offs/<str:hand_off_id>": api(GET="hand_offs:read"),
+    "v1/hand-offs/<str:hand_off_id>/query": api(POST="hand_offs:write"),
+    "v1/webhook-endpoints": api(GET="webhooks:manage", POST="webhooks:manage"),
+    "v1/webhook-endpoints/<str:endpoint_id>": api(DELETE="webhooks:manage"),
+    "v1/openapi.json": PUBLIC,
+    "v1/docs/": PUBLIC,
+    # What the public is told, and who asked to be told.
+    "help/installments/": PUBLIC,
+    "notices/": PUBLIC,
+    "notices/<slug:notice>/": PUBLIC,
+    "notify/": SHOPPER,
+    "notify/subscribe/": PUBLIC,
+    "notify/asked/": PUBLIC,
+    "notify/mine/": SHOPPER,
+    "notify/confirm/<str:public_id>/": PUBLIC,
+    "notify/manage/<str:public_id>/": PUBLIC,
+    "notify/off/<str:public_id>/": PUBLIC,
+    "notify/<str:wish_id>/": SHOPPER,
+    "mailbox/": SHOPPER,
+    # The customer's own pages.
+    "support/": SHOPPER,
+    "support/new/": SHOPPER,
+    "support/cases/<str:case_id>/": SHOPPER,
+    "agent/cases/": DEMO,
+    "agent/cases/<str:case_id>/": DEMO,
+    "language/": PUBLIC,
+    "": SHOPPER,
+    "product/<slug:sku>/": SHOPPER,
+    "cart/": SHOPPER,
+    "cart/name": SHOPPER,
+    "checkout/": SHOPPER,
+    "checkout/tell": SHOPPER,
+    "checkout/sheet": SHOPPER,
+    "contracts/": SHOPPER,
+    "contracts/<str:contract_id>/": SHOPPER,
+    "contracts/<str:contract_id>/disclosure/": SHOPPER,
+    "contracts/<str:contract_id>/pay/": SHOPPER,
+    "bank/": SHOPPER,
+    "orders/": SHOPPER,
+    "orders/<str:order_id>/": SHOPPER,
+    "orders/<str:order_id>/ask/": SHOPPER,
+    "funders/pretend/<str:hand_off>/": DEMO,
+    "funders/return/<str:hand_off>/": SHOPPER,
+    "demo/": DEMO,
+    "demo/clock": DEMO,
+    "demo/customer": DEMO,
+    "demo/staff/": DEMO,
+    "demo/staff/in": DEMO,
+    # The way in.
+    "console/start/<uidb64>/<token>/": ENTRANCE,
+    "console/sign-in/": ENTRANCE,
+    "console/sign-in/passkey/": ENTRANCE,
+    "console/sign-in/second/": ENTRANCE,
+    "console/sign-in/again/": ENTRANCE,
+    "console/sign-in/again/code/": ENTRANCE,
+    "console/sign-in/again/passkey/": ENTRANCE,
+    "console/sign-in/inactive/": ENTRANCE,
+    "console/sign-out/": ENTRANCE,
+    "console/me/": OWN,
+    "console/me/password/": OWN,
+    "console/me/app/": OWN,
+    "console/me/app/remove/": OWN,
+    "console/me/passkeys/": OWN,
+    "console/me/passkeys/add/": OWN,
+    "console/me/passkeys/<int:pk>/name/": OWN,
+    "console/me/passkeys/<int:pk>/remove/": OWN,
+    "console/me/codes/": OWN,
+    "console/me/codes/new/": OWN,
+    "console/me/codes/download/": OWN,
+    # The console.
+    "console/": staff(),
+    "console/shop": staff(),
+    "console/timeline/": staff(),
+    "console/books/": staff("finance", "auditor"),
+}

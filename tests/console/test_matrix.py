@@ -259,7 +259,8 @@ def test_the_api_s_other_methods_are_refused(shop: Shop, route: str) -> None:
 
 def test_every_scope_of_the_table_is_one_and_every_scope_opens_something() -> None:
     used = {scope for row in API.values() for scope in row.scopes.values()}
-    assert used == set(shops.SCOPES)
+    # It opens nothing by itself: it shows more of what another scope opens.
+    assert used == set(shops.SCOPES) - {"diagnosis:risk"}
 
 
 def test_the_table_s_roles_are_roles() -> None:

@@ -41,6 +41,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import pgettext
 
 from fenqi.policy.snapshot import LAYERS
+from fenqi_server.policies.service import NoPolicy
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 
@@ -182,7 +183,11 @@ def allowed(*roles: str) -> Callable[[V], V]:
     def decorate(view: V) -> V:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            response = _refusal(request, frozenset(roles)) or view(request, *args, **kwargs)
+            try:
+                response = _refusal(request, frozenset(roles)) or view(request, *args, **kwargs)
+            except NoPolicy:
+                # Whatever the page is about, it has nothing to say before the first publication.
+                response = render(request, "console/no_policy.html", status=409)
             add_never_cache_headers(response)
             return cast(HttpResponse, response)
 

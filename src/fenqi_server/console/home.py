@@ -168,7 +168,7 @@ def plans_text(policy: Policy, plans: tuple[str, ...], whole: bool, voice: Voice
 
 def layer_name(layer: str) -> str:
     """Where a reason comes from, in a word."""
-    from fenqi_server.support.views import layer_name as name
+    from fenqi_server.support.desk import layer_name as name
 
     return name(layer)
 

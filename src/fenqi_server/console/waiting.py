@@ -15,9 +15,10 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from fenqi.calendars import to_epoch
+from fenqi_server.announcements import alarms
 from fenqi_server.console.access import Staff
 from fenqi_server.policies import service as policies
-from fenqi_server.support import cases
+from fenqi_server.support import cases, overrides
 
 __all__ = ["SOURCES", "Waiting", "waiting_for"]
 
@@ -32,8 +33,19 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 def _cases(staff: Staff, at: datetime) -> Waiting:
-    waiting = sum(case.state == "open" for case in cases.desk(staff.shop))
-    return Waiting(gettext("Questions of customers without an answer"), waiting, reverse("support:agent"))
+    return Waiting(
+        gettext("Questions of customers without an answer"),
+        cases.waiting(staff.shop),
+        reverse("console:cases"),
+    )
+
+
+def _special_cases(staff: Staff, at: datetime) -> Waiting:
+    """Special cases that somebody else asked for: nobody decides on their own."""
+    waiting = sum(
+        each.state(at) == "asked" and each.asked_by != staff.actor for each in overrides.listed(staff.shop)
+    )
+    return Waiting(gettext("Special cases to decide"), waiting, reverse("console:overrides"))
 
 
 def _overdue_news(staff: Staff, at: datetime) -> Waiting:
@@ -52,10 +64,20 @@ def _overdue_news(staff: Staff, at: datetime) -> Waiting:
     return Waiting(gettext("Notices whose next news is overdue"), late, reverse("announcements:index"), True)
 
 
+def _not_back(staff: Staff, at: datetime) -> Waiting:
+    """Ends that came without the engine offering what was to be back."""
+    late = sum(alarm.kind == "not_back" for alarm in alarms.alarms(staff.shop))
+    return Waiting(
+        gettext("Ways that should be back and are not"), late, reverse("announcements:index"), True
+    )
+
+
 Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
 SOURCES: Final[tuple[Source, ...]] = (
     (("support", "supervisor"), _cases),
+    (("supervisor",), _special_cases),
     (("author", "publisher"), _overdue_news),
+    (("author", "publisher"), _not_back),
 )
 
 

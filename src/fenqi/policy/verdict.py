@@ -21,7 +21,18 @@ from fenqi.policy.timeline import opens_at, since_when
 if TYPE_CHECKING:
     from fenqi.policy.compile import Bits, Policy
 
-__all__ = ["Failing", "Override", "Param", "Reason", "State", "Until", "Verdict", "decide", "for_customer"]
+__all__ = [
+    "Failing",
+    "Override",
+    "Param",
+    "Reason",
+    "State",
+    "Until",
+    "Verdict",
+    "decide",
+    "for_customer",
+    "in_the_way",
+]
 
 State = Literal["available", "unavailable", "pending", "funder_decides"]
 Param = int | str
@@ -125,11 +136,7 @@ def decide(
     `overrides` are special cases granted to this customer. `ignoring` names rules to leave out, to see what would be
     without them: for explaining, never for offering.
     """
-    now = facts.get("clock.now")
-    if type(now) is not int:
-        raise ValueError(
-            "facts have no clock.now: a decision is made at an instant; add clock_facts(at, zone)"
-        )
+    now = _now(facts)
     if "clock.time" not in facts or "clock.weekday" not in facts:
         facts = {**facts, **clock_facts(now, policy.zone)}
     violated, unknown, pending = policy.first(facts)
@@ -170,6 +177,45 @@ def decide(
             case = _Case(policy, facts, now)
         verdicts[plan.id] = case.blocked(index, found, offer)
     return verdicts
+
+
+def in_the_way(
+    policy: Policy,
+    facts: Facts,
+    plan: str,
+    offer: Facts | None = None,
+    *,
+    overrides: Sequence[Override] = (),
+) -> tuple[Rule, ...]:
+    """The rules that `decide` would give as the plan's reasons, and nothing about them: empty where it is offered.
+
+    For asking many times what would be if (`fenqi.checkout.nearest`). `facts` hold those of the clock; `offer` is the
+    plan's priced facts.
+    """
+    index = policy.plan_index[plan]
+    violated, _unknown, pending = policy.first(facts)
+    bits = (violated | pending) & policy.masks[index]
+    lift = _Lifted(policy, facts, overrides, frozenset()).at(plan, _now(facts)) if overrides else 0
+    priced = policy.second[index]
+    if priced is not None and not (bits & ~lift and offer is None):
+        more = priced(facts, offer or _NO_OFFER)
+        bits |= more[0] | more[2]
+    bits &= ~lift
+    found: list[Rule] = []
+    while bits:
+        bit = bits & -bits
+        bits ^= bit
+        found.append(policy.rules[bit.bit_length() - 1])
+    return tuple(found)
+
+
+def _now(facts: Facts) -> int:
+    now = facts.get("clock.now")
+    if type(now) is not int:
+        raise ValueError(
+            "facts have no clock.now: a decision is made at an instant; add clock_facts(at, zone)"
+        )
+    return now
 
 
 class _Lifted:

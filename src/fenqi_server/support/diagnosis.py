@@ -23,7 +23,7 @@ from django.utils import translation
 
 from fenqi.calendars import at_local, local_date, to_epoch
 from fenqi.checkout.evaluation import Option, priced_facts
-from fenqi.checkout.nearest import NearestChange, nearest_change
+from fenqi.checkout.nearest import nearest_change, nearest_text
 from fenqi.policy.conditions import facts_of
 from fenqi.policy.facts import Facts
 from fenqi.policy.reasons import clause_text, reason_texts
@@ -147,8 +147,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 class PlanDiagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """One plan: its verdict, each layer's outcome in order, the nearest change, and the customer's words by locale.
 
-    `nearest` are the facts to change, each as a label and what it should be; None where no change of the customer's
-    own opens it.
+    `nearest` says what the customer can do differently; None where no change of the customer's own opens it.
     """
 
     plan: str
@@ -157,7 +156,7 @@ class PlanDiagnosis(msgspec.Struct, frozen=True, kw_only=True):
     offered: bool
     until: str
     layers: tuple[LayerOutcome, ...]
-    nearest: tuple[tuple[str, str], ...] | None
+    nearest: str | None
     words: Mapping[str, Words]
     overrides: tuple[str, ...] = ()
 
@@ -430,19 +429,11 @@ class _Reader:
             )
         return known
 
-    def nearest(self, option: Option) -> tuple[tuple[str, str], ...] | None:
+    def nearest(self, option: Option) -> str | None:
         if option.offered:
             return None
-        found: NearestChange | None = nearest_change(self.policy, self.decision.request, option.plan)
-        if found is None:
-            return None
-        return tuple((self.label(name), self.value(name, value)) for name, value in found.facts.items())
-
-    def value(self, name: str, value: object) -> str:
-        clause = Failing(name, "is", value, value)  # type: ignore[arg-type]  # a fact's own value is a constant
-        return clause_text(self.policy, clause, self.locale).rpartition(
-            "：" if self.locale == "zh-CN" else ": "
-        )[2]
+        found = nearest_change(self.policy, self.decision.request, option.plan)
+        return None if found is None else nearest_text(self.policy, found, self.locale)
 
     def label(self, name: str) -> str:
         fact = self.policy.vocabulary.get(name)

@@ -156,7 +156,6 @@ def _answer(
     request: CheckoutRequest,
     pricing: _Pricing,
     facts: Facts,
-    rules: Sequence[Rule],
     moves: tuple[_Move, ...],
 ) -> NearestChange | None:
     changed = {name: value for move in moves for name, value in move.facts.items()}

@@ -103,6 +103,7 @@ class BettermentRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision's whole content. Instants are epoch seconds.
 
+    `note` is what is said besides, on the day it is back. `lifted`: its rules went before its end, which is then `until`.
     `until` is when it ends, where that is known; `next_update` by when there is news at the latest. `plans` are the ways
     to pay it is about.
     """
@@ -126,6 +127,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repayment: RepaymentRecord | None = None
     compensation: tuple[CompensationRecord, ...] = ()
     betterments: tuple[BettermentRecord, ...] = ()
+    note: Text | None = None
+    lifted: bool = False
     changes: tuple[Difference, ...] = ()
     post: Text | None = None
 

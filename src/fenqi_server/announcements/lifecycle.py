@@ -153,6 +153,7 @@ def record_publication(
         if last is None:
             made.append(_append(shop, None, "published", document, at, actor, publication.id))
             continue
+        document = _lifted(last.document, document, begins)
         changes = changes_between(last.document, document)
         if changes or last.kind == "retracted":
             document = msgspec.structs.replace(document, changes=changes)
@@ -163,6 +164,17 @@ def record_publication(
             gone = _taken_out(shop, last, begins, at, actor, publication.id)
             made += [] if gone is None else [gone]
     return tuple(made)
+
+
+def _lifted(last: Document, document: Document, begins: int) -> Document:
+    """Rules that linked it are gone while its notice stands: it is over with the change, or has been since an earlier one."""
+    if document.impacts or document.until is not None:
+        return document
+    if last.lifted:
+        return msgspec.structs.replace(document, until=last.until, impacts=last.impacts, lifted=True)
+    if last.impacts and not last.over(begins):
+        return msgspec.structs.replace(document, until=begins, impacts=last.impacts, lifted=True)
+    return document
 
 
 def _to_come(shop: Shop, after: Policy, publication: Any, at: datetime) -> list[Policy]:

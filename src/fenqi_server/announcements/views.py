@@ -118,6 +118,7 @@ class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     tone: str
     reason: str
+    note: str
     purpose: str
     since: str
     until: str
@@ -299,6 +300,7 @@ def notice(request: HttpRequest, notice: str) -> HttpResponse:
         state=state,
         tone=tone,
         reason=voice.text(document.reason),
+        note=voice.text(document.note) if document.note is not None else "",
         purpose=voice.text(document.purpose) if document.purpose is not None else "",
         since=voice.instant(document.since),
         until=until_line(document, voice),

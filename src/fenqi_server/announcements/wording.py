@@ -323,7 +323,8 @@ def _figure(what: str, value: Any, voice: Voice) -> str:
 def plain_text(revision: Revision, policy: Policy, voice: Voice) -> str:
     """A revision as plain text, for feeds and calendars: what is said on its page, line by line."""
     document = revision.document
-    lines = [voice.text(document.reason)]
+    lines = [voice.text(document.note)] if document.note is not None else []
+    lines.append(voice.text(document.reason))
     lines += [
         gettext("%(name)s: %(before)s → %(after)s")
         % {"name": line.name, "before": line.before, "after": line.after}

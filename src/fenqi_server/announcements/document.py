@@ -15,6 +15,7 @@ import msgspec
 
 from fenqi.calendars import format_instant
 from fenqi.policy.compile import Policy
+from fenqi.policy.impacts import Impact, impacts_of, segment_text
 from fenqi.policy.snapshot import Notice, selects
 from fenqi.texts import LOCALES, Text
 
@@ -31,6 +32,7 @@ __all__ = [
     "changes_between",
     "clean",
     "concerned_plans",
+    "continued",
     "decode_document",
     "document_of",
     "encode_document",
@@ -92,12 +94,16 @@ class RepaymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class BettermentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is better than before in a way to pay: its fee, its range of amounts, its terms. As figures, `None`: none."""
+    """What is better than before in a way to pay: its fee, its range of amounts, a new term; as the engine works it out.
+
+    Amounts are minor units, a yearly cost is in 1e-12. Fee and yearly cost are those of an order of `amount_minor`.
+    """
 
     plan: str
     what: str
-    before: Any
-    after: Any
+    after: int
+    before: int | None = None
+    amount_minor: int | None = None
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -193,6 +199,7 @@ def document_of(policy: Policy, notice: Notice, *, not_before: int, percent: int
         next_update=notice.next_update,
         confidence=notice.certainty,
         plans=concerned_plans(policy, notice),
+        impacts=_impacts(policy, notice, not_before),
         percent=percent,
         purpose=None if notice.purpose is None else _text(notice.purpose),
         restored=None if notice.restored is None else _text(notice.restored),
@@ -217,6 +224,63 @@ def document_of(policy: Policy, notice: Notice, *, not_before: int, percent: int
         policy_digest=policy.digest,
         zone=policy.zone,
     )
+
+
+def _impacts(policy: Policy, notice: Notice, not_before: int) -> tuple[ImpactRecord, ...]:
+    return tuple(
+        _record(policy, impact, not_before)
+        for impact in impacts_of(policy, notice.id)
+        if _public(policy, impact)
+    )
+
+
+def _public(policy: Policy, impact: Impact) -> bool:
+    """The policy check refuses a notice that a personal rule links; a policy that passed by it tells no more."""
+    if impact.rule is None:
+        return True
+    index = policy.rule_index[impact.rule]
+    rule = policy.rules[index]
+    return rule.public == "full" and rule.layer not in ("risk", "customer") and not policy.personal[index]
+
+
+def _record(policy: Policy, impact: Impact, not_before: int) -> ImpactRecord:
+    segment = None
+    if impact.segment is not None:
+        segment = _text(Text(*(segment_text(policy, impact, locale) for locale in LOCALES)))
+    return ImpactRecord(
+        act=impact.act,
+        effect=impact.effect,
+        funder=impact.funder,
+        family=impact.family,
+        plans=impact.plans,
+        code=impact.code,
+        channels=impact.channels,
+        regions=impact.regions,
+        segment=segment,
+        start=_start(impact, not_before),
+        end=impact.end,
+        daily=None if impact.daily is None else (impact.daily.start, impact.daily.end),
+        confidence=impact.confidence,
+        next_update=impact.next_update,
+    )
+
+
+def _start(impact: Impact, not_before: int) -> int | None:
+    """A policy changes nothing before it begins; what was over by then stays as it is told."""
+    if impact.end is not None and impact.end <= not_before:
+        return impact.start
+    return not_before if impact.start is None else max(not_before, impact.start)
+
+
+def continued(last: Document, document: Document, not_before: int) -> Document:
+    """The document, with impacts that went on from the one before since when they really are so."""
+    before = {msgspec.structs.replace(impact, start=None): impact.start for impact in last.impacts}
+    impacts = []
+    for impact in document.impacts:
+        known = before.get(msgspec.structs.replace(impact, start=None))
+        went_on = known is not None and impact.start == not_before and known < not_before
+        impacts.append(msgspec.structs.replace(impact, start=known) if went_on else impact)
+    return msgspec.structs.replace(document, impacts=tuple(impacts))
 
 
 def concerned_plans(policy: Policy, notice: Notice) -> tuple[str, ...]:

@@ -62,7 +62,9 @@ def draft_of(before: Policy | None, after: Policy, difference: Difference, at: i
         if change.layer in _SILENT or announced(change, before, after) or not change.plans:
             continue
         groups.setdefault((change.layer, change.effect, change.since, change.until), []).append(change)
-    return tuple(_proposal(before, after, changes, number, at) for number, changes in enumerate(groups.values(), 1))
+    return tuple(
+        _proposal(before, after, changes, number, at) for number, changes in enumerate(groups.values(), 1)
+    )
 
 
 def _proposal(before: Policy | None, after: Policy, changes: list[Change], number: int, at: int) -> Proposal:
@@ -87,7 +89,11 @@ def _proposal(before: Policy | None, after: Policy, changes: list[Change], numbe
             unaffected=_UNAFFECTED,
             since=since,
             until=first.until,
-            confidence="unknown" if first.until is None else "estimate" if first.layer == "health" else "fixed",
+            confidence="unknown"
+            if first.until is None
+            else "estimate"
+            if first.layer == "health"
+            else "fixed",
             rules=rules,
             plans=tuple(plan for plan in plans if plan in after.plan_index),
         ),

@@ -26,6 +26,7 @@ from fenqi_server.announcements.document import (
     Kind,
     State,
     changes_between,
+    continued,
     decode_document,
     document_of,
     encode_document,
@@ -153,7 +154,7 @@ def record_publication(
         if last is None:
             made.append(_append(shop, None, "published", document, at, actor, publication.id))
             continue
-        document = _lifted(last.document, document, begins)
+        document = _lifted(last.document, continued(last.document, document, begins), begins)
         changes = changes_between(last.document, document)
         if changes or last.kind == "retracted":
             document = msgspec.structs.replace(document, changes=changes)

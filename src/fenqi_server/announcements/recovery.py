@@ -20,16 +20,17 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from fenqi.calendars import to_epoch
+from fenqi.calendars import local_date, to_epoch
 from fenqi.checkout.evaluation import Evaluation, evaluate
 from fenqi.money import CURRENCIES
 from fenqi.policy.compile import Policy
+from fenqi.policy.difference import betterments
 from fenqi.policy.verdict import Reason
 from fenqi.texts import Text
 from fenqi_server import facts as fact_sources
 from fenqi_server.announcements.affected import links_of
 from fenqi_server.announcements.alarms import raise_alarm
-from fenqi_server.announcements.document import Document
+from fenqi_server.announcements.document import BettermentRecord, Document
 from fenqi_server.announcements.guide import EXAMPLE_MAJOR, example_evaluation, off_for_everybody
 from fenqi_server.announcements.lifecycle import Revision, append_revision, latest
 from fenqi_server.db import in_transaction, use_shop
@@ -82,8 +83,36 @@ def _end(shop: Shop, revision: Revision, now: datetime) -> int:
         raise_alarm(shop, revision, "not_back", datetime.fromtimestamp(document.until, UTC), now, detail)
         return 0
     _tried.pop(key, None)
-    said = msgspec.structs.replace(document, changes=(), note=document.restored or STOCK)
+    said = msgspec.structs.replace(
+        document,
+        changes=(),
+        note=document.restored or STOCK,
+        policy_digest=policy.digest,
+        betterments=_better(shop, policy, document, known, now),
+    )
     return _append(shop, revision, "restored", said, now)
+
+
+def _better(
+    shop: Shop, policy: Policy, document: Document, plans: tuple[str, ...], now: datetime
+) -> tuple[BettermentRecord, ...]:
+    """What is better than under the policy of the moment before it began, for the example's amount."""
+    try:
+        before = policies.current(shop.id, datetime.fromtimestamp(document.since - 1, UTC))
+    except policies.NoPolicy:
+        return ()
+    amount = EXAMPLE_MAJOR * 10 ** CURRENCIES[shop.currency]
+    found = betterments(before, policy, plans, amount_minor=amount, on=local_date(now, shop.time_zone))
+    return tuple(
+        BettermentRecord(
+            plan=each.plan,
+            what=each.what,
+            after=each.after,
+            before=each.before,
+            amount_minor=each.amount_minor,
+        )
+        for each in found
+    )
 
 
 def _append(shop: Shop, revision: Revision, kind: Any, document: Document, now: datetime) -> int:
@@ -144,7 +173,9 @@ def _sample(
     found = 0
     for customer_id, decision_id in rows:
         decision = decisions.load(public_id("dc", customer_id, decision_id), shop=shop)
-        had = tuple(plan for plan in plans if _only_for_this(decision.evaluation, plan, revision.announcement))
+        had = tuple(
+            plan for plan in plans if _only_for_this(decision.evaluation, plan, revision.announcement)
+        )
         if had:
             yield decision, had
             found += 1

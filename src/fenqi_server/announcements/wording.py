@@ -301,23 +301,24 @@ def better_line(policy: Policy, found: BettermentRecord, voice: Voice) -> Change
         "annual_cost": gettext("annual cost"),
         "max": gettext("highest amount"),
         "min": gettext("lowest amount"),
-        "terms": gettext("terms"),
         "new_term": gettext("new term"),
     }.get(found.what, found.what)
-    name = f"{plan_names(policy, (found.plan,), voice)}: {what}"
+    name = gettext("%(name)s: %(value)s") % {
+        "name": plan_names(policy, (found.plan,), voice),
+        "value": what
+        if found.amount_minor is None
+        else gettext("%(what)s for an order of %(amount)s")
+        % {"what": what, "amount": voice.money(found.amount_minor)},
+    }
     return ChangeLine(name, *(_figure(found.what, value, voice) for value in (found.before, found.after)))
 
 
-def _figure(what: str, value: Any, voice: Voice) -> str:
+def _figure(what: str, value: int | None, voice: Voice) -> str:
     if value is None:
         return gettext("none")
-    if what in ("fee", "max", "min") and isinstance(value, int):
-        return voice.money(value)
-    if what == "annual_cost" and isinstance(value, int):
+    if what == "annual_cost":
         return voice.rate(value)
-    if isinstance(value, list):
-        return voice.terms([int(each) for each in value])
-    return str(value)
+    return voice.terms([value]) if what == "new_term" else voice.money(value)
 
 
 def plain_text(revision: Revision, policy: Policy, voice: Voice) -> str:

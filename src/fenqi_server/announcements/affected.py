@@ -26,7 +26,7 @@ class Link(msgspec.Struct, frozen=True):
     since: int | None = None
 
 
-PLACED = "PLACED"
+PLACED = ""
 """The code of a link that no reason makes, but a changed place on the page."""
 
 

@@ -233,11 +233,13 @@ def agreement_rules(snapshot: Snapshot) -> list[Rule]:
         if last is not None:
             window = Window(last, None)
             rules.append(_limit(f"{name}.end", "AGREEMENT_EXPIRED", applies, "shop", blocked=window))
-        if len(versions) == 1 and versions[0].audience is None:
+        if funder.agreement is not None and len(versions) == 1 and versions[0].audience is None:
             rules.extend(_limits_of(snapshot, funder.id, versions[0], name, None, None))
             continue
         for number, version in enumerate(versions):
             stretch, when = _stretch(version, versions[number + 1 :])
+            if len(versions) == 1:
+                stretch = None  # its beginning and end are rules already
             if stretch is None or stretch.start is None or stretch.end is None or stretch.start < stretch.end:
                 named = f"{name}.{version.version}"
                 rules.extend(_limits_of(snapshot, funder.id, version, named, stretch, when))

@@ -221,9 +221,20 @@ def _plans(before: Policy | None, after: Policy) -> Iterable[Change]:
 
 def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
     known = {} if before is None else {rule.id: rule for rule in before.rules}
+    still = {rule.id for rule in after.rules}
+    # A rule made from an agreement is named after its version: one that only got another name says what it said.
+    renamed = {_unnamed(rule): rule.id for rule in known.values() if rule.id not in still}
     for rule in after.rules:
         was = known.pop(rule.id, None)
         plans = _selected(after, rule.applies)
+        if was is None and before is not None:
+            name = renamed.get(_unnamed(rule))
+            if name in known and _selected(before, known[name].applies) == plans:
+                del known[name]
+                yield Change(
+                    kind="rule", effect="said", name=rule.id, plans=plans, layer=rule.layer, rule=rule.id
+                )
+                continue
         if was is None:
             if not _over(rule, at) and plans:
                 yield _rule_change(rule, plans, "paused" if _unconditional(rule) else "limited")
@@ -285,6 +296,10 @@ def _rule_change(
         fields=fields,
         availability=availability,
     )
+
+
+def _unnamed(rule: Rule) -> Rule:
+    return msgspec.structs.replace(rule, id="")
 
 
 def _windows(rule: Rule) -> Iterable[Window]:

@@ -26,7 +26,7 @@ from fenqi_server.demo.catalogue import PRODUCTS
 from fenqi_server.policies import service as policies
 from fenqi_server.storefront import cart
 from fenqi_server.storefront.selector import WayView, compared_with, open_ways, option_name
-from fenqi_server.storefront.views import CHANNEL, decide_cart
+from fenqi_server.storefront.views import decide_cart
 from fenqi_server.storefront.visitor import Visitor
 from fenqi_server.storefront.voice import Voice
 
@@ -50,7 +50,7 @@ def own_decision(request: HttpRequest, visitor: Visitor, source: str) -> tuple[d
         visitor.shop,
         visitor.customer_id,
         cart.lines_of((cart.CartItem(PRODUCTS[0], 1),)),
-        CHANNEL,
+        visitor.channel,
         visitor.asserted,
         visitor.at,
         source=source,

@@ -79,6 +79,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     card: Card | None = None
     assessments: tuple[Assessment, ...] = ()
     last_used_family: str | None = None
+    channel: str = "web"
     history: tuple[PastPurchase, ...] = ()
 
 
@@ -160,6 +161,26 @@ PEOPLE: Final = (
         last_used_family="mall",
         # The first instalment is due on 30 November: nothing is late, but the line is taken.
         history=(PastPurchase("M-20261030-0958", "cg-15-pro", "mall_12", _at(2026, 10, 30), 0),),
+    ),
+    Person(
+        external_ref="running",
+        name=Text("刘洋", "Liu Yang"),
+        about=Text(
+            "用 App 下单，有一份进行中的商城分期，今晚到期一期",
+            "Shops in the app; a contract with the mall is running, one instalment is due tonight",
+        ),
+        email="liu.yang@example.com",
+        age=38,
+        student=False,
+        real_name_verified=True,
+        account_days=1100,
+        tier=3,
+        limit_minor=2_000_000,
+        card=Card("tingchao", "credit"),
+        last_used_family="mall",
+        channel="app",
+        # Agreed on 23 September: October's instalment is paid, November's is due on the demo's first evening.
+        history=(PastPurchase("M-20260923-1420", "cg-lite", "mall_6", _at(2026, 9, 23), 1),),
     ),
 )
 PERSON_BY_REF: Final = {person.external_ref: person for person in PEOPLE}

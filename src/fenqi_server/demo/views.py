@@ -45,7 +45,7 @@ class ReportView(msgspec.Struct, frozen=True):
 @never_cache
 @require_safe
 def panel(request: HttpRequest) -> HttpResponse:
-    """The clock, its moves, and the five customers."""
+    """The clock, its moves, and the customers."""
     return _panel(request)
 
 

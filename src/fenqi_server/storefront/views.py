@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -44,9 +44,6 @@ from fenqi_server.storefront.selector import (
 from fenqi_server.storefront.visitor import TELLABLE, Visitor, tell, visitor_of
 from fenqi_server.storefront.voice import Voice
 from fenqi_server.support import overrides
-
-CHANNEL: Final = "web"
-
 
 # ------------------------------------------------------------------------------------------------- the shelves
 
@@ -112,7 +109,7 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
         visitor.shop,
         visitor.customer_id,
         cart.lines_of((cart.CartItem(found, 1),)),
-        CHANNEL,
+        visitor.channel,
         visitor.asserted,
         visitor.at,
         source="product",
@@ -129,7 +126,7 @@ def _evaluated(product: Product, visitor: Visitor, known: Any, special: tuple[Ov
         CheckoutRequest(
             lines=cart.lines_of((cart.CartItem(product, 1),)),
             currency=visitor.shop.currency,
-            channel=CHANNEL,
+            channel=visitor.channel,
             at=to_epoch(visitor.at),
             facts=known,
             overrides=special,
@@ -278,7 +275,7 @@ def decide_cart(
         visitor.shop,
         visitor.customer_id,
         cart.lines(request.session),
-        CHANNEL,
+        visitor.channel,
         visitor.asserted,
         visitor.at,
         source=source,

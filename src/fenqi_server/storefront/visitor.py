@@ -47,6 +47,11 @@ class Visitor(msgspec.Struct, frozen=True):
         return Voice(locale_now(), self.shop.currency, self.shop.time_zone, to_epoch(self.at))
 
     @property
+    def channel(self) -> str:
+        """Through which door they shop: a browser, or the mall's app."""
+        return self.person.channel
+
+    @property
     def asserted(self) -> dict[str, FactValue]:
         """What the shop says of this customer, and what they told us about their card."""
         facts = {

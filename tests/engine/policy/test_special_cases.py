@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.policy.policies import DAY, FAMILIES, FUNDERS, HOUR, NOON, PLANS, ZONE, rule, words
 
@@ -94,6 +94,7 @@ def test_what_opens_later_than_the_special_case_lasts_opens_when_the_rule_itself
     )
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_leaving_rules_out_is_the_same_as_a_policy_without_them(seed: int) -> None:
     random = Random(seed)

@@ -142,12 +142,20 @@ def test_a_live_shop_hands_nobody_over_to_a_pretend_funder(mall):
     from fenqi_server.funders import consents
     from fenqi_server.shops.models import Shop
 
+    quoted = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
     Shop.objects.filter(id=mall.shop.id).update(live=True)
     live = Shop.objects.get(id=mall.shop.id)
     consents.record(live, mall.customer_id, "tingchao", AT)
     shown = decisions.evaluate(live, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
+    assert set(shown.quotes) == {"mall_3", "mall_6", "mall_12"}
+    verdict = shown.evaluation.option("tingchao_12").verdict
+    assert verdict.state == "unavailable"
+    assert [(reason.code, reason.layer, reason.change) for reason in verdict.reasons] == [
+        ("FUNDER_NOT_CONNECTED", "agreement", "shop")
+    ]
     with pytest.raises(decisions.Refused) as refused:
-        decisions.confirm(live, mall.customer_id, shown.quotes["tingchao_12"].token, "o", None, AT)
-    assert refused.value.code == "funder_not_connected"
+        decisions.confirm(live, mall.customer_id, quoted.quotes["tingchao_12"].token, "o", None, AT)
+    assert refused.value.code == "verdict_changed"
+    assert [reason.code for reason in refused.value.changed.reasons] == ["FUNDER_NOT_CONNECTED"]
     opened = decisions.confirm(live, mall.customer_id, shown.quotes["mall_12"].token, "o", None, AT)
     assert isinstance(opened, decisions.Confirmed), "the shop's own contracts need nobody else"

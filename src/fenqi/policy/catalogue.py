@@ -702,6 +702,21 @@ _reason(
     ("续签后更新协议有效期；不续签则下线。", "Renew and update the dates, or take the way down."),
 )
 _reason(
+    "FUNDER_NOT_CONNECTED",
+    "operator",
+    "none",
+    "shop",
+    ("尚未接通", "Not connected yet"),
+    ("本店尚未与该资方接通。", "This shop has no connection to the funder yet."),
+    ("请换一种付款方式。", "Choose another way to pay."),
+    (
+        "没有配置通往该资方的接口，无法转交客户。",
+        "No adapter to this funder is set up, so no customer can be handed over.",
+    ),
+    ("推荐其他方式。", "Offer another way."),
+    ("在 FENQI_FUNDERS 中配置该资方后恢复。", "Set the funder up in FENQI_FUNDERS to offer it."),
+)
+_reason(
     "FUNDER_NOT_LISTED",
     "operator",
     "none",

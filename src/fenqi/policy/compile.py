@@ -47,6 +47,7 @@ __all__ = [
     "agreement_rules",
     "budget_rules",
     "compile_policy",
+    "connection_rules",
     "next_boundary",
     "next_told",
     "place",
@@ -137,7 +138,12 @@ def compile_policy(snapshot: Snapshot) -> Policy:
         )
     vocabulary = vocabulary_of(snapshot)
     rules = sorted(
-        (*snapshot.rules, *agreement_rules(snapshot), *budget_rules(snapshot)),
+        (
+            *snapshot.rules,
+            *agreement_rules(snapshot),
+            *budget_rules(snapshot),
+            *connection_rules(snapshot),
+        ),
         key=lambda rule: LAYERS.index(rule.layer),
     )
     _check_references(snapshot, rules, vocabulary)
@@ -397,6 +403,27 @@ def budget_rules(snapshot: Snapshot) -> list[Rule]:
             until_fact=f"budget.{budget.id}.renews",
         )
         for budget in snapshot.budgets
+    ]
+
+
+def connection_rules(snapshot: Snapshot) -> list[Rule]:
+    """A funder that there is no way to hand a customer over to is not offered, and says why.
+
+    Known not to be connected blocks; a record that tells nothing of it, as those of before do, does not.
+    """
+    return [
+        Rule(
+            id=f"connection.{funder.id}",
+            layer="agreement",
+            owner="operations",
+            reason="FUNDER_NOT_CONNECTED",
+            applies=Selector(funders=(funder.id,)),
+            require=Clause(f"funder.{funder.id}.connected", "is", True),
+            unknown="allow",
+            change="shop",
+        )
+        for funder in snapshot.funders
+        if not funder.own_book
     ]
 
 

@@ -200,6 +200,7 @@ def funder_facts(funder: str, name: Text) -> tuple[FactType, ...]:
         _fact(
             f"funder.{funder}.health", "enum", "funder", f"{zh_cn}服务状态", f"{en} service", labels=_HEALTH
         ),
+        _fact(f"funder.{funder}.connected", "bool", "ours", f"{zh_cn}已接通", f"{en} is connected"),
         _fact(
             f"funder.{funder}.health_since",
             "instant",

@@ -45,6 +45,7 @@ from fenqi_server.decisions.quotes import (
     sign_quote,
 )
 from fenqi_server.funders import consents, handoffs
+from fenqi_server.funders import health as funder_health
 from fenqi_server.ids import anonymous_party, parse_public_id, public_id, uuid7
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import service as policies
@@ -414,7 +415,7 @@ def confirm(
                 at,
             )
             return Confirmed(contract, decision.public_id)
-        if not handoffs.connected(shop, quoted.plan.funder):
+        if not funder_health.connected(shop, quoted.plan.funder):
             raise Refused(
                 "funder_not_connected",
                 Text("此机构尚未接通", "This funder is not connected"),

@@ -38,7 +38,6 @@ __all__ = [
     "HandOff",
     "NoHandOff",
     "State",
-    "connected",
     "deliver",
     "deliver_due",
     "get",
@@ -100,14 +99,6 @@ class HandOff(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = HandOff.__struct_fields__
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM funders_hand_off"
-
-
-def connected(shop: Shop, funder: str) -> bool:
-    """Whether there is anybody to hand a customer over to: an adapter, or in a shop that is not live a pretend funder.
-
-    A pretend funder's page lets whoever opens it decide: a live shop would ship goods that nobody pays for.
-    """
-    return not shop.live or port_of(shop, funder) is not None
 
 
 def start(

@@ -52,6 +52,7 @@ __all__ = [
     "Standing",
     "Transition",
     "call",
+    "connected",
     "end_override",
     "facts",
     "forget_caches",
@@ -162,7 +163,18 @@ def facts(shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False) -> d
     for funder in policy.funders.values():
         if funder.own_book:
             told[f"funder.{funder.id}.health"] = "up"
+        elif not connected(shop, funder.id):
+            # Told where it is not so: everywhere else it would be one more line in every record.
+            told[f"funder.{funder.id}.connected"] = False
     return told
+
+
+def connected(shop: Shop, funder: str) -> bool:
+    """Whether there is anybody to hand a customer over to: an adapter, or in a shop that is not live a pretend funder.
+
+    A pretend funder's page lets whoever opens it decide: a live shop would ship goods that nobody pays for.
+    """
+    return not shop.live or funder_settings(shop, funder) is not None
 
 
 def _told(shop: Shop, row: _Row, epoch: int, at: datetime, *, overridden: bool = True) -> Told | None:

@@ -18,6 +18,7 @@ def test_every_fact_has_a_label_in_both_languages_and_enums_have_labelled_values
 def test_each_funder_brings_its_live_facts() -> None:
     names = set(vocabulary_for([("ccb", Text("建行", "CCB"))])) - set(VOCABULARY)
     assert names == {
+        "funder.ccb.connected",
         "funder.ccb.health",
         "funder.ccb.health_since",
         "funder.ccb.health_deadline",

@@ -110,6 +110,7 @@ APPEND_ONLY = (
     "servicing_contract",
     "servicing_event",
     "subscriptions_delivery",
+    "support_mail_outcome",
     "support_message",
     "support_note",
     "support_override",

@@ -303,6 +303,7 @@ FENQI_JOBS = [
     "fenqi_server.budgets.service.reclaim_due",
     "fenqi_server.subscriptions.wishes.fulfil_due",
     "fenqi_server.subscriptions.queue.deliver_due",
+    "fenqi_server.support.mailing.send_due",
     "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.decisions.log.write_due",
 ]

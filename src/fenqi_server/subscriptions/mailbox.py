@@ -74,6 +74,7 @@ class MailboxPort:
                     message.letter.subject,
                     message.letter.text,
                     to=[message.address],
+                    reply_to=[message.reply_to] if message.reply_to else None,
                     headers={"Content-Language": message.locale, "Message-ID": message.message_id},
                 )
             ]

@@ -73,6 +73,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
     """The same as data, for machines."""
     secret: str | None = None
+    reply_to: str = ""
+    """Where an answer goes, for what a person wrote; nobody can leave a conversation that they began."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -118,10 +118,14 @@ def mail_of(message: Outgoing) -> EmailMessage:
     mail["To"] = Address("", recipient_local, recipient_domain)
     mail["Subject"] = _one_line(message.letter.subject)
     mail["Content-Language"] = message.locale
-    mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if message.reply_to:
+        reply_local, _, reply_domain = message.reply_to.rpartition("@")
+        mail["Reply-To"] = Address("", reply_local, reply_domain)
+    if message.unsubscribe:
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(message.letter.text, cte="base64" if message.locale == "zh-CN" else "quoted-printable")
     mail.add_alternative(
         render_to_string("subscriptions/letter.html", {"letter": message.letter, "lang": message.locale}),

@@ -186,15 +186,20 @@ def write(
 
     False where it is a mail that was handed over before: then nothing is added.
     """
+    from fenqi_server.support import mailing
+
     body = _body(message)
-    case, _ = get(shop, case_id)
+    case, messages = get(shop, case_id)
     with transaction.atomic():
         use_shop(shop.id)
-        if not _add(shop, case, author, body, at, actor=actor, via=via, mail_id=mail_id):
+        added = _add(shop, case, author, body, at, actor=actor, via=via, mail_id=mail_id)
+        if added is None:
             return False
         state = "answered" if author == "agent" else "open"
         _change(case, "state", state)
         if author == "agent":
+            if mailing.by_mail(shop, case, messages):
+                mailing.enqueue(shop, case, added, at)
             # What was said stands in the thread; the log says that it was said, and by whom.
             audit.record(
                 shop,
@@ -357,7 +362,8 @@ def _add(
     actor: str,
     via: str,
     mail_id: str | None,
-) -> bool:
+) -> UUID | None:
+    """The new message's name; None where it is a mail that is there already."""
     with connection.cursor() as cursor:
         # One at a time in a case, so that what was said after stands after.
         cursor.execute(
@@ -376,7 +382,7 @@ def _add(
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (customer_id, mail_id) DO NOTHING",
             [shop.id, case.customer_id, case.id, name, author, body, at, actor, via, mail_id],
         )
-        return bool(cursor.rowcount)
+        return name if cursor.rowcount else None
 
 
 def _body(message: str) -> str:

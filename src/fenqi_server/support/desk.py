@@ -31,7 +31,7 @@ from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import option_name
 from fenqi_server.storefront.voice import Voice, locale_now
 from fenqi_server.support import acts as audit
-from fenqi_server.support import cases, finding, overrides, replies
+from fenqi_server.support import cases, finding, mailing, overrides, replies
 from fenqi_server.support.diagnosis import (
     Cause,
     Diagnosis,
@@ -348,7 +348,6 @@ def _case_page(
     )
     codes = tuple(cause.code for cause in plan.causes if not cause.withheld) if plan else ()
     title = found.subject or (plan.name if plan else gettext("A question"))
-    person = customers.private(shop, found.customer_id)
     return CasePage(
         id=found.public_id,
         number=found.number,
@@ -393,7 +392,7 @@ def _case_page(
             for special in overrides.of_customer(shop, found.customer_id)
         ),
         staff=_agents(shop),
-        by_mail=person.email if any(message.via == "email" for message in messages) else "",
+        by_mail=mailing.by_mail(shop, found, messages),
     )
 
 

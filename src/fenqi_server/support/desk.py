@@ -606,7 +606,7 @@ def diagnosis(request: HttpRequest, decision_id: str) -> HttpResponse:
                     _LANGUAGES[locale],
                     locale,
                     focus.words[locale].text,
-                    focus.words[locale].text.count("\n") + 2,
+                    min(16, 2 * focus.words[locale].text.count("\n") + 3),
                 )
                 for locale in LOCALES
             ],

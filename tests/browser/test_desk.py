@@ -11,6 +11,12 @@ from tests.browser.test_access import _AXE, _SHORT_PRIMARY, _SMALL, _UNFOLD
 Visit = Callable[..., Any]
 
 
+_WIDE = """
+() => [...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > innerWidth)
+  .map(one => one.outerHTML.slice(0, 120)).slice(-3)
+"""
+
+
 def _asked(visitor: Any) -> None:
     """A shopper over their line asks why; the cart stays."""
     visitor.put("cg-15")
@@ -99,7 +105,8 @@ def test_axe_finds_nothing_at_the_desk_and_nothing_scrolls_sideways(
     def look(what: str) -> None:
         page.evaluate(_UNFOLD)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            wrong.append(f"{what}: scrolls sideways")
+            wide = page.evaluate(_WIDE)
+            wrong.append(f"{what}: scrolls sideways: {wide}")
         if page.viewport_size["width"] in (320, 768):
             return
         page.evaluate(axe)

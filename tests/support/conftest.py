@@ -6,15 +6,17 @@ from tests.api.fixtures import *  # noqa: F403  # the fixtures are shared by the
 
 
 @pytest.fixture
-def acted(caplog: Any) -> Callable[..., list[tuple[str, str, str]]]:
-    """`acted("case.")`: what was done by whom to what, of the acts that begin so, in order."""
-    caplog.set_level("INFO", logger="fenqi_server.support.acts")
+def acted(mall: Any) -> Callable[..., list[tuple[str, str, str]]]:
+    """`acted("case.")`: what was done by whom to what, of the audit log's acts that begin so, in order."""
 
     def found(prefix: str = "") -> list[tuple[str, str, str]]:
+        from fenqi_server.policies import audit
+
+        assert isinstance(audit.verify(mall.shop), audit.Head), "the chain is whole"
         return [
-            (record.act, record.actor, record.subject)
-            for record in caplog.records
-            if getattr(record, "act", "").startswith(prefix) and hasattr(record, "act")
+            (entry.act, entry.actor, entry.subject)
+            for entry in reversed(audit.entries(mall.shop))
+            if entry.act.startswith(prefix)
         ]
 
     return found

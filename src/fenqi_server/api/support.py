@@ -24,7 +24,7 @@ from fenqi_server.api.reading import check_text, refused, too_large
 from fenqi_server.api.schemas import Amount, Customer, Short
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
-from fenqi_server.support import acts as audit
+from fenqi_server.policies import audit
 from fenqi_server.support import cases, finding, mail, overrides
 from fenqi_server.support.diagnosis import PlanDiagnosis, Sight, Similar, diagnose
 

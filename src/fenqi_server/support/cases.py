@@ -18,8 +18,8 @@ from django.db import connection, transaction
 from fenqi_server.api.reading import without_cards
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id, public_id, uuid7, uuid7_after
+from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
-from fenqi_server.support import acts as audit
 
 __all__ = [
     "CAME_FROM",

@@ -27,10 +27,10 @@ from fenqi_server.console.access import Staff, actor, allowed, role_name
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
 from fenqi_server.ids import anonymous_party
+from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import option_name
 from fenqi_server.storefront.voice import Voice, locale_now
-from fenqi_server.support import acts as audit
 from fenqi_server.support import cases, finding, mailing, overrides, replies
 from fenqi_server.support.diagnosis import (
     Cause,

@@ -28,9 +28,9 @@ from fenqi.texts import Text
 from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
-from fenqi_server.support import acts as audit
 
 __all__ = [
     "MAX_HOURS",

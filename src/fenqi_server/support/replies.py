@@ -20,8 +20,8 @@ from django.db import connection, transaction
 from fenqi.texts import Text, TextError, fill, placeholders
 from fenqi_server.db import use_shop
 from fenqi_server.ids import uuid7_after
+from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
-from fenqi_server.support import acts as audit
 from fenqi_server.support.diagnosis import Words
 
 __all__ = ["GAPS", "READY_MADE", "BadTemplate", "Template", "fill_in", "retire", "save", "templates"]

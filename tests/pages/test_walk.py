@@ -390,7 +390,11 @@ def test_a_special_case_is_shown_at_the_checkout_with_its_end_and_ends(visit: Vi
     others = visit("good")
     others.post("/cart/", {"sku": "cg-15"})
     assert not parse(others.get("/checkout/").content).all(data_fq_part="special")
+    sheet = client.get("/checkout/sheet", {**_form(page.one("form", id="choose")), "plan": "mall_12"})
     overrides.revoke(shop, asked.public_id, actor="staff:b", at=at + timedelta(minutes=1), note="over")
+    refused = parse(_agree(client, parse(sheet.content)).content)
+    assert "The special case made for you was revoked" in refused.text
+    assert "Nothing was agreed or charged" in refused.text
     assert not parse(client.get("/checkout/").content).all(data_fq_part="special")
 
 

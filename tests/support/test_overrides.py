@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -354,7 +356,10 @@ def test_over_http_an_expired_special_case_is_a_409_with_what_changed(mall, call
     _, _ = _line_too_small(mall, hours=1)
     with clock.pinned(AT + timedelta(minutes=58)):
         answer = call("POST", "/v1/evaluations", mall.body(), key=mall.key).json()
-        quote = next(offer for offer in answer["offers"] if offer["plan"] == "mall_12")["quote"]["token"]
+        offers = {offer["plan"]: offer for offer in answer["offers"]}
+        assert offers["mall_12"]["special_case"] == {"until": "2026-11-24T11:00:00+08:00"}
+        assert offers["tingchao_12"]["special_case"] is None
+        quote = offers["mall_12"]["quote"]["token"]
     with clock.pinned(AT + timedelta(minutes=61)):
         refused = call(
             "POST",
@@ -367,6 +372,7 @@ def test_over_http_an_expired_special_case_is_a_409_with_what_changed(mall, call
     body = refused.json()
     assert body["code"] == "override_ended"
     assert body["changed"]["plan"] == "mall_12"
+    assert [reason["code"] for reason in body["changed"]["reasons"]] == ["LINE_INSUFFICIENT"]
 
 
 # ------------------------------------------------------------------------------------------------- audit, and cost
@@ -419,3 +425,48 @@ def test_a_customer_has_so_many_at_most(mall, monkeypatch):
     with pytest.raises(overrides.Refusal, match="too_many"):
         asked(mall)
     assert shops.by_code("mall") is not None
+
+
+# --------------------------------------------------------------------------------------------------- many at once
+
+
+def _in_threads(act: Any, many: int) -> list[Any]:
+    barrier = threading.Barrier(many)
+
+    def run(number: int) -> Any:
+        barrier.wait()
+        try:
+            return act(number)
+        except (overrides.Refusal, decisions.Refused) as refusal:
+            return refusal.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(many) as pool:
+        return list(pool.map(run, range(many)))
+
+
+def test_of_ten_orders_at_once_only_so_many_as_the_amount_covers(committed_mall):
+    mall = committed_mall
+    customers.set_limit(mall.shop, mall.customer_id, 300_000)
+    found = approved(mall, LINE, max_amount_minor=1_200_000)
+    quotes = [shown(mall) for _ in range(10)]
+    answers = _in_threads(lambda number: confirm(mall, quotes[number], "mall_12", AT, f"o-{number}"), 10)
+    assert sum(isinstance(answer, decisions.Confirmed) for answer in answers) == 2
+    assert answers.count("override_ended") == 8
+    assert [use.amount_minor for use in overrides.uses(mall.shop, found)] == [499_900, 499_900]
+
+
+def test_of_eight_who_decide_at_once_one_word_stands(committed_mall):
+    mall = committed_mall
+    found = asked(mall)
+
+    def decide(number: int) -> Any:
+        who = f"staff:boss-{number}"
+        if number % 2:
+            return overrides.refuse(mall.shop, found.public_id, actor=who, at=AT, note="no")
+        return overrides.approve(mall.shop, found.public_id, actor=who, at=AT)
+
+    answers = _in_threads(decide, 8)
+    assert sum(isinstance(answer, overrides.SpecialCase) for answer in answers) == 1
+    assert answers.count("not_waiting") == 7

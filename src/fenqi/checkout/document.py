@@ -7,7 +7,7 @@ general words here (`fenqi.policy.verdict.for_customer`): nobody has to remember
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
@@ -30,6 +30,7 @@ from fenqi.texts import LOCALES, Text
 
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
+    from fenqi.policy.verdict import Override
 
 __all__ = [
     "AlternativeDocument",
@@ -41,6 +42,7 @@ __all__ = [
     "PlaceDocument",
     "QuoteDocument",
     "ReasonDocument",
+    "SpecialCaseDocument",
     "UnavailableDocument",
     "WayOn",
     "evaluation_document",
@@ -143,6 +145,12 @@ class DisclosureDocument(msgspec.Struct, frozen=True):
     indicative_basis: Words | None
 
 
+class SpecialCaseDocument(msgspec.Struct, frozen=True):
+    """The offer rests on a special case (特批) made for this customer: confirm it before `until`, when that ends."""
+
+    until: str
+
+
 class OfferDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A way to pay that can be taken now. `state` says whether the shop decides or the funder, on its page."""
 
@@ -165,6 +173,7 @@ class OfferDocument(msgspec.Struct, frozen=True, kw_only=True):
     schedule: tuple[RowDocument, ...]
     disclosure: DisclosureDocument
     quote: QuoteDocument | None
+    special_case: SpecialCaseDocument | None
 
 
 class UntilDocument(msgspec.Struct, frozen=True):
@@ -265,14 +274,15 @@ def evaluation_document(
     decision: str | None = None,
     quotes: Mapping[str, QuoteDocument] | None = None,
     digests: Mapping[str, str] | None = None,
+    overrides: Sequence[Override] = (),
 ) -> EvaluationDocument:
     """Write an evaluation for those who asked for it.
 
     `quotes` and `digests` (of the disclosures) are by plan: the service signs the ones and has computed the others
-    already. Without a `locale` texts come in both languages. `msgspec.json.encode` makes JSON of the result.
+    already. `overrides` are the request's: an offer that rests on one says so. Without a `locale` texts come in both languages. `msgspec.json.encode` makes JSON of the result.
     """
     zone = evaluation.zone
-    writer = _Writer(policy, zone, locale)
+    writer = _Writer(policy, zone, locale, {override.id: override.until for override in overrides})
     offers: list[OfferDocument] = []
     unavailable: list[UnavailableDocument] = []
     for option in evaluation.options:
@@ -299,8 +309,9 @@ def evaluation_document(
 class _Writer:
     """Writes the parts of one document, in one policy's words."""
 
-    def __init__(self, policy: Policy, zone: str, locale: str | None) -> None:
+    def __init__(self, policy: Policy, zone: str, locale: str | None, ends: Mapping[str, int]) -> None:
         self.policy = policy
+        self.ends = ends
         self.zone = zone
         self.locale = locale
         self.families = policy.families
@@ -373,7 +384,12 @@ class _Writer:
             schedule=rows,
             disclosure=self.disclosure(disclosure, known_digest),
             quote=quote,
+            special_case=self.special_case(option) if option.verdict.overrides else None,
         )
+
+    def special_case(self, option: Option) -> SpecialCaseDocument | None:
+        ends = [self.ends[name] for name in option.verdict.overrides if name in self.ends]
+        return SpecialCaseDocument(_instant(min(ends), self.zone)) if ends else None
 
     def cost(self, cost: DisclosedCost) -> CostDocument:
         return CostDocument(

@@ -13,7 +13,7 @@ from fenqi_server.api.schemas import (
     PaymentOut,
     RowOut,
 )
-from fenqi_server.decisions.service import Changed, Decision, Refused, is_honoured
+from fenqi_server.decisions.service import Changed, Decision, Refused
 from fenqi_server.funders.handoffs import HandOff, page_url
 from fenqi_server.servicing.service import ContractView, PaymentResult
 
@@ -34,6 +34,7 @@ def evaluation_out(decision: Decision) -> EvaluationDocument:
         decision=decision.public_id,
         quotes=quotes,
         digests=decision.disclosures,
+        overrides=decision.request.overrides,
     )
 
 
@@ -44,8 +45,13 @@ def changed_out(refusal: Refused, changed: Changed) -> ChangedOut | None:
     document = evaluation_document(refusal.policy, refusal.evaluation)
     for option in document.unavailable:
         if option.plan == changed.plan:
+            # The document says the same reasons in the same order, in the customer's words.
             against = tuple(
-                [reason for reason in option.reasons if not is_honoured(reason.layer, reason.code)]
+                [
+                    said
+                    for said, reason in zip(option.reasons, changed.verdict.reasons, strict=True)
+                    if reason in changed.reasons
+                ]
             )
             return ChangedOut(
                 changed.plan,

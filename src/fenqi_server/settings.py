@@ -301,6 +301,7 @@ FENQI_JOBS = [
     "fenqi_server.subscriptions.fanout.expire_due",
     "fenqi_server.subscriptions.fanout.expand_due",
     "fenqi_server.budgets.service.reclaim_due",
+    "fenqi_server.funders.agreements.warn_due",
     "fenqi_server.subscriptions.wishes.fulfil_due",
     "fenqi_server.subscriptions.queue.deliver_due",
     "fenqi_server.support.mailing.send_due",

@@ -36,6 +36,21 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_NOW, gettext_noop("Home"), "console:home"),
     Entry(_NOW, gettext_noop("Time line"), "console:timeline"),
     # What is offered: drafts, publications, agreements, health, calendar, announcements.
+    Entry(_OFFER, gettext_noop("Calendar"), "console:calendar"),
+    Entry(_OFFER, gettext_noop("Funders’ health"), "console:health"),
+    Entry(
+        _OFFER,
+        gettext_noop("Agreements"),
+        "console:agreements",
+        ("author", "reviewer", "publisher", "finance", "auditor"),
+    ),
+    Entry(
+        _OFFER,
+        gettext_noop("Quotas and budgets"),
+        "console:budgets",
+        ("author", "reviewer", "publisher", "finance", "auditor"),
+    ),
+    Entry(_OFFER, gettext_noop("Pilots"), "console:pilots", ("author", "reviewer", "publisher", "auditor")),
     Entry(_PEOPLE, gettext_noop("Cases"), "console:cases", ("support", "supervisor")),
     Entry(
         _PEOPLE,

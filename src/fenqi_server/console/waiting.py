@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from fenqi.calendars import to_epoch
 from fenqi_server.announcements import alarms
 from fenqi_server.console.access import Staff
+from fenqi_server.funders import agreements
 from fenqi_server.policies import service as policies
 from fenqi_server.support import cases, overrides
 
@@ -72,12 +73,20 @@ def _not_back(staff: Staff, at: datetime) -> Waiting:
     )
 
 
+def _renewals(staff: Staff, at: datetime) -> Waiting:
+    """Agreements that end soon, or have ended, with nothing after them, of which nobody has taken note."""
+    open_ = agreements.open_warnings(staff.shop, at)
+    late = any(each.ends_at <= at for each in open_)
+    return Waiting(gettext("Agreements to renew"), len(open_), reverse("console:agreements"), late)
+
+
 Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
 SOURCES: Final[tuple[Source, ...]] = (
     (("support", "supervisor"), _cases),
     (("supervisor",), _special_cases),
     (("author", "publisher"), _overdue_news),
     (("author", "publisher"), _not_back),
+    (("author", "publisher"), _renewals),
 )
 
 

@@ -42,6 +42,7 @@ from fenqi_server.funders.breaker import (
 )
 from fenqi_server.funders.port import NoAnswer, Refusing, funder_settings, port_of, shops_with_ports
 from fenqi_server.ids import uuid7
+from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
 
 __all__ = [
@@ -364,6 +365,15 @@ def override(
                 [state, at, until, actor, reason.strip(), shop.id, funder],
             )
         _note(shop, funder, state, at, until, actor, reason.strip(), at)
+        audit.record(
+            shop,
+            actor,
+            "health.override",
+            f"funder:{funder}",
+            at,
+            reason=reason.strip(),
+            after={"state": state, "until": until.isoformat()},
+        )
 
     in_transaction(act)
     _cached.pop(shop.id, None)
@@ -384,6 +394,7 @@ def end_override(shop: Shop, funder: str, actor: str, reason: str, at: datetime)
             )
         told = None if row is None else _told(shop, row, to_epoch(at), at, overridden=False)
         _note(shop, funder, "unknown" if told is None else told.health, at, None, actor, reason.strip(), at)
+        audit.record(shop, actor, "health.override_end", f"funder:{funder}", at, reason=reason.strip())
 
     in_transaction(act)
     _cached.pop(shop.id, None)

@@ -137,8 +137,10 @@ def in_the_way(
     """What is the same for everybody and keeps these plans from those who wait for them, at this instant."""
     sampled: set[str] = set()
     for request, would_have_had in _sample(shop, revision, plans):
-        evaluation = _asked_again(shop, policy, request, now)
+        evaluation = _asked_again(shop, request, now)
         for plan in would_have_had:
+            if not any(option.plan == plan for option in evaluation.options):
+                continue
             sampled.add(plan)
             yield from off_for_everybody(evaluation.option(plan))
     # Nobody asked for it, or nobody who would have had it: a visitor of whom nothing is known stands for them.
@@ -190,8 +192,9 @@ def _only_for_this(evaluation: Evaluation, plan: str, announcement: str) -> bool
     return option is not None and all(reason.notice == announcement for reason in option.verdict.reasons)
 
 
-def _asked_again(shop: Shop, policy: Policy, decision: decisions.Decision, now: datetime) -> Evaluation:
-    """The recorded question under the policy of now, with what is known of funders, budgets and the customer now."""
+def _asked_again(shop: Shop, decision: decisions.Decision, now: datetime) -> Evaluation:
+    """The recorded question under this customer's policy of now, with what is known of funders and the customer now."""
+    policy = policies.current(shop.id, now, decision.customer_id)
     live = fact_sources.gather(shop, decision.customer_id, {}, policy, now)
     kept = {
         name: value

@@ -138,6 +138,6 @@ def affecting(request: HttpRequest, reader: Reader, revisions: Iterable[Revision
 
 
 def _linked_at(reader: Reader, decision: decisions.Decision, at: int) -> set[str]:
-    policy = policies.current(reader.shop.id, datetime.fromtimestamp(at, UTC))
+    policy = policies.current(reader.shop.id, datetime.fromtimestamp(at, UTC), decision.customer_id)
     evaluation: Evaluation = evaluate(policy, msgspec.structs.replace(decision.request, at=at))
     return {link.notice for link in links_of(evaluation)}

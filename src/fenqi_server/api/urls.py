@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import controllers, pages, support
+from fenqi_server.api import announcements, controllers, pages, support
 
 router = Router(
     "v1/",
@@ -26,6 +26,18 @@ router = Router(
             "webhook-endpoints/<str:endpoint_id>",
             controllers.EndpointController.as_view(),
             name="webhook-endpoint",
+        ),
+        path("announcements", announcements.AnnouncementsController.as_view(), name="announcements"),
+        path(
+            "announcements/<str:announcement_id>",
+            announcements.AnnouncementController.as_view(),
+            name="announcement",
+        ),
+        path("compensations", announcements.CompensationsController.as_view(), name="compensations"),
+        path(
+            "compensations/<str:compensation_id>/redeem",
+            announcements.RedemptionController.as_view(),
+            name="compensation-redeem",
         ),
         path("decisions/find", support.FindController.as_view(), name="decisions-find"),
         path("diagnoses/<str:decision_id>", support.DiagnosisController.as_view(), name="diagnosis"),

@@ -61,6 +61,8 @@ SCOPES: Final = (
     "overrides:read",
     "overrides:write",
     "mail:write",
+    "compensations:read",
+    "compensations:write",
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
 

@@ -34,7 +34,7 @@ ASKING_ROOMS = ("fenqi_server/announcements/", "fenqi_server/support/", "fenqi_s
 READ_OFF = {"facts_of", "clauses_of", "Clause", "Condition"}
 """What a condition is about can be read without asking whether it holds."""
 MAY_BE_ASKED = {
-    "fenqi.checkout.evaluation": {"evaluate", "Evaluation", "Option"},
+    "fenqi.checkout.evaluation": {"evaluate", "Evaluation", "Option", "priced_facts"},
     "fenqi_server.decisions.service": set(),
 }
 

@@ -140,6 +140,7 @@ class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     notify: str
     support: str
     list_url: str
+    subscribe_url: str
     personal: bool
     support_text: str
     revisions: tuple[RevisionLine, ...]
@@ -177,6 +178,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "all_url": reverse("announcements:index") + reader.query(),
         "ways_url": reverse("announcements:ways") + reader.query(),
         "guide_url": reverse("announcements:guide") + reader.query(),
+        "subscribe_url": reverse("subscriptions:subscribe") + reader.query(),
         "feeds": _feeds(reader, asked),
         "shop": reader.shop,
     }
@@ -322,6 +324,9 @@ def notice(request: HttpRequest, notice: str) -> HttpResponse:
         notify=notify,
         support=support,
         list_url=reverse("announcements:index") + reader.query(),
+        # One that is over has nothing more to tell; what comes next may touch the same ways to pay.
+        subscribe_url=reverse("subscriptions:subscribe")
+        + reader.query(**({} if over else {"announcement": notice})),
         personal=reader.visitor is not None,
         support_text=reader.shop.support_zh_cn if voice.locale == "zh-CN" else reader.shop.support_en,
         revisions=tuple(_revision_line(each, reader) for each in found),

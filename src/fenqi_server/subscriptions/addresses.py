@@ -86,7 +86,7 @@ def _check_email(text: str) -> str:
     local, _, domain = text.rpartition("@")
     try:
         # Only what goes through every mail server: no quoted local part, no letters beyond ASCII in it.
-        if not _LOCAL_PART.fullmatch(local) or len(local) > 64:
+        if not _LOCAL_PART.fullmatch(local) or len(local) > 64 or domain.startswith("["):
             raise ValidationError("local part")
         _is_email(text)
         ascii_domain = domain.encode("idna").decode("ascii").lower()

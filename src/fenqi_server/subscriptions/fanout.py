@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from django.db import connection, transaction
 
+from fenqi.policy.compile import Policy
+from fenqi.texts import LOCALES, Text
 from fenqi_server.db import use_shop
 from fenqi_server.shops.models import Shop
+from fenqi_server.storefront.voice import Voice
 from fenqi_server.subscriptions import subscription, wishes
 from fenqi_server.subscriptions.letters import FINAL
 from fenqi_server.subscriptions.messages import NAME_SQL
@@ -28,6 +31,7 @@ from fenqi_server.subscriptions.quiet import awake_at
 from fenqi_server.subscriptions.said import Moved, Said
 
 if TYPE_CHECKING:
+    from fenqi_server.announcements.document import BettermentRecord
     from fenqi_server.announcements.lifecycle import Revision
 
 __all__ = ["expand_due", "expire_due", "on_revision"]
@@ -50,19 +54,20 @@ def on_revision(shop: Shop, revision: Revision, at: datetime) -> bool:
                 revision.announcement,
                 revision.number,
                 revision.kind,
-                msgspec.json.encode(_said(revision)).decode(),
+                msgspec.json.encode(_said(shop, revision)).decode(),
                 at,
             ],
         )
         return bool(cursor.rowcount)
 
 
-def _said(revision: Revision) -> Said:
+def _said(shop: Shop, revision: Revision) -> Said:
     from fenqi_server.policies import service as policies
 
     document = revision.document
     policy = policies.by_digest(document.policy_digest)
-    names = document.plans
+    impacts = document.impacts
+    names = tuple(dict.fromkeys((*document.plans, *(plan for each in impacts for plan in each.plans))))
     plans = [policy.plan(plan) for plan in names if plan in policy.plan_index]
     return Said(
         announcement=revision.announcement,
@@ -76,15 +81,51 @@ def _said(revision: Revision) -> Said:
         since=document.since,
         until=document.until,
         next_update=document.next_update,
-        plans=tuple(names),
-        families=tuple(sorted({plan.family for plan in plans})),
-        funders=tuple(sorted({plan.funder for plan in plans})),
+        restored=document.restored,
+        further=_further(shop, revision, policy),
+        plans=names,
+        families=tuple(sorted({plan.family for plan in plans} | {each.family for each in impacts})),
+        funders=tuple(sorted({plan.funder for plan in plans} | {each.funder for each in impacts})),
+        sales_channels=_where([each.channels for each in impacts]),
+        regions=_where([each.regions for each in impacts]),
         moved=tuple(
             Moved(change.field, change.before, change.after)
             for change in document.changes
             if change.field in _MOVABLE
         ),
     )
+
+
+def _where(named: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Where all impacts together reach; nothing named is everywhere, and one that reaches everywhere is enough for that."""
+    if not named or not all(named):
+        return ()
+    return tuple(sorted({name for names in named for name in names}))
+
+
+def _further(shop: Shop, revision: Revision, policy: Policy) -> tuple[Text, ...]:
+    """What else it says: the purpose, a moved due date, what those affected get, what is better than before."""
+    from fenqi_server.announcements import wording
+
+    document = revision.document
+    told: dict[str, list[str]] = {}
+    for locale in LOCALES:
+        voice = Voice(locale, shop.currency, shop.time_zone, document.since)
+        with wording.speaking(locale):
+            told[locale] = [
+                "" if document.purpose is None else voice.text(document.purpose),
+                wording.repayment_line(document, voice),
+                *(wording.compensation_line(found, voice) for found in document.compensation),
+                *(_better(policy, found, voice) for found in document.betterments),
+            ]
+    return tuple(Text(*both) for both in zip(*(told[locale] for locale in LOCALES), strict=True) if all(both))
+
+
+def _better(policy: Policy, found: BettermentRecord, voice: Voice) -> str:
+    from fenqi_server.announcements import wording
+
+    line = wording.better_line(policy, found, voice)
+    return f"{line.name}: {line.before} → {line.after}"
 
 
 def expand_due(now: datetime) -> int:

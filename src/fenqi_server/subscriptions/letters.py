@@ -178,6 +178,7 @@ def _paragraphs(said: Said, voice: Voice) -> tuple[str, ...]:
         lines.append(gettext("Not affected: %(who)s") % {"who": _plain(voice.text(said.unaffected))})
         if said.next_update is not None:
             lines.append(gettext("Next news by %(at)s.") % {"at": voice.instant(said.next_update)})
+    lines += [_plain(voice.text(line)) for line in said.further]
     return tuple(line for line in lines if line)
 
 

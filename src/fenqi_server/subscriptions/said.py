@@ -32,6 +32,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: int | None = None
     next_update: int | None = None
     restored: Text | None = None
+    further: tuple[Text, ...] = ()
+    """Its purpose, a moved due date, what those affected get, what is better than before: each a line."""
     plans: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     funders: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from fenqi.calendars import to_epoch
 from fenqi.policy.compile import Policy
 from fenqi.policy.facts import VOCABULARY
 from fenqi_server import clock
+from fenqi_server.announcements.wording import channel_word
 from fenqi_server.customers import service as customers
 from fenqi_server.policies import service as policies
 from fenqi_server.shops import service as shops
@@ -287,7 +288,6 @@ def _form(
     what: str = "once",
 ) -> FormView:
     voice, policy = place.voice, place.policy
-    labels = VOCABULARY["channel.kind"]
     return FormView(
         families=tuple(
             Choice(name, voice.text(family.name), name in scope.families)
@@ -304,8 +304,8 @@ def _form(
             for name, funder in policy.funders.items()
         ),
         sales_channels=tuple(
-            Choice(value, _label(labels, value, voice), value in scope.sales_channels)
-            for value in labels.values
+            Choice(value, channel_word(policy, value, voice), value in scope.sales_channels)
+            for value in VOCABULARY["channel.kind"].values
         ),
         regions=", ".join(scope.regions),
         narrowed=bool(scope.funders or scope.sales_channels or scope.regions),
@@ -326,11 +326,6 @@ def _form(
         announcement_title=_notice_title(scope.announcement, place) if scope.announcement else "",
         what=what,
     )
-
-
-def _label(fact: Any, value: str, voice: Voice) -> str:
-    label = dict(fact.labels).get(value) if fact.labels else None
-    return voice.text(label) if label is not None else value
 
 
 def _scope_of(data: Any) -> Scope:

@@ -111,6 +111,7 @@ def compare(before: Policy | None, after: Policy, at: int) -> Difference:
         *_plans(before, after),
         *_rules(before, after, at),
         *_placements(before, after, at),
+        *_amounts(before, after, at),
         *_others(before, after),
     ]
     order = (
@@ -131,11 +132,14 @@ def compare(before: Policy | None, after: Policy, at: int) -> Difference:
 
 def review_layers(difference: Difference) -> frozenset[Layer]:
     """The layers of which somebody else has to agree before this is published."""
-    return frozenset(
-        change.layer
-        for change in difference.availability
-        if change.layer is not None and change.layer in REVIEWED
-    )
+    found: set[Layer] = set()
+    for change in difference.availability:
+        # What moves every rule moves those of law.
+        layers: list[object] = ["law"] if change.kind == "shop" else [change.layer]
+        # Nobody takes a rule out of its reviewers' hands by giving it another layer.
+        layers += [field.before for field in change.fields if field.path == "layer"]
+        found.update(layer for layer in REVIEWED if layer in layers)
+    return frozenset(found)
 
 
 def announced(change: Change, before: Policy | None, after: Policy) -> bool:
@@ -236,7 +240,9 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
                 )
                 continue
         if was is None:
-            if not _over(rule, at) and plans:
+            if _over(rule, at) or not plans:
+                yield _rule_change(rule, plans, "said", availability=False)
+            else:
                 yield _rule_change(rule, plans, "paused" if _unconditional(rule) else "limited")
             continue
         if before is not None and (was != rule or _selected(before, was.applies) != plans):
@@ -244,8 +250,15 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
     for gone in known.values():
         assert before is not None, "a rule that is gone was there"
         plans = tuple(plan for plan in _selected(before, gone.applies) if plan in after.plan_index)
-        if plans and not _over(gone, at):
-            yield _rule_change(gone, plans, "restored", was_until=_end(gone), until=None)
+        moves = bool(plans) and not _over(gone, at)
+        yield _rule_change(
+            gone,
+            plans,
+            "restored" if moves else "said",
+            was_until=_end(gone),
+            availability=moves,
+            until=None,
+        )
 
 
 def _changed_rule(before: Policy, was: Rule, rule: Rule, plans: tuple[str, ...], at: int) -> Iterable[Change]:
@@ -384,11 +397,58 @@ def _placement_fields(before: Policy, after: Policy, name: str) -> tuple[FieldCh
     return ()
 
 
+# ------------------------------------------------------------------------------------------------- amounts
+
+_SPENT_BY: Final = ("total_minor", "share", "renews")
+
+
+def _amounts(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
+    """How much there is of what is used up: budgets and daily quotas, of which the rules only ask what is left."""
+    if before is None:
+        return
+    budgets = {budget.id: budget for budget in before.snapshot.budgets}
+    for budget in after.snapshot.budgets:
+        was = budgets.get(budget.id)
+        fields = () if was is None else _fields(was, budget, _SPENT_BY)
+        if fields and (budget.end is None or budget.end > at):
+            yield Change(
+                kind="budget",
+                effect="changed",
+                name=budget.id,
+                layer="strategy",
+                plans=_selected(after, budget.applies),
+                until=budget.end,
+                notice=budget.notice,
+                fields=fields,
+                availability=True,
+            )
+    for funder in after.funders.values():
+        old = before.funders.get(funder.id)
+        quotas = {} if old is None else {one.version: one.daily_quota_minor for one in versions_of(old)}
+        for version in versions_of(funder):
+            had, has = quotas.get(version.version), version.daily_quota_minor
+            # Where there was none, or is none, the rule itself comes or goes.
+            if had is None or has is None or had == has:
+                continue
+            if version.valid_to is None or version.valid_to > at:
+                yield Change(
+                    kind="funder",
+                    effect="changed",
+                    name=funder.id,
+                    layer="agreement",
+                    plans=_selected(after, Selector(funders=(funder.id,))),
+                    until=version.valid_to,
+                    notice=version.notice,
+                    fields=(FieldChange("daily_quota_minor", had, has),),
+                    availability=True,
+                )
+
+
 # -------------------------------------------------------------------------------------------------- others
 
 
 def _others(before: Policy | None, after: Policy) -> Iterable[Change]:
-    """What changes no answer: names, notices, and what agreements and budgets say beside their rules."""
+    """What changes no answer: names, notices, and what agreements and budgets say beside their rules. And the shop."""
     if before is None:
         return
     for kind, was_all, now_all in (
@@ -412,11 +472,15 @@ def _others(before: Policy | None, after: Policy) -> Iterable[Change]:
                     fields=_fields(was, now, _all_fields(one)),
                 )
     if before.shop != after.shop:
+        # Another zone is another day, another currency another price: every rule with an hour or an amount moves.
+        moves = (before.shop.time_zone, before.shop.currency) != (after.shop.time_zone, after.shop.currency)
         yield Change(
             kind="shop",
-            effect="said",
+            effect="changed" if moves else "said",
             name=after.shop.id,
+            plans=tuple(plan.id for plan in after.plans) if moves else (),
             fields=_fields(before.shop, after.shop, _all_fields(after.shop)),
+            availability=moves,
         )
 
 
@@ -545,6 +609,38 @@ _SAYS: Final[dict[tuple[str, bool, bool], Text]] = {
     ("promoted", False, False): Text("{plans}：在页面上的位置靠前", "{plans}: higher on the page"),
 }
 _PLAN_CHANGED: Final = Text("{plans}：费用或期次改变", "{plans}: its price or terms change")
+_RATES: Final[dict[str, Text]] = {
+    "rate_per_period": Text(
+        "{plans}：每期费率由{rate_was:rate}改为{rate_now:rate}",
+        "{plans}: the fee of each instalment goes from {rate_was:rate} to {rate_now:rate} of the amount",
+    ),
+    "total_rate": Text(
+        "{plans}：总费率由{rate_was:rate}改为{rate_now:rate}",
+        "{plans}: the whole fee goes from {rate_was:rate} to {rate_now:rate} of the amount",
+    ),
+    "annual_rate": Text(
+        "{plans}：年利率由{rate_was:rate}改为{rate_now:rate}",
+        "{plans}: the annual rate goes from {rate_was:rate} to {rate_now:rate}",
+    ),
+}
+_WHO_CHANGED: Final = Text(
+    "{plans}：不可用的情形由“{was_who}”改为“{who}”",
+    "{plans}: left out is now whoever meets ({who}); before, ({was_who})",
+)
+_TOTAL_CHANGED: Final = Text(
+    "{plans}：预算“{name}”由{was_minor:money}改为{now_minor:money}",
+    "{plans}: the budget {name} goes from {was_minor:money} to {now_minor:money}",
+)
+_BUDGET_CHANGED: Final = Text(
+    "{plans}：预算“{name}”的计法或续期改变", "{plans}: how the budget {name} is spent or renewed changes"
+)
+_QUOTA_CHANGED: Final = Text(
+    "{plans}：资方每日额度由{was_minor:money}改为{now_minor:money}",
+    "{plans}: the funder's daily quota goes from {was_minor:money} to {now_minor:money}",
+)
+_SHOP_CHANGED: Final = Text(
+    "全部方式：店铺的时区或币种改变", "every way to pay: the shop's time zone or currency changes"
+)
 _FUNDER_CHANGED: Final = Text("{plans}：由谁作出决定改变", "{plans}: who decides changes")
 _PLACE_CHANGED: Final = Text("{plans}：在页面上的位置改变", "{plans}: another place on the page")
 _END_MOVED: Final = Text(
@@ -559,7 +655,7 @@ _END_SET: Final = Text(
     "{plans}：结束时间定为{until:instant}（{who}）", "{plans}: its end is set to {until:instant} ({who})"
 )
 _SAID: Final[dict[str, Text]] = {
-    "rule": Text("规则“{name}”的文字或归属改变", "the words or owner of the rule {name} change"),
+    "rule": Text("规则“{name}”有不影响任何答复的改动", "the rule {name} changes in what alters no answer"),
     "plan": Text("“{name}”的说明改变", "what is said of {name} changes"),
     "placement": Text("位置“{name}”的说明改变", "what is said of the place {name} changes"),
     "funder": Text("资方“{name}”的信息改变", "what is said of the funder {name} changes"),
@@ -573,48 +669,75 @@ _EVERYBODY: Final = Text("所有客户", "everybody")
 
 
 def change_text(before: Policy | None, after: Policy, change: Change, locale: str) -> str:
-    """A change in one line of plain words: which ways to pay, for whom, from when to when."""
-    policy = after
+    """A change in one line of plain words: which ways to pay, for whom, from when to when, from what to what."""
     params: dict[str, int | str | Text] = {
         "plans": _names(before, after, change.plans, locale),
         "name": change.name,
-        "who": _who(policy, change, locale),
+        "who": _who(after, change, locale),
+        "was_who": _who(before, change, locale),
     }
-    if change.since is not None:
-        params["since"] = change.since
-    if change.until is not None:
-        params["until"] = change.until
-    if change.was_until is not None:
-        params["was"] = change.was_until
-    return fill(_template(change), params, locale, currency=policy.currency, zone=policy.zone)
+    for gap, value in (("since", change.since), ("until", change.until), ("was", change.was_until)):
+        if value is not None:
+            params[gap] = value
+    for field in change.fields:
+        if isinstance(field.before, int) and isinstance(field.after, int):
+            params["was_minor"], params["now_minor"] = field.before, field.after
+    rates = _rates(change)
+    if rates is not None:
+        _, params["rate_was"], params["rate_now"] = rates
+    return fill(_template(change), params, locale, currency=after.currency, zone=after.zone)
+
+
+def _rates(change: Change) -> tuple[str, str, str] | None:
+    """Where all that changes of a plan is one rate of its price: which, and its old and new value."""
+    if [field.path for field in change.fields] != ["pricing"]:
+        return None
+    was, now = change.fields[0].before, change.fields[0].after
+    if not isinstance(was, dict) or not isinstance(now, dict):
+        return None
+    differing = [name for name in {*was, *now} if was.get(name) != now.get(name)]
+    if len(differing) != 1 or differing[0] not in _RATES:
+        return None
+    name = differing[0]
+    return (name, was[name], now[name]) if was.get(name) and now.get(name) else None
 
 
 def _template(change: Change) -> Text:
     if change.effect == "said":
         return _SAID[change.kind]
     if change.effect == "changed":
-        if change.kind == "plan":
-            return _PLAN_CHANGED
-        if change.kind == "funder":
-            return _FUNDER_CHANGED
-        if change.kind == "placement":
-            return _PLACE_CHANGED
-        if {field.path for field in change.fields} <= {
-            "blocked",
-            "valid",
-        } and change.until != change.was_until:
-            if change.was_until is None:
-                return _END_SET
-            return _END_OPEN if change.until is None else _END_MOVED
+        return _changed_template(change)
     dated = change.effect in ("paused", "limited", "demoted", "promoted")
     began = dated and change.since is not None
     ends = dated and change.until is not None and change.effect in ("paused", "limited")
     return _SAYS[change.effect, began, ends]
 
 
-def _who(policy: Policy, change: Change, locale: str) -> str:
-    index = policy.rule_index.get(change.rule or "")
-    if index is None:
+def _changed_template(change: Change) -> Text:
+    paths = {field.path for field in change.fields}
+    if change.kind == "shop":
+        return _SHOP_CHANGED
+    if change.kind == "plan":
+        rates = _rates(change)
+        return _PLAN_CHANGED if rates is None else _RATES[rates[0]]
+    if change.kind == "funder":
+        return _QUOTA_CHANGED if "daily_quota_minor" in paths else _FUNDER_CHANGED
+    if change.kind == "placement":
+        return _PLACE_CHANGED
+    if change.rule is None:
+        return _TOTAL_CHANGED if "total_minor" in paths else _BUDGET_CHANGED
+    if paths <= {"blocked", "valid"} and change.until != change.was_until:
+        if change.was_until is None:
+            return _END_SET
+        return _END_OPEN if change.until is None else _END_MOVED
+    if paths & {"when", "require"}:
+        return _WHO_CHANGED
+    return _SAYS["changed", False, False]
+
+
+def _who(policy: Policy | None, change: Change, locale: str) -> str:
+    index = None if policy is None else policy.rule_index.get(change.rule or "")
+    if policy is None or index is None:
         return _EVERYBODY.in_(locale)
     rule = policy.rules[index]
     if _unconditional(rule):

@@ -270,6 +270,9 @@ _TRUE: Final = Text("{fact}", "{fact}")
 _FALSE: Final = Text("非“{fact}”", "not “{fact}”")
 _JOINED: Final = {All: Text("，且", ", and "), Any: Text("，或", ", or ")}
 
+# An `or` inside an `and` reads as one thing.
+_WITHIN: Final = Text("（{part}）", "({part})")
+
 
 def segment_text(policy: Policy, impact: Impact, locale: str) -> str:
     """Whom it touches, in words."""
@@ -283,11 +286,19 @@ def condition_text(policy: Policy, condition: Condition, locale: str) -> str:
     plain = _plain(condition, wanted=True)
     if not isinstance(plain, Clause):
         assert not isinstance(plain, Not), "a plain condition has no `not`"
-        return (
-            _JOINED[type(plain)]
-            .in_(locale)
-            .join(condition_text(policy, part, locale) for part in plain.parts)
+        said = (
+            condition_text(policy, part, locale)
+            if isinstance(part, Clause)
+            else fill(
+                _WITHIN,
+                {"part": condition_text(policy, part, locale)},
+                locale,
+                currency=policy.currency,
+                zone=policy.zone,
+            )
+            for part in plain.parts
         )
+        return _JOINED[type(plain)].in_(locale).join(said)
     fact = policy.vocabulary[plain.fact]
     params: dict[str, Text | str] = {"fact": fact.label}
     if isinstance(plain.value, bool):

@@ -15,11 +15,14 @@ from tests.engine.policy.policies import DAY, FAMILIES, FUNDERS, HOUR, NOON, PLA
 
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.conditions import All, Not
+from fenqi.policy.conditions import Any as Any_
 from fenqi.policy.difference import announced, betterments, change_text, compare, review_layers
 from fenqi.policy.facts import FactValue
-from fenqi.policy.impacts import impacts_of, segment_text
+from fenqi.policy.impacts import condition_text, impacts_of, segment_text
 from fenqi.policy.snapshot import (
     Agreement,
+    Budget,
+    DailyWindow,
     Notice,
     Placement,
     RepaymentImpact,
@@ -117,6 +120,121 @@ def test_law_compliance_and_risk_need_other_eyes() -> None:
         rule(layer, layer, applies=MALL, blocked=Window(NOON, None)) for layer in ("law", "risk", "strategy")
     ]
     assert review_layers(compare(policy_of(), policy_of(*rules), NOON)) == {"law", "risk"}
+
+
+def test_a_rule_of_law_given_another_layer_still_needs_other_eyes() -> None:
+    law = rule("r", "law", applies=MALL, require="customer.age >= 18")
+    milder = msgspec.structs.replace(law, layer="strategy")
+    assert review_layers(compare(policy_of(law), policy_of(milder), NOON)) == {"law"}
+    assert review_layers(compare(policy_of(law), policy_of(), NOON)) == {"law"}
+
+
+def test_another_time_zone_moves_every_hour_and_needs_other_eyes() -> None:
+    night = rule("night", "maintenance", applies=MALL, daily=DailyWindow(22 * 60, 2 * 60))
+    before = policy_of(night)
+    elsewhere = msgspec.structs.replace(before.snapshot, shop=ShopTerms("mall", words("Mall"), "UTC", "CNY"))
+    after = compile_policy(elsewhere)
+    at_night = {"clock.now": NOON + 11 * HOUR, "cart.amount": 100_000}
+    assert decide(before, at_night)["mall_3"].state != decide(after, at_night)["mall_3"].state
+    change = only(before, after)
+    assert (change.kind, change.plans) == ("shop", tuple(plan.id for plan in PLANS))
+    assert review_layers(compare(before, after, NOON)) == {"law"}
+    assert change_text(before, after, change, "en") == (
+        "every way to pay: the shop's time zone or currency changes"
+    )
+    named = msgspec.structs.replace(before.snapshot, shop=ShopTerms("mall", words("Mall 2"), ZONE, "CNY"))
+    assert compare(before, compile_policy(named), NOON).availability == ()
+
+
+def test_what_is_left_of_is_told_where_there_is_more_or_less_of_it() -> None:
+    def with_budget(**more: Any) -> Policy:
+        budget = Budget(id="free", name=words("Free"), total_minor=100_000, applies=MALL, notice="n")
+        return policy_of(budgets=(msgspec.structs.replace(budget, **more),), notices=(notice(),))
+
+    before, after = with_budget(), with_budget(total_minor=250_000)
+    change = only(before, after)
+    assert (change.kind, change.effect, change.plans, change.notice) == (
+        "budget",
+        "changed",
+        ("mall_3", "mall_12"),
+        "n",
+    )
+    assert change_text(before, after, change, "en") == (
+        "Mall instalments × 3/12: the budget free goes from ¥1,000.00 to ¥2,500.00"
+    )
+    assert change_text(before, after, change, "zh-CN") == (
+        "Mall instalments × 3/12：预算“free”由¥1,000.00改为¥2,500.00"
+    )
+    renewed = with_budget(renews=NOON + DAY)
+    assert "is spent or renewed" in change_text(before, renewed, only(before, renewed), "en")
+    over = {"end": NOON}
+    assert compare(with_budget(**over), with_budget(total_minor=1, **over), NOON).availability == ()
+
+
+def test_a_daily_quota_is_told_from_and_to() -> None:
+    def with_quota(most: int | None) -> Policy:
+        mall = msgspec.structs.replace(FUNDERS[0], agreement=Agreement(version="1", daily_quota_minor=most))
+        return policy_of(funders=(mall, *FUNDERS[1:]))
+
+    before, after = with_quota(100_000), with_quota(50_000)
+    assert change_text(before, after, only(before, after), "en") == (
+        "Mall instalments × 3/12: the funder's daily quota goes from ¥1,000.00 to ¥500.00"
+    )
+    assert only(with_quota(None), after).rule == "agreement.mall.quota"
+
+
+def test_another_case_and_another_price_are_told_from_and_to() -> None:
+    floor = rule("floor", "cart", applies=MALL, require="cart.amount >= ¥300")
+    higher = msgspec.structs.replace(floor, require=clause("cart.amount >= ¥500"))
+    before, after = policy_of(floor), policy_of(higher)
+    change = only(before, after)
+    assert change_text(before, after, change, "zh-CN") == (
+        "Mall instalments × 3/12：不可用的情形由“订单金额低于¥300.00”改为“订单金额低于¥500.00”"
+    )
+    assert change_text(before, after, change, "en") == (
+        "Mall instalments × 3/12: left out is now whoever meets (order amount below ¥500.00); "
+        "before, (order amount below ¥300.00)"
+    )
+    cheaper = tuple(
+        msgspec.structs.replace(plan, pricing=FlatFee(Decimal("0.005"))) if plan.id == "mall_12" else plan
+        for plan in PLANS
+    )
+    priced = policy_of(plans=cheaper)
+    assert change_text(policy_of(), priced, only(policy_of(), priced), "zh-CN") == (
+        "Mall instalments × 12：每期费率由0.6%改为0.5%"
+    )
+    fixed = tuple(
+        msgspec.structs.replace(plan, pricing=FlatFee(total_rate=Decimal("0.05")))
+        if plan.id == "mall_12"
+        else plan
+        for plan in PLANS
+    )
+    other = policy_of(plans=fixed)
+    assert change_text(policy_of(), other, only(policy_of(), other), "zh-CN") == (
+        "Mall instalments × 12：费用或期次改变"
+    )
+
+
+def test_an_or_inside_an_and_is_read_as_one_thing() -> None:
+    both = All(
+        (clause("cart.has_coupon is yes"), Any_((clause("channel.kind is app"), clause("cart.amount < ¥5"))))
+    )
+    policy = policy_of()
+    assert (
+        condition_text(policy, both, "en")
+        == "coupon used, and (channel: the app, or order amount below ¥5.00)"
+    )
+    assert condition_text(policy, both, "zh-CN") == "使用优惠券，且（下单渠道为App，或订单金额低于¥5.00）"
+
+
+def test_a_rule_about_no_plan_or_of_a_time_past_is_a_change_all_the_same_and_alters_no_answer() -> None:
+    past = rule("past", applies=MALL, blocked=Window(NOON - DAY, NOON - HOUR))
+    nowhere = rule("nowhere", applies=Selector(plans=("none",)))
+    for one in (past, nowhere):
+        for before, after in ((policy_of(), policy_of(one)), (policy_of(one), policy_of())):
+            (change,) = compare(before, after, NOON).changes
+            assert (change.name, change.effect, change.availability) == (one.id, "said", False)
+            assert one.id in change_text(before, after, change, "en")
 
 
 def test_a_change_is_announced_by_the_notice_it_links_or_by_a_new_one_about_its_plans() -> None:

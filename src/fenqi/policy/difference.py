@@ -98,6 +98,7 @@ _ANSWERS: Final = (
     "pending",
     "until_fact",
     "public",
+    "change",
 )
 _WINDOWS: Final = ("blocked", "valid", "daily")
 

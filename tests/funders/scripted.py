@@ -12,7 +12,8 @@ from typing import Any
 
 
 class Scripted:
-    """`mode`: works, refuses (503), hangs (takes the call in and answers nothing), breaks (500 in the middle), drips."""
+    """`mode`: works, refuses (503), hangs (takes the call in and answers nothing), breaks (500 in the middle),
+    drips (its body, a byte at a time), drips_head."""
 
     def __init__(self) -> None:
         self.mode = "works"
@@ -64,19 +65,26 @@ def scripted_funder() -> Iterator[Scripted]:
                 script.released.wait(20)
                 self.close_connection = True
                 return
+            if script.mode == "drips_head":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                self.drip()
+                return
             if script.mode == "drips":
                 self.send_response(200)
                 self.send_header("Content-Length", "1000")
                 self.end_headers()
-                while not script.released.wait(0.1):
-                    try:
-                        self.wfile.write(b" ")
-                        self.wfile.flush()
-                    except OSError:
-                        break
-                self.close_connection = True
+                self.drip()
                 return
             self.answer(500 if script.mode == "breaks" else status, said)
+
+        def drip(self) -> None:
+            self.close_connection = True
+            while not script.released.wait(0.1):
+                try:
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                except OSError:
+                    break
 
         def answer(self, status: int, said: dict[str, Any]) -> None:
             body = json.dumps(said).encode()

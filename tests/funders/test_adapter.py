@@ -154,3 +154,35 @@ def test_a_live_shop_hands_over_to_a_funder_with_an_adapter(mall, funder):  # no
     done = decisions.confirm(live, mall.customer_id, shown.quotes["tingchao_12"].token, "o", None, AT)
     assert isinstance(done, decisions.HandedOff)
     assert done.url.startswith("/funders/go/")
+
+
+def test_while_a_funder_rests_nobody_asks_it_and_the_hand_off_waits(mall, funder, handed):  # noqa: F811
+    from fenqi_server.funders import handoffs, health
+
+    handoffs.deliver(mall.shop, handed.public_id, AT)
+    funder.mode = "refuses"
+    for _ in range(health.TERMS.refusals):
+        handoffs.query(mall.shop, handed.public_id, AT)
+    funder.mode = "works"
+    funder.answers[handed.public_id] = "approved"
+    calls = funder.calls["inquire"]
+    resting = AT + timedelta(seconds=health.TERMS.rest_seconds)
+    assert handoffs.query(mall.shop, handed.public_id, resting).state == "started"
+    assert funder.calls["inquire"] == calls, "half open is for the probes alone"
+    health.probe_due(resting)
+    back = resting + timedelta(seconds=health.CHECK_AGAIN_SECONDS)
+    health.probe_due(back)
+    assert handoffs.query(mall.shop, handed.public_id, back).state == "approved"
+
+
+def test_a_funder_that_went_away_after_the_confirmation_is_not_called(mall, funder, handed):  # noqa: F811
+    from fenqi_server.funders import handoffs, health
+
+    funder.mode = "refuses"
+    for _ in range(health.TERMS.refusals):
+        with pytest.raises(health.Refusing):
+            health.call(mall.shop, "tingchao", "probe", AT, health.port_of(mall.shop, "tingchao").probe)
+    funder.mode = "works"
+    known = handoffs.deliver(mall.shop, handed.public_id, AT)
+    assert (known.state, known.cause, funder.calls["start"]) == ("declined", "not_taken", 0)
+    assert _left(mall) == 900_000

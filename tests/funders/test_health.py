@@ -165,6 +165,7 @@ def test_every_call_leaves_its_outcome(mall, funder):
             ("hangs", "unknown"),
             ("breaks", "unknown"),
             ("drips", "unknown"),
+            ("drips_head", "unknown"),
         )
     ):
         funder.mode = mode
@@ -175,6 +176,44 @@ def test_every_call_leaves_its_outcome(mall, funder):
         assert (line.act, line.kind) == ("inquire", kind), mode
         assert line.latency_ms < 1_500, "one time for the whole call, however it is stretched"
     assert funder.authorizations == {"Bearer k-1"}
+
+
+def test_of_many_workers_one_probes_and_half_open_lets_exactly_the_allowed_through(committed_mall):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.conf import settings
+    from django.db import connection
+
+    from fenqi_server.funders import health
+
+    def probe(at):
+        try:
+            return health.probe_due(at)
+        finally:
+            connection.close()
+
+    shop = committed_mall.shop
+    with scripted_funder() as script:
+        before = settings.FENQI_FUNDERS
+        settings.FENQI_FUNDERS = {"mall": {"tingchao": {"url": script.url, "key": "k", "private": True}}}
+        try:
+            script.mode = "refuses"
+            port = health.port_of(shop, "tingchao")
+            for _ in range(health.TERMS.refusals):
+                with pytest.raises(health.Refusing):
+                    health.call(shop, "tingchao", "probe", AT, port.probe)
+            script.mode = "works"
+            calls = script.calls["probe"]
+            rested = AT + timedelta(seconds=health.TERMS.rest_seconds)
+            with ThreadPoolExecutor(8) as pool:
+                assert sum(pool.map(probe, [rested] * 8)) == 1
+                assert script.calls["probe"] == calls + 1
+                later = rested + timedelta(seconds=health.CHECK_AGAIN_SECONDS)
+                assert sum(pool.map(probe, [later] * 8)) == 1
+            assert script.calls["probe"] == calls + health.TERMS.probes
+            assert health.standing(shop, "tingchao", later).told.health == "up"
+        finally:
+            settings.FENQI_FUNDERS = before
 
 
 def test_a_healthy_funders_calls_do_not_write_its_row(mall, funder):

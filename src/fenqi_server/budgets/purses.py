@@ -9,15 +9,17 @@ Everything here follows from the policy and the instant: no job has to run for a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
+from typing import Final
 
 import msgspec
 
 from fenqi.calendars import add_months, at_local, local_date, local_minute_of_day, to_epoch
 from fenqi.policy.compile import Policy
+from fenqi.policy.facts import LATEST
 from fenqi.policy.snapshot import Agreement, Budget, Funder, selects, versions_of
 from fenqi.terms.plan import Plan
 
@@ -127,7 +129,34 @@ def agreement_at(funder: Funder, at: int) -> Agreement | None:
 
 def purses_of(policy: Policy, at: datetime) -> tuple[Purse, ...]:
     """Every purse that the policy has open at an instant, in order of their ids."""
-    epoch = to_epoch(at.astimezone(UTC))
+    epoch = to_epoch(at)
+    known = _open.get(policy.digest)
+    if known is None or not known[0] <= epoch < known[1]:
+        purses = _purses(policy, epoch)
+        # Each evaluation asks, and the answer changes once a day or so: it is kept until it may be another.
+        edges = [edge for edge in _edges(policy, purses) if edge > epoch]
+        if len(_open) >= MAX_KEPT:
+            _open.clear()
+        known = _open[policy.digest] = (epoch, min(edges, default=LATEST), purses)
+    return known[2]
+
+
+MAX_KEPT: Final = 64
+_open: dict[str, tuple[int, int, tuple[Purse, ...]]] = {}
+
+
+def _edges(policy: Policy, purses: tuple[Purse, ...]) -> list[int]:
+    """Every instant at which a purse may begin, end or renew."""
+    edges = [purse.ends for purse in purses]
+    for funder in policy.snapshot.funders:
+        for version in versions_of(funder):
+            edges += [version.valid_from, version.valid_to]
+    for budget in policy.snapshot.budgets:
+        edges += [budget.start, budget.renews, budget.end]
+    return [edge for edge in edges if edge is not None]
+
+
+def _purses(policy: Policy, epoch: int) -> tuple[Purse, ...]:
     found: list[Purse] = []
     for funder in policy.snapshot.funders:
         agreement = agreement_at(funder, epoch)
@@ -138,10 +167,10 @@ def purses_of(policy: Policy, at: datetime) -> tuple[Purse, ...]:
         period = budget_period(budget, epoch, policy.zone)
         if period is None:
             continue
-        starts, ends = period
-        renews = ends if ends is not None and ends != budget.end else None
+        begins, until = period
+        renews = until if until is not None and until != budget.end else None
         share = Decimal(1) if budget.share is None else budget.share
-        found.append(Purse(f"budget.{budget.id}", budget.total_minor, starts, ends, renews, share))
+        found.append(Purse(f"budget.{budget.id}", budget.total_minor, begins, until, renews, share))
     return tuple(sorted(found, key=lambda purse: purse.id))
 
 

@@ -88,7 +88,7 @@ def facts(shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False) -> d
     purses = purses_of(policy, at)
     if not purses:
         return {}
-    known = _known(shop.id, fresh)
+    known = _known(shop.id, at, fresh)
     told: dict[str, FactValue] = {}
     for purse in purses:
         left = known.get((purse.id, purse.starts))
@@ -100,13 +100,13 @@ def facts(shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False) -> d
     return told
 
 
-def _known(shop_id: UUID, fresh: bool) -> _Known:
+def _known(shop_id: UUID, at: datetime, fresh: bool) -> _Known:
     known = _left.get(shop_id)
     now = time.monotonic()
     if fresh or known is None or known[0] <= now:
         use_shop(shop_id)
         with connection.cursor() as cursor:
-            cursor.execute(_USED, [shop_id])
+            cursor.execute(_USED, [shop_id, at])
             used = {(purse, int(starts)): int(minor) for purse, starts, minor in cursor.fetchall()}
         known = (now + CACHE_SECONDS, used)
         if not fresh:
@@ -117,7 +117,7 @@ def _known(shop_id: UUID, fresh: bool) -> _Known:
 _USED: Final = """
 SELECT p.purse, extract(epoch FROM p.starts_at)::bigint, coalesce(sum(s.used_minor), 0)::bigint
   FROM budgets_budget_period AS p LEFT JOIN budgets_slice AS s USING (shop_id, purse, starts_at)
- WHERE p.shop_id = %s AND (p.ends_at IS NULL OR p.ends_at > now() - interval '400 days')
+ WHERE p.shop_id = %s AND (p.ends_at IS NULL OR p.ends_at > %s)
  GROUP BY p.purse, p.starts_at
 """
 
@@ -331,8 +331,9 @@ def standings(shop: Shop, policy: Policy, at: datetime) -> tuple[Standing, ...]:
             "SELECT p.purse, extract(epoch FROM p.starts_at)::bigint, p.free_minor,"
             " coalesce(sum(s.used_minor), 0)::bigint, coalesce(sum(s.granted_minor - s.used_minor), 0)::bigint"
             " FROM budgets_budget_period AS p LEFT JOIN budgets_slice AS s USING (shop_id, purse, starts_at)"
-            " WHERE p.shop_id = %s GROUP BY p.purse, p.starts_at, p.free_minor",
-            [shop.id],
+            " WHERE p.shop_id = %s AND (p.ends_at IS NULL OR p.ends_at > %s)"
+            " GROUP BY p.purse, p.starts_at, p.free_minor",
+            [shop.id, at],
         )
         for purse, starts, free, used, leased in cursor.fetchall():
             rows[purse, int(starts)] = (int(used), int(leased), int(free))

@@ -14,6 +14,7 @@ did not take is declined with the cause `not_taken`, and what it would have used
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -203,7 +204,7 @@ def deliver(shop: Shop, hand_off_id: str, at: datetime) -> HandOff:
 
 def deliver_due(now: datetime) -> int:
     """The worker's job: call in the applications whose customers did not come along. Returns how many."""
-    delivered = 0
+    delivered, began = 0, time.monotonic()
     for shop in Shop.objects.order_by("created_at"):
         use_shop(shop.id)
         with connection.cursor() as cursor:
@@ -215,6 +216,8 @@ def deliver_due(now: datetime) -> int:
             )
             found = cursor.fetchall()
         for customer_id, name in found:
+            if time.monotonic() - began >= health.ROUND_SECONDS:
+                return delivered
             deliver(shop, public_id("ho", customer_id, name), now)
             delivered += 1
     return delivered
@@ -244,7 +247,8 @@ def _ask(shop: Shop, known: HandOff, at: datetime) -> Status | None:
     if known.called_at is None:
         return Status(known=False)
     port = port_of(shop, known.funder)
-    if port is None:
+    if port is None or not health.may_call(shop, known.funder, at):
+        # A question is no probe: while the funder rests it waits, and the answer is none the worse for it.
         return None
     try:
         return health.call(shop, known.funder, "inquire", at, lambda: port.inquire(known.public_id))
@@ -295,7 +299,7 @@ def _write(
 
 def query_due(now: datetime) -> int:
     """The worker's job: ask about every hand-off past its deadline, and say how many that were."""
-    asked = 0
+    asked, began = 0, time.monotonic()
     for shop in Shop.objects.order_by("created_at"):
         use_shop(shop.id)
         with connection.cursor() as cursor:
@@ -306,6 +310,8 @@ def query_due(now: datetime) -> int:
             )
             found = cursor.fetchall()
         for customer_id, name in found:
+            if time.monotonic() - began >= health.ROUND_SECONDS:
+                return asked
             query(shop, public_id("ho", customer_id, name), now)
             asked += 1
     return asked

@@ -40,7 +40,14 @@ from fenqi_server.funders.breaker import (
     record,
     tell,
 )
-from fenqi_server.funders.port import NoAnswer, Refusing, funder_settings, port_of, shops_with_ports
+from fenqi_server.funders.port import (
+    NoAnswer,
+    Refusing,
+    funder_settings,
+    is_configured,
+    port_of,
+    shops_with_ports,
+)
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
@@ -175,7 +182,7 @@ def connected(shop: Shop, funder: str) -> bool:
 
     A pretend funder's page lets whoever opens it decide: a live shop would ship goods that nobody pays for.
     """
-    return not shop.live or funder_settings(shop, funder) is not None
+    return not shop.live or is_configured(shop, funder)
 
 
 def _told(shop: Shop, row: _Row, epoch: int, at: datetime, *, overridden: bool = True) -> Told | None:
@@ -196,7 +203,7 @@ def _told(shop: Shop, row: _Row, epoch: int, at: datetime, *, overridden: bool =
 
 
 def _max_age(shop: Shop, funder: str) -> timedelta:
-    return REPORTED_MAX_AGE if funder_settings(shop, funder) is None else PROBED_MAX_AGE
+    return PROBED_MAX_AGE if is_configured(shop, funder) else REPORTED_MAX_AGE
 
 
 def _rows(shop_id: UUID, fresh: bool = False) -> tuple[_Row, ...]:
@@ -315,7 +322,7 @@ def _note(
 
 
 def may_call(shop: Shop, funder: str, at: datetime) -> bool:
-    """Whether a customer's application may go to the funder now: not while it rests, nor while probes try it."""
+    """Whether a customer's call may go to the funder now: not while it rests, nor while the allowed probes try it."""
     row = next((one for one in _rows(shop.id, fresh=True) if one.funder == funder), None)
     if row is None or row.breaker is None:
         return True
@@ -403,7 +410,7 @@ def end_override(shop: Shop, funder: str, actor: str, reason: str, at: datetime)
 
 def standing(shop: Shop, funder: str, at: datetime) -> Standing:
     """One funder as it stands now, with and without the override."""
-    connected = funder_settings(shop, funder) is not None
+    connected = is_configured(shop, funder)
     row = next((one for one in _rows(shop.id, fresh=True) if one.funder == funder), None)
     if row is None:
         return Standing(funder, None, None, None, None, connected=connected)
@@ -452,12 +459,14 @@ def probe_due(now: datetime) -> int:
 
     A funder is leased before it is called, so that of several workers one probes it. Returns how many were probed.
     """
-    probed = 0
+    probed, began = 0, time.monotonic()
     for code, funders in shops_with_ports().items():
         shop = Shop.objects.filter(code=code).first()
         for funder in funders if shop is not None else ():
             assert shop is not None
             port = port_of(shop, funder)
+            if time.monotonic() - began >= ROUND_SECONDS:
+                return probed  # the others' turn comes next: those probed now are not due again so soon
             if port is None or not _lease_probe(shop, funder, now):
                 continue
             try:
@@ -468,6 +477,8 @@ def probe_due(now: datetime) -> int:
     return probed
 
 
+ROUND_SECONDS: Final = 10.0
+"""What hanging funders get of a round of the worker: its other jobs wait no longer for them."""
 CHECK_AGAIN_SECONDS: Final = 5
 """How often a funder whose option is pending, or that is being let back in, is probed."""
 

@@ -20,8 +20,10 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
@@ -42,6 +44,7 @@ __all__ = [
     "Settings",
     "Status",
     "funder_settings",
+    "is_configured",
     "port_of",
     "shops_with_ports",
 ]
@@ -149,28 +152,34 @@ class HttpFunder:
 
     def _call(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         to = self._destination(path)
-        deadline = time.monotonic() + self._settings.timeout_seconds
+        seconds = self._settings.timeout_seconds
+        deadline = time.monotonic() + seconds
         try:
-            open_socket = socket.create_connection((to.address, to.port), self._settings.timeout_seconds)
+            open_socket = socket.create_connection((to.address, to.port), seconds)
         except OSError as error:
             # Nobody was reached, so nobody did anything.
             raise Refusing(f"cannot be reached: {type(error).__name__}") from None
-        try:
-            if to.scheme == "https":
-                context = ssl.create_default_context()
-                open_socket = context.wrap_socket(open_socket, server_hostname=to.host)
-        except (OSError, ssl.SSLError) as error:
-            open_socket.close()
-            raise Refusing(f"no TLS: {type(error).__name__}") from None
         link = http.client.HTTPConnection(to.host, to.port)
         link.sock = open_socket
-        try:
-            return self._exchange(link, to, method, body, deadline)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NoAnswer(f"no whole answer: {type(error).__name__}") from None
-        finally:
-            with suppress(OSError):
+        with _shut_at(deadline, link):
+            try:
+                if to.scheme == "https":
+                    context = ssl.create_default_context()
+                    link.sock = context.wrap_socket(
+                        open_socket, server_hostname=to.host, do_handshake_on_connect=False
+                    )
+                    link.sock.do_handshake()
+            except (OSError, ValueError) as error:
+                open_socket.close()
                 link.close()
+                raise Refusing(f"no TLS: {type(error).__name__}") from None
+            try:
+                return self._exchange(link, to, method, body, deadline)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise NoAnswer(f"no whole answer: {type(error).__name__}") from None
+            finally:
+                with suppress(OSError):
+                    link.close()
 
     def _exchange(
         self, link: http.client.HTTPConnection, to: Destination, method: str, body: Any, deadline: float
@@ -179,20 +188,17 @@ class HttpFunder:
         headers = {"Authorization": f"Bearer {self._settings.key}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        link.sock.settimeout(_rest(deadline))
         link.request(method, to.path, body=written or None, headers=headers)
-        link.sock.settimeout(_rest(deadline))
         answer = link.getresponse()
         read = bytearray()
         while len(read) < MAX_ANSWER_BYTES:
-            if link.sock is not None:
-                # A timeout is for one read: a service that drips bytes gets what is left of the whole time, not each.
-                link.sock.settimeout(_rest(deadline))
             chunk = answer.read1(8192)
             if not chunk:
                 break
             read += chunk
-            _rest(deadline)
+        if time.monotonic() >= deadline:
+            # Cut off by us, it would look like an answer that is whole.
+            raise TimeoutError("the time for the whole call is over")
         said = json.loads(read) if read and "json" in (answer.getheader("Content-Type") or "") else {}
         return answer.status, said if isinstance(said, dict) else {}
 
@@ -212,7 +218,8 @@ class HttpFunder:
 def _failure(status: int) -> Exception:
     # 429 and 503 say that nothing was done, and so does a request refused for what it says. After any other 5xx
     # nobody knows how far it got.
-    if status in (429, 503) or 300 <= status < 500:
+    # 408, 409 and 425 may be about a call of which a part, or an earlier one, has arrived.
+    if status in (429, 503) or (300 <= status < 500 and status not in (408, 409, 425)):
         return Refusing(f"answers {status}")
     return NoAnswer(f"answers {status}")
 
@@ -223,17 +230,33 @@ def _page(url: object) -> str:
     return url
 
 
-def _rest(deadline: float) -> float:
-    rest = deadline - time.monotonic()
-    if rest <= 0:
-        raise TimeoutError("the time for the whole call is over")
-    return rest
+@contextmanager
+def _shut_at(deadline: float, link: http.client.HTTPConnection) -> Iterator[None]:
+    """Shut the connection at the deadline, wherever it stands: a service that drips gives each read a byte in time."""
+
+    def shut() -> None:
+        if link.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(link.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), shut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def funder_settings(shop: Shop, funder: str) -> Settings | None:
     """How this shop's funder is reached; None where no address is set up for it."""
     found = settings.FENQI_FUNDERS.get(shop.code, {}).get(funder)
     return None if found is None else _settings(json.dumps(found))
+
+
+def is_configured(shop: Shop, funder: str) -> bool:
+    """Whether an address is set up for this shop's funder."""
+    return funder in settings.FENQI_FUNDERS.get(shop.code, {})
 
 
 def port_of(shop: Shop, funder: str) -> Port | None:

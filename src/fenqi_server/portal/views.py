@@ -513,6 +513,17 @@ def _hand_off_words(found: orders.Order, hand_off: handoffs.HandOff, voice: Voic
             % funder,
             "note_tone": "good",
         }
+    if hand_off.state == "declined" and hand_off.cause == "not_taken":
+        return {
+            "state": pgettext("order", "not taken"),
+            "tone": "bad",
+            "headline": gettext("%(funder)s did not take the order.") % funder,
+            "explanation": gettext(
+                "Its service could not be reached or takes no orders now. Nothing was charged, and the goods are still "
+                "in your cart: pay another way, or try again later."
+            ),
+            "note_tone": "bad",
+        }
     if hand_off.state == "declined":
         return {
             "state": pgettext("order", "declined"),

@@ -337,6 +337,35 @@ def test_a_case_carries_its_decision_and_the_agent_reads_the_same_reasons(visit:
     assert visit("good").get(case).status_code == 404
 
 
+def test_a_case_knows_where_it_came_from(visit: Visit) -> None:
+    from fenqi_server.shops.service import only_shop
+    from fenqi_server.support import cases
+
+    client = visit("good")
+
+    def asks(link: str) -> cases.Case:
+        form = next(
+            form for form in parse(client.get(link).content).all("form") if form["action"] == "/support/new/"
+        )
+        answer = client.post("/support/new/", {**_form(form), "message": "Why?"})
+        return cases.get(only_shop(), answer["location"].rstrip("/").rpartition("/")[2])[0]
+
+    notice = parse(client.get("/announcements/beichen-nightly/").content)
+    link = next(found["href"] for found in notice.all("a") if found["href"].startswith("/support/new/"))
+    from_notice = asks(link)
+    assert (from_notice.came_from, from_notice.notice) == ("notice", "beichen-nightly")
+    assert asks("/support/new/").came_from == "portal"
+    client.post("/cart/", {"sku": "cg-15"})
+    _move(client, "maintenance")
+    row = next(
+        node
+        for node in parse(client.get("/checkout/").content).all("div", class_="fq-missing")
+        if "mall_12" in node["data-plans"]
+    )
+    from_checkout = asks(row.one(data_fq_part="support")["href"])
+    assert (from_checkout.came_from, from_checkout.plan in row["data-plans"].split()) == ("checkout", True)
+
+
 def test_what_a_product_page_said_is_recorded_and_found_from_its_own_link(visit: Visit) -> None:
     client = visit("over_limit")
     page = parse(client.get("/product/cg-15-pro/").content)

@@ -288,11 +288,11 @@ def notice(request: HttpRequest, notice: str) -> HttpResponse:
     open_now = alternatives_now(request, reader, about, document.plans if not over else ())
     support = notify = ""
     if reader.visitor is not None:
-        support = reverse("support:new")
+        support = f"{reverse('support:new')}?{urlencode({'notice': notice})}"
     decision = open_now.decision
     if decision is not None and about:
         named = f"?{urlencode({'decision': decision.public_id, 'plan': about})}"
-        support += named
+        support = f"{reverse('support:new')}{named}&{urlencode({'notice': notice})}"
         if open_now.missing:
             notify = reverse("subscriptions:ask") + named
     state, tone = state_word(newest, reader.now)

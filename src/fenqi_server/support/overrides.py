@@ -173,7 +173,7 @@ def ask(
     `hours` count from the approval. `decision` and `case` say what it was asked about; both have to be this
     customer's. Raises `Refusal`.
     """
-    layer = _layer(shop, rule, plan, at)
+    layer = _layer(shop, customer_id, rule, plan, at)
     if layer == "law":
         raise _law(rule)
     body = _written(reason, "reason", required=True)
@@ -273,7 +273,7 @@ def approve(
     if actor.lower() == found.asked_by.lower():
         raise _own_request()
     # The rule may have become one of law since it was asked.
-    layer = _layer(shop, found.rule, found.plan, at)
+    layer = _layer(shop, found.customer_id, found.rule, found.plan, at)
     if layer == "law":
         raise _law(found.rule)
     amount = found.asked_max_minor if max_amount_minor is None else max_amount_minor
@@ -540,8 +540,9 @@ def _act(
     return get(shop, found.public_id)
 
 
-def _layer(shop: Shop, rule: str, plan: str, at: datetime) -> str:
-    policy = policies.current(shop.id, at)
+def _layer(shop: Shop, customer_id: UUID, rule: str, plan: str, at: datetime) -> str:
+    # The policy that is in force for this customer: another share of customers may have another.
+    policy = policies.current(shop.id, at, customer_id)
     index = policy.rule_index.get(rule)
     if index is None:
         raise Refusal(

@@ -1,0 +1,1 @@
+from tests.pages.conftest import *  # noqa: F403  # the seeded demo mall

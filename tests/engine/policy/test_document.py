@@ -313,7 +313,31 @@ def test_the_page_about_the_language_shows_a_policy_that_works() -> None:
     result = read_policy({f"{number}.yaml": block for number, block in enumerate(blocks)})
     assert result.problems == ()
     assert result.snapshot is not None
-    assert len(result.snapshot.rules) == 10
+    assert len(result.snapshot.rules) == 11
+    assert [version.version for version in result.snapshot.funders[-1].agreements] == ["v7", "v8"]
+    assert [budget.id for budget in result.snapshot.budgets] == ["interest_free"]
+    night = next(notice for notice in result.snapshot.notices if notice.id == "mall-night")
+    assert night.repayment is not None
+    assert [terms.kind for terms in night.compensation] == ["price_protection", "voucher"]
+
+
+def test_the_page_about_the_language_names_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy-language.md").read_text(encoding="utf-8")
+    told = problems(
+        """\
+nothing: 1
+funders: [{nothing_at_all: 1, agreement: {nothing_at_all: 1}}]
+rules: [{nothing_at_all: 1}]
+budgets: [{nothing_at_all: 1}]
+placements: [{nothing_at_all: 1}]
+notices: [{nothing_at_all: 1, repayment: {nothing_at_all: 1}, compensation: [{nothing_at_all: 1}]}]
+"""
+    )
+    lists = [problem.split("keys are ")[1] for problem in told if "keys are " in problem]
+    assert len(lists) == 9
+    keys = {key for listed in lists for key in listed.split(", ")}
+    assert len(keys) > 60
+    assert [key for key in sorted(keys) if not re.search(rf"\b{re.escape(key)}\b", page)] == []
 
 
 def test_two_shops_are_one_too_many() -> None:

@@ -145,3 +145,16 @@ def test_a_cart_tells_its_kinds_categories_and_sellers() -> None:
     assert facts["cart.categories"] == {"phones", "toys"}
     assert (facts["cart.amount"], facts["cart.line_count"], facts["cart.has_coupon"]) == (511_700, 2, True)
     assert (facts["region.ship_to"], facts["customer.last_used_family"]) == ("SH", "mall")
+
+
+def test_nobody_grants_themselves_a_special_case(policy: Policy) -> None:
+    granted = [{"id": "so-1", "rule": "customer.line", "until": AT + 60}]
+    with pytest.raises(RequestError) as refused:
+        read_request(json.dumps(written(overrides=granted)).encode(), policy)
+    assert (refused.value.pointer, refused.value.expected) == ("/overrides", "no such field")
+
+
+def test_a_request_recorded_before_there_were_special_cases_is_one_without() -> None:
+    recorded = msgspec.to_builtins(ask(PHONE))
+    del recorded["overrides"]
+    assert msgspec.convert(recorded, CheckoutRequest) == ask(PHONE)

@@ -351,11 +351,12 @@ def _limits_of(
             )
         )
 
+    # Its own window: since when it rests is told by it, and that nobody knows the end.
+    own = valid or Window(version.valid_from)
     if version.paused:
-        # Its own window: since when it rests is told by it, and that nobody knows the end.
-        limit("paused", "AGREEMENT_ADJUST", "funder", blocked=valid or Window())
+        limit("paused", "AGREEMENT_ADJUST", "funder", blocked=own)
     if version.partner_listed is False:
-        limit("listed", "FUNDER_NOT_LISTED", "funder", blocked=valid or Window())
+        limit("listed", "FUNDER_NOT_LISTED", "funder", blocked=own)
     if version.min_amount_minor is not None:
         limit(
             "amount_min", "AMOUNT_LOW", "cart", require=Clause("cart.amount", ">=", version.min_amount_minor)

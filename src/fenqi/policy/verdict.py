@@ -407,7 +407,9 @@ class _Case:
         if pending:
             until = UNKNOWN
         else:
-            if rule.since_fact is None and timing.moves:
+            # What is used up was so since some moment that nobody told, not since its rule or its terms began.
+            live = rule.until_fact is not None and rule.blocked is None and rule.daily is None
+            if rule.since_fact is None and timing.moves and not live:
                 since = since_when(rule, timing, facts, self.now, policy.zone)
             asked = unknown and rule.unknown == "ask"
             until = _until(rule, policy, index, facts, self.now, asked=asked)

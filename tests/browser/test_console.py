@@ -116,6 +116,7 @@ def _addresses() -> list[str]:
 
     return [
         *(reverse(entry.url) for entry in ENTRIES),
+        "/console/health/tingchao/",
         "/console/me/",
         "/console/me/passkeys/",
         "/demo/staff/",

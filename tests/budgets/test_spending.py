@@ -202,3 +202,48 @@ def test_what_was_taken_is_given_back_once(mall):
     assert budgets.give_back(mall.shop, mall.customer_id, done.decision_id, AT) == 499_900
     assert budgets.give_back(mall.shop, mall.customer_id, done.decision_id, AT) == 0
     assert _standing(mall).used_minor == 0
+
+
+def test_a_special_case_for_a_spent_budget_is_granted_on_top_and_takes_nothing_from_it(mall):
+    from fenqi_server.support import overrides
+
+    _publish(mall, total_minor=600_000)
+    _confirm(mall, _show(mall), "mall_3")
+    assert not _show(mall).evaluation.option("mall_3").verdict.offered
+    asked = overrides.ask(
+        mall.shop,
+        mall.customer_id,
+        "budget.test_subsidy",
+        actor="staff:li",
+        reason="promised on the phone before it was spent",
+        max_amount_minor=500_000,
+        hours=24,
+        at=AT,
+        plan="mall_3",
+    )
+    overrides.approve(mall.shop, asked.public_id, actor="staff:wang", at=AT)
+    shown = _show(mall)
+    assert shown.evaluation.option("mall_3").verdict.overrides
+    _confirm(mall, shown, "mall_3", order="o-2")
+    assert _standing(mall).used_minor == 499_900
+
+
+def test_quotas_of_many_days_do_not_slow_the_answer(mall):
+    """What is read is what is open: yesterday's periods and slices stay out of it."""
+    from fenqi_server.budgets import service as budgets
+    from fenqi_server.policies import service as policies
+
+    _publish(mall, quota={"tingchao": 600_000})
+    policy = policies.current(mall.shop.id, AT)
+    from django.db import transaction
+
+    for day in range(5):
+        at = AT + timedelta(days=day)
+        with transaction.atomic():
+            budgets.reserve(
+                mall.shop, mall.customer_id, f"dc_{day}", policy, policy.plan("tingchao_3"), 100_000, at
+            )
+    at = AT + timedelta(days=4)
+    known = budgets._known(mall.shop.id, at, fresh=True)
+    assert list(known.values()) == [100_000]
+    assert budgets.facts(mall.shop, policy, at, fresh=True)["funder.tingchao.quota_left"] == 500_000

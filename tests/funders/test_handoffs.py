@@ -68,6 +68,16 @@ def test_silence_is_unknown_after_the_deadline_until_it_is_asked_about(mall, sta
     assert handoffs.query(mall.shop, started.public_id, late + timedelta(seconds=1)).state == answer
 
 
+def test_asking_a_pretend_funder_is_an_outcome_like_any_other(mall, started):
+    from fenqi_server.funders import handoffs, health
+
+    handoffs.query(mall.shop, started.public_id, AT)
+    (line,) = health.outcomes(mall.shop, "tingchao")
+    assert (line.act, line.kind) == ("inquire", "success")
+    assert health.standing(mall.shop, "tingchao", AT).told.health == "up"
+    assert health.outcomes(mall.shop, "beichen") == ()
+
+
 def test_an_answer_is_final(mall, started, client):
     from fenqi_server.funders import handoffs
 

@@ -243,7 +243,9 @@ def query(shop: Shop, hand_off_id: str, at: datetime) -> HandOff:
 def _ask(shop: Shop, known: HandOff, at: datetime) -> Status | None:
     """What the funder says, outside any transaction; None where it could not be asked."""
     if known.via == "pretend":
-        return Status(True, pretend.inquire(known.public_id))
+        return health.call(
+            shop, known.funder, "inquire", at, lambda: Status(True, pretend.inquire(known.public_id))
+        )
     if known.called_at is None:
         return Status(known=False)
     port = port_of(shop, known.funder)

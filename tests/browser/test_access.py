@@ -82,13 +82,34 @@ def _walk(visitor: Any) -> list[str]:
     visitor.follow("main button.primary")
     addresses.append(here())
     visitor.go(links["notify"])
-    page.fill("#email", "jing@example.com")
+    page.fill("#email", "another@example.com")
     visitor.follow("main button.primary")
     addresses.append(here())
+    visitor.go("/notify/subscribe/?plan=mall_12")
+    page.fill("#address", "not an address")
+    page.locator("main form.card").evaluate("form => form.submit()")
+    page.fill("#address", "someone@example.com")
+    visitor.follow("main button.primary")
+    addresses += _mailed(visitor)
     addresses.append("/checkout/sheet?decision=dc_gone&plan=mall_12")
     addresses.append("/checkout/?choose=none")
     addresses.append("/checkout/")
     return addresses
+
+
+def _mailed(visitor: Any) -> list[str]:
+    """The pages behind the links of the mails, which the worker brings: to confirm, to change, to leave."""
+    for _ in range(100):
+        visitor.go("/mailbox/")
+        links = visitor.page.locator(".mail a").evaluate_all("all => all.map(one => one.href)")
+        mine = [link.removeprefix(visitor.site) for link in links if "/notify/confirm/sb_" in link]
+        if mine:
+            break
+        visitor.page.wait_for_timeout(100)
+    (confirm,) = mine
+    visitor.go(confirm)
+    visitor.follow("main button.primary")
+    return [confirm, confirm.replace("/confirm/", "/manage/"), confirm.replace("/confirm/", "/off/")]
 
 
 _UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"

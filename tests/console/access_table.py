@@ -52,6 +52,8 @@ TABLE: dict[str, Row] = {
     "v1/announcements/<str:announcement_id>": PUBLIC,
     "v1/compensations": api(GET="compensations:read"),
     "v1/compensations/<str:compensation_id>/redeem": api(POST="compensations:write"),
+    "v1/wishes": api(POST="wishes:write"),
+    "v1/wishes/<str:wish_id>": api(GET="wishes:write", DELETE="wishes:write"),
     "v1/decisions/find": api(POST="diagnosis:read"),
     "v1/diagnoses/<str:decision_id>": api(GET="diagnosis:read"),
     "v1/cases": api(GET="cases:read", POST="cases:write"),

@@ -56,6 +56,7 @@ def document() -> dict[str, Any]:
             Tag(name="Contracts", description="Taking an offer, and what is owed then"),
             Tag(name="Hand-offs", description="Offers that another funder decides on its page"),
             Tag(name="Announcements", description="What the public is told; no key is needed"),
+            Tag(name="Wishes", description="Telling a customer once that a way to pay is back"),
             Tag(name="Compensation", description="What those affected were granted, and its use"),
             Tag(name="Webhooks", description="Being told"),
         ],

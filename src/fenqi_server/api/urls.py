@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import announcements, controllers, pages, support
+from fenqi_server.api import announcements, controllers, pages, support, wishes
 
 router = Router(
     "v1/",
@@ -39,6 +39,8 @@ router = Router(
             announcements.RedemptionController.as_view(),
             name="compensation-redeem",
         ),
+        path("wishes", wishes.WishesController.as_view(), name="wishes"),
+        path("wishes/<str:wish_id>", wishes.WishController.as_view(), name="wish"),
         path("decisions/find", support.FindController.as_view(), name="decisions-find"),
         path("diagnoses/<str:decision_id>", support.DiagnosisController.as_view(), name="diagnosis"),
         path("cases", support.CasesController.as_view(), name="cases"),

@@ -63,6 +63,7 @@ SCOPES: Final = (
     "mail:write",
     "compensations:read",
     "compensations:write",
+    "wishes:write",
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
 

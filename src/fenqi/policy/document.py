@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fenqi.calendars import CalendarError, Unit, format_instant, local_date, zone_of
 from fenqi.money import CURRENCIES
-from fenqi.policy.compile import compile_policy
+from fenqi.policy.compile import agreement_rules, compile_policy
 from fenqi.policy.conditions import (
     All,
     Any,
@@ -237,6 +237,9 @@ class _PolicyReader(Reader):
             facts=facts,
             budgets=budgets,
         )
+        self.check_versions_notices(snapshot, sections["funders"])
+        if self.problems:
+            return None
         try:
             compile_policy(snapshot)
         except SnapshotError as error:
@@ -721,6 +724,31 @@ class _PolicyReader(Reader):
         elif fact is not None and fact.type != "instant":
             self.problem(node, f"{what} is {name}, which is {fact.type}, not an instant")
         return name
+
+    def check_versions_notices(self, snapshot: Snapshot, nodes: list[Node]) -> None:
+        """What a version of an agreement keeps out ends when its notice says, by itself or as a later version takes over."""
+        notices = {notice.id: notice for notice in snapshot.notices}
+        for rule in agreement_rules(snapshot):
+            notice = notices.get(rule.notice or "")
+            if notice is None or rule.blocked is None:
+                continue
+            end = rule.valid.end if rule.valid is not None else None
+            if end == notice.until:
+                continue
+            node = next(
+                node
+                for node, funder in zip(nodes, snapshot.funders, strict=True)
+                if rule.id.startswith(f"agreement.{funder.id}.")
+            )
+            said, meant = (
+                "no end" if one is None else format_instant(one, self.zone, "en")
+                for one in (notice.until, end)
+            )
+            self.problem(
+                node,
+                f"{rule.id} has {meant} and its notice {notice.id} {said}",
+                "both say the same end: the public is told what the checkout does",
+            )
 
     def check_notices(
         self, rules: tuple[Rule, ...], nodes: list[Node], notices: Mapping[str, Notice]

@@ -197,6 +197,9 @@ _NOTHING: Final = Text("无", "none")
 
 def clause_text(policy: Policy, clause: Failing, locale: str, *, year: int | None = None) -> str:
     """One failing clause as a sentence: the fact, what was found, what it should be."""
+    if isinstance(clause.bound, bool) and clause.op == "is not" and clause.other is None:
+        # "Should not be no" is a riddle where "should be yes" is a sentence.
+        clause = msgspec.structs.replace(clause, op="is", bound=not clause.bound)
     fact = policy.vocabulary[clause.fact]
     bound = value_text(policy, fact, clause.bound, locale, year)
     if clause.other is not None:

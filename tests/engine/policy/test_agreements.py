@@ -100,6 +100,20 @@ def test_an_unknown_audience_never_fails_open() -> None:
     assert not verdict(policy(TWO), NOON).offered
 
 
+def test_a_pause_and_its_notice_say_the_same_end() -> None:
+    def found(more: str, shop: str = SHOP) -> list[str]:
+        return [str(problem) for problem in read_policy({"a.yaml": shop + TWO + more}).problems]
+
+    assert found("") == []
+    ended = SHOP.replace("since: 2026-11-23T12:00", "since: 2026-11-23T12:00\n  until: 2026-12-05T00:00")
+    (problem,) = found("", ended)
+    assert "agreement.own.own-8.paused has no end and its notice v8 5 Dec 2026 00:00" in problem
+    # A version that takes over ends the pause as well as its own end does.
+    over = "  - {version: own-9, from: 2026-12-05}\n"
+    assert found(over, ended) == []
+    assert len(found(over)) == 1
+
+
 def test_versions_that_follow_each_other_hand_over_at_the_instant() -> None:
     found = policy(
         FUNDER

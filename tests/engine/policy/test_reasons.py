@@ -271,3 +271,10 @@ def test_a_gap_that_says_no_kind_is_never_filled_with_minor_units_or_seconds() -
     reason = decide(policy, {"clock.now": NOON, "cart.amount": 20_000})["mall_3"].reasons[0]
     said = reason_texts(policy, reason, "customer", "en")
     assert said.detail == "Available from ¥300.00; this order is ¥200.00."
+
+
+def test_what_must_not_be_yes_is_said_as_what_it_should_be() -> None:
+    policy = policy_of()
+    forbidden = Failing("cart.has_coupon", "is not", True, True)
+    assert clause_text(policy, forbidden, "en") == "coupon used: yes; should be no"
+    assert clause_text(policy, forbidden, "zh-CN") == "使用优惠券：是，需为 否"

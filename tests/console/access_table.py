@@ -111,6 +111,9 @@ TABLE: dict[str, Row] = {
     "demo/customer": DEMO,
     "demo/staff/": DEMO,
     "demo/staff/in": DEMO,
+    "demo/story/": DEMO,
+    "demo/story/begin": DEMO,
+    "demo/story/step": DEMO,
     # What makes an option come and go.
     "console/agreements/": staff("author", "reviewer", "publisher", "finance", "auditor"),
     "console/agreements/seen": staff("author", "publisher"),

@@ -103,7 +103,7 @@ STAFF: Final = (
     ),
 )
 
-_SHOPPERS: Final = ("person", "cart", "told", "shown", "flash", "report")
+_SHOPPERS: Final = ("person", "cart", "told", "shown", "flash", "report", "story")
 
 
 def kept_by_the_shopper(request: HttpRequest) -> dict[str, object]:

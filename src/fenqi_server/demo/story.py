@@ -31,6 +31,8 @@ from fenqi_server.storefront.visitor import Visitor, shop_as, visitor_of
 __all__ = ["begin", "step", "story"]
 
 _PHONE: Final = "cg-15"
+_ASKS: Final[dict[causes.Cause, str]] = {"agreement": "new", "maintenance": "over_limit", "budget": "running"}
+"""Who is hit too, and asks the desk. Under the spent budget it is somebody whom nothing else keeps from it."""
 _NOTICE: Final = "story"
 """Where the browser keeps which notice the story is about: once it is over, no policy has it any more."""
 
@@ -92,15 +94,13 @@ def _page(request: HttpRequest, visitor: Visitor, error: str = "") -> HttpRespon
 
 
 def _notice_of(request: HttpRequest, visitor: Visitor, standing: causes.Standing | None) -> str:
-    if standing is not None:
-        return standing.notice
-    kept = request.session.get(_NOTICE, "")
-    return kept if kept in latest(visitor.shop) else ""
+    kept: str = request.session.get(_NOTICE, "")
+    if (standing is None or standing.better) and kept in latest(visitor.shop):
+        return kept  # the maintenance that the mall's own policy has for the evening is not what is told here
+    return "" if standing is None else standing.notice
 
 
 def _cause_of(notice: str, standing: causes.Standing | None) -> causes.Cause | None:
-    if standing is not None:
-        return standing.cause
     for start, cause in (
         ("mall-own-8-", "agreement"),
         ("mall-interest-free-", "budget"),
@@ -108,7 +108,7 @@ def _cause_of(notice: str, standing: causes.Standing | None) -> causes.Cause | N
     ):
         if notice.startswith(start):
             return cast(causes.Cause, cause)
-    return None
+    return None if standing is None else standing.cause
 
 
 def _cause_words(cause: causes.Cause) -> tuple[str, str]:
@@ -126,7 +126,9 @@ def _cause_words(cause: causes.Cause) -> tuple[str, str]:
         ),
         "budget": (
             gettext("3. The interest-free money is spent"),
-            gettext("3 and 6 instalments cost the mall their interest. This month's money is gone until the first."),
+            gettext(
+                "3 and 6 instalments cost the mall their interest. This month's money is gone until the first."
+            ),
         ),
     }[cause]
 
@@ -134,10 +136,12 @@ def _cause_words(cause: causes.Cause) -> tuple[str, str]:
 def _steps(cause: causes.Cause, visitor: Visitor, *, over: bool) -> tuple[StepView, ...]:
     keeper = visitor.voice.text(PERSON_BY_REF[causes.KEEPS[cause][0]].name)
     chen = visitor.voice.text(PERSON_BY_REF["good"].name)
-    zhao = visitor.voice.text(PERSON_BY_REF["over_limit"].name)
+    asks = visitor.voice.text(PERSON_BY_REF[_ASKS[cause]].name)
     keeps = {
         "agreement": gettext("%(name)s has a running contract of mall instalments and keeps all of it."),
-        "maintenance": gettext("%(name)s shops in the app, which speaks to the new system already, and keeps it."),
+        "maintenance": gettext(
+            "%(name)s shops in the app, which speaks to the new system already, and keeps it."
+        ),
         "budget": gettext("%(name)s wants earphones: what is left of the money still pays for those."),
     }[cause] % {"name": keeper}
     longer = {
@@ -189,8 +193,8 @@ def _steps(cause: causes.Cause, visitor: Visitor, *, over: bool) -> tuple[StepVi
         StepView(
             "ask",
             gettext("Ask a person"),
-            gettext("%(name)s asks why. Her decision is kept with the question.") % {"name": zhao},
-            gettext("Ask as %(name)s") % {"name": zhao},
+            gettext("%(name)s asks why. The decision is kept with the question.") % {"name": asks},
+            gettext("Ask as %(name)s") % {"name": asks},
             not over,
         ),
         StepView(
@@ -317,8 +321,8 @@ def _read(request: HttpRequest, visitor: Visitor) -> str:
 
 
 def _ask(request: HttpRequest, visitor: Visitor) -> str:
-    _into_the_cause(visitor)
-    return _shopper(request, "over_limit") + "#family-mall"
+    cause = _into_the_cause(visitor)
+    return _shopper(request, _ASKS[cause]) + "#family-mall"
 
 
 def _agent(request: HttpRequest, visitor: Visitor) -> str:

@@ -115,6 +115,23 @@ def test_a_redirect_or_a_failure_is_no_success_and_is_tried_again_with_the_same_
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
 
 
+def test_slow_programs_keep_no_mail_waiting(mall, receiver, hooked, follow, post, monkeypatch):
+    from fenqi_server.subscriptions import queue
+
+    follow("ann@example.com")
+    receiver.got.clear()
+    # Many revisions for the program, and a round that is over after its first batch.
+    for number in range(8):
+        _move(mall, 50 + number, AT + timedelta(seconds=number))
+    monkeypatch.setattr(queue, "ROUND_SECONDS", 0)
+    from fenqi_server.subscriptions import fanout
+
+    fanout.expand_due(AT + timedelta(seconds=9))
+    queue.deliver_due(AT + timedelta(seconds=9))
+    assert post.to == ["ann@example.com"]
+    assert 0 < len(receiver.got) <= queue.PROGRAM_ROWS
+
+
 def test_gone_ends_it(mall, receiver, hooked):
     _move(mall, 98)
     receiver.answers.append(410)

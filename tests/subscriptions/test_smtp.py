@@ -238,6 +238,25 @@ def test_a_refusal_for_good_is_recorded_and_the_address_suspended_everywhere(mal
     assert _deliver() == 1, "nobody else is suspended"
 
 
+@pytest.mark.parametrize("answer", ["530 5.7.0 Authentication required", "503 bad sequence"])
+def test_a_server_that_takes_nothing_from_us_is_no_refusal_of_anybodys_address(mall, post, answer):
+    _subscribe(mall, "ann@example.com")
+    post.rcpt["ann@example.com"] = answer
+    assert _deliver() == 0
+    assert _rows("SELECT count(*) FROM subscriptions_suspension") == [(0,)]
+    assert _rows("SELECT attempt FROM subscriptions_message") == [(0,)]
+    post.rcpt.clear()
+    assert _deliver(AT + timedelta(seconds=61)) == 1
+
+
+def test_a_refusal_by_policy_is_tried_again_and_suspends_nobody(mall, post):
+    _subscribe(mall, "ann@example.com")
+    post.rcpt["ann@example.com"] = "550 5.7.1 relaying denied"
+    assert _deliver() == 0
+    assert _rows("SELECT outcome, code FROM subscriptions_delivery") == [("retry", 550)]
+    assert _rows("SELECT count(*) FROM subscriptions_suspension") == [(0,)]
+
+
 def test_one_refused_recipient_keeps_no_other_from_their_mail(mall, post):
     for name in ("ann", "bob", "eve"):
         _subscribe(mall, f"{name}@example.com")
@@ -306,7 +325,7 @@ def test_a_lease_that_ran_out_is_taken_again_and_its_old_holder_decides_nothing(
 
     _subscribe(mall, "ann@example.com")
     slow = queue._Round(mall.shop, AT, __import__("time").monotonic())
-    held = slow._lease()
+    held = slow._questions()
     assert len(held) == 1
     assert _deliver(AT + timedelta(seconds=60)) == 0, "it is held"
     assert _deliver(AT + timedelta(seconds=130)) == 1

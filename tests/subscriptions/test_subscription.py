@@ -269,7 +269,7 @@ def test_what_is_on_its_way_at_that_moment_is_left_alone(mall, post, settled, fo
     _move(mall, 98)
     fanout.expand_due(AT)
     sender = queue._Round(mall.shop, AT, time.monotonic())
-    held = sender._lease()
+    held = sender._paced()
     _move(mall, 99, AT + timedelta(seconds=1))
     fanout.expand_due(AT + timedelta(seconds=1))
     sender._send(held)

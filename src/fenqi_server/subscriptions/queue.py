@@ -43,6 +43,8 @@ from fenqi_server.subscriptions.subscription import Scope
 __all__ = ["GIVE_UP", "RETRY_SECONDS", "SUSPENDED", "deliver_due"]
 
 BATCH_ROWS: Final = 20
+PROGRAM_ROWS: Final = 5
+"""Webhooks at a time: at the longest send these are done within their lease."""
 RETRY_SECONDS: Final = (60, 300, 900, 3_600, 7_200, 14_400, 28_800)
 """How long to wait after each attempt that failed; the last one again and again."""
 GIVE_UP: Final = timedelta(days=3)
@@ -99,7 +101,8 @@ _LEASE: Final = """
 UPDATE subscriptions_message AS m
    SET leased_until = %(until)s, attempt = m.attempt + 1
   FROM (SELECT customer_id, id FROM subscriptions_message
-         WHERE shop_id = %(shop)s AND (kind = 'confirm' OR channel = 'webhook') = %(first)s AND due_at <= %(now)s
+         WHERE shop_id = %(shop)s AND due_at <= %(now)s AND CASE WHEN channel = 'webhook' THEN 'programs'
+               WHEN kind = 'confirm' THEN 'questions' ELSE 'paced' END = %(which)s
            AND (leased_until IS NULL OR leased_until <= %(now)s)
          ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due
  WHERE m.customer_id = due.customer_id AND m.id = due.id
@@ -133,36 +136,44 @@ class _Round:
         ends, delivered = time.monotonic() + ROUND_SECONDS, 0
         use_shop(self._shop.id)
         try:
-            while time.monotonic() < ends:
-                batch = self._lease()
-                if not batch:
+            # Each gets its turn: slow programs keep no mail waiting, nor ten thousand mails a question.
+            while True:
+                sent = 0
+                for lease in (self._questions, self._paced, self._programs):
+                    batch = lease()
+                    if batch:
+                        sent += len(batch)
+                        delivered += self._send(batch)
+                if not sent or time.monotonic() >= ends:
                     break
-                delivered += self._send(batch)
         finally:
             for port in self._ports.values():
                 port.close()
         return delivered
 
-    def _lease(self) -> list[_Leased]:
-        """Questions and webhooks first, then, as fast as the shop's pace allows, everything else."""
-        found = self._leased(True, BATCH_ROWS)
-        if found:
-            return found
+    def _questions(self) -> list[_Leased]:
+        return self._leased("questions", BATCH_ROWS)
+
+    def _programs(self) -> list[_Leased]:
+        return self._leased("programs", PROGRAM_ROWS)
+
+    def _paced(self) -> list[_Leased]:
+        """What brings people to the checkout: as fast as the shop's pace allows."""
         with transaction.atomic():
             use_shop(self._shop.id)
             granted = pace.take(self._shop, BATCH_ROWS, self._now)
-            found = self._leased(False, granted) if granted else []
+            found = self._leased("paced", granted) if granted else []
             pace.give_back(self._shop, granted - len(found))
         return found
 
-    def _leased(self, first: bool, limit: int) -> list[_Leased]:
+    def _leased(self, which: str, limit: int) -> list[_Leased]:
         now = self._now
         until = now + timedelta(seconds=settings.FENQI_NOTIFY_LEASE_SECONDS)
         use_shop(self._shop.id)
         with connection.cursor() as cursor:
             cursor.execute(
                 _LEASE,
-                {"shop": self._shop.id, "first": first, "now": now, "until": until, "limit": limit},
+                {"shop": self._shop.id, "which": which, "now": now, "until": until, "limit": limit},
             )
             return [_Leased(*row) for row in cursor.fetchall()]
 

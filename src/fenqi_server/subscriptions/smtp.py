@@ -39,6 +39,8 @@ TIMEOUT_SECONDS: Final = 10.0
 MAX_PER_CONNECTION: Final = 200
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _WIRE: Final = compat32.clone(linesep="\r\n")
+_ABOUT_US: Final = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
+"""What a server answers where the set-up is wrong: no address is to blame for it."""
 _LEADING_DOT: Final = re.compile(rb"(?m)^\.")
 
 
@@ -194,27 +196,30 @@ class SmtpPort:
                 # About us, not about the recipient.
                 self._drop()
                 raise PortDown(f"the mail server refuses our own address ({code})")
-            code, _ = connection.rcpt(address)
+            code, said = connection.rcpt(address)
             if code not in (250, 251):
-                return self._refused(code)
-            code, _ = connection.docmd("DATA")
+                return self._refused(code, said)
+            code, said = connection.docmd("DATA")
             if code != 354:
-                return self._refused(code)
+                return self._refused(code, said)
         except (smtplib.SMTPException, OSError):
             self._drop()
             raise _NotBegun from None
         self._sent += 1
         try:
             connection.send(raw + b".\r\n")
-            code, _ = connection.getreply()
+            code, said = connection.getreply()
         except (smtplib.SMTPException, OSError):
             self._drop()
             return Outcome("unknown")
         if code == 250:
             return Outcome("delivered", code)
-        return self._refused(code)
+        return self._refused(code, said)
 
-    def _refused(self, code: int) -> Outcome:
+    def _refused(self, code: int, said: bytes) -> Outcome:
+        if code in _ABOUT_US:
+            self._drop()
+            raise PortDown(f"the mail server takes nothing from us ({code})")
         if code == 421 or not 400 <= code < 600:
             self._drop()
             return Outcome("retry", code)
@@ -224,7 +229,8 @@ class SmtpPort:
                 connection.rset()
             except (smtplib.SMTPException, OSError):
                 self._drop()
-        return Outcome("refused" if code >= 500 else "retry", code)
+        # 5.7.x is a policy: of relaying, of what we are thought to be. It says nothing of the recipient's address.
+        return Outcome("refused" if code >= 500 and not said.startswith(b"5.7.") else "retry", code)
 
     def _open(self) -> smtplib.SMTP:
         if self._connection is not None and self._sent < MAX_PER_CONNECTION:

@@ -259,7 +259,9 @@ def test_what_cannot_be_priced_is_not_offered_and_has_no_figures() -> None:
         for plan in SNAPSHOT.plans
     )
     rules = tuple(rule for rule in SNAPSHOT.rules if rule.id != "compliance.cost_ceiling")
-    funders = tuple(msgspec.structs.replace(funder, agreement=None) for funder in SNAPSHOT.funders)
+    funders = tuple(
+        msgspec.structs.replace(funder, agreement=None, agreements=()) for funder in SNAPSHOT.funders
+    )
     policy = compile_policy(msgspec.structs.replace(SNAPSHOT, plans=plans, rules=rules, funders=funders))
     option = evaluate(policy, ask()).option("mall_12")
     assert option.verdict.state == "unavailable"

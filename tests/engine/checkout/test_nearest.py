@@ -301,7 +301,7 @@ def test_every_rule_in_the_way_is_one_that_decide_names(seed: int) -> None:
         offer = random_facts(chance, offer=True)
         for plan in PLANS:
             for given_offer in (offer, None):
-                offers = {plan.id: given_offer} if given_offer else {}
+                offers = {} if given_offer is None else {plan.id: given_offer}
                 verdict = decide(policy, facts, offers)[plan.id]
                 named = [reason.rule for reason in verdict.reasons]
                 assert [one.id for one in in_the_way(policy, facts, plan.id, given_offer)] == named

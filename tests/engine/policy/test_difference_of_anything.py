@@ -188,7 +188,7 @@ def test_every_plan_whose_answer_moves_is_named(name: str, made: Any, seed: int)
     assert_named(made, [name], seed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     made=RULES,
     names=st.lists(st.sampled_from(sorted({**BEHAVIOUR, **WORDS})), min_size=2, max_size=4, unique=True),
@@ -237,7 +237,7 @@ def test_words_alone_are_a_change_of_no_answer(name: str, made: Any, seed: int) 
     assert difference.availability == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(made=RULES, name=st.sampled_from(sorted({**BEHAVIOUR, **WORDS})), seed=st.integers(0, 2**32))
 def test_there_is_no_difference_just_where_the_name_is_the_same(made: Any, name: str, seed: int) -> None:
     before = policy_of(*made)

@@ -46,7 +46,7 @@ def plainly(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
     return {name: msgspec.structs.replace(verdict, overrides=()) for name, verdict in verdicts.items()}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(made=RULES, seeds=st.lists(st.integers(0, 2**32), min_size=4, max_size=4))
 def test_what_is_left_out_is_as_if_it_had_never_been_written(
     made: tuple[Rule, ...], seeds: list[int]
@@ -59,7 +59,7 @@ def test_what_is_left_out_is_as_if_it_had_never_been_written(
         assert decide(policy, facts, offers, ignoring=frozenset(out)) == left
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(made=RULES, seeds=st.lists(st.integers(0, 2**32), min_size=4, max_size=4))
 def test_a_special_case_is_as_if_the_rule_were_not_there_for_its_plan_while_it_lasts(
     made: tuple[Rule, ...], seeds: list[int]

@@ -55,7 +55,7 @@ def _get(client: Any, format: str, language: str = "zh-CN", **headers: str) -> A
 def _publish(mall: Any, snapshot: Any, at: datetime = AT) -> None:
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, snapshot, at, "staff:ann")
+    policies.publish(mall.shop, snapshot, at, "staff:ann", silent_reason="a test")
 
 
 def _hostile(text: str) -> Any:

@@ -21,7 +21,7 @@ def _tomorrow():
 def _publish(mall, snapshot, at=AT, **more):
     from fenqi_server.policies import service as policies
 
-    return policies.publish(mall.shop, snapshot, at, "staff:ann", **more)
+    return policies.publish(mall.shop, snapshot, at, "staff:ann", silent_reason="a test", **more)
 
 
 def _latest(mall, name):

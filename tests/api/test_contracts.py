@@ -175,7 +175,9 @@ def settings_with_new_key():
 def _publish(mall, **changes) -> None:
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, msgspec.structs.replace(demo_snapshot(), **changes), AT, "test")
+    policies.publish(
+        mall.shop, msgspec.structs.replace(demo_snapshot(), **changes), AT, "test", silent_reason="a test"
+    )
 
 
 def _rule(layer: str, reason: str, funder: str = "mall"):

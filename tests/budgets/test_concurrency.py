@@ -72,7 +72,13 @@ def busy_mall(committed_mall):
 def _publish(mall, total_minor):
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, with_purses(total_minor=total_minor), AT - timedelta(days=1), "test")
+    policies.publish(
+        mall.shop,
+        with_purses(total_minor=total_minor),
+        AT - timedelta(days=1),
+        "test",
+        silent_reason="a test",
+    )
 
 
 def _start(number, orders):

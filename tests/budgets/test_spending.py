@@ -12,7 +12,7 @@ from tests.budgets.policies import with_purses
 def _publish(mall, at=AT - timedelta(days=1), **purses):
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, with_purses(**purses), at, "test")
+    policies.publish(mall.shop, with_purses(**purses), at, "test", silent_reason="a test")
     policies.forget_caches()
 
 

@@ -226,11 +226,24 @@ def test_a_policy_is_published_changed_and_rolled_back(corner: Operator, folder:
 
     changed(folder, "0.5%", "0.6%")
     with clock.pinned(at + timedelta(hours=1)):
-        second = corner.does(*publish)
+        said = corner.is_refused(*publish)
+        assert "a notice that each of them links" in said
+        assert len(corner.does("policy", "history", "--shop", "corner")["publications"]) == 1
+        second = corner.does(*publish, "--silent-reason", "a fee of new orders alone")
     assert second["before"] == first["digest"]
 
     with clock.pinned(at + timedelta(hours=2)):
-        rollback = ("policy", "rollback", first["digest"], "--shop", "corner", "--actor", "bob")
+        rollback = (
+            "policy",
+            "rollback",
+            first["digest"],
+            "--shop",
+            "corner",
+            "--actor",
+            "bob",
+            "--reason",
+            "too dear",
+        )
         back = corner.does(*rollback)
         assert (back["digest"], back["before"], back["actor"]) == (first["digest"], second["digest"], "bob")
         history = corner.does("policy", "history", "--shop", "corner")["publications"]
@@ -243,7 +256,17 @@ def test_a_policy_is_published_changed_and_rolled_back(corner: Operator, folder:
 
 
 def test_a_planned_policy_waits_and_an_urgent_one_is_told_of_it(corner: Operator, folder: Path) -> None:
-    publish = ("policy", "publish", folder, "--shop", "corner", "--actor", "ann")
+    publish = (
+        "policy",
+        "publish",
+        folder,
+        "--shop",
+        "corner",
+        "--actor",
+        "ann",
+        "--silent-reason",
+        "fees alone",
+    )
     corner.does(*publish)
     changed(folder, "0.5%", "0.6%")
     planned = corner.does(*publish, "--from", "2026-12-01")
@@ -311,7 +334,9 @@ def test_only_what_this_shop_had_is_rolled_back_to(corner: Operator, folder: Pat
     corner.does(*CORNER[:2], "other", *CORNER[3:])
     digest = corner.does("policy", "publish", folder, "--shop", "other", "--actor", "ann")["digest"]
     for given in (digest, "sha256:00", "latest"):
-        said = corner.is_refused("policy", "rollback", given, "--shop", "corner", "--actor", "ann")
+        said = corner.is_refused(
+            "policy", "rollback", given, "--shop", "corner", "--actor", "ann", "--reason", "x"
+        )
         assert f"DIGEST is {given}: expected the whole digest of a policy that shop corner had" in said
 
 

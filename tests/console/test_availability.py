@@ -98,7 +98,7 @@ def test_a_policy_to_come_takes_over_on_its_day(shop: Shop) -> None:
         snapshot, rules=tuple(rule for rule in snapshot.rules if rule.id != "strategy.beichen_24")
     )
     begins = now + timedelta(days=2)
-    policies.publish(shop, changed, now, "cli:tests", valid_from=begins)
+    policies.publish(shop, changed, now, "cli:tests", valid_from=begins, silent_reason="a test")
     policies.forget_caches()
     beichen = looked_at(shop)["beichen"]
     assert rules(beichen.at(to_epoch(begins) - 1)) == {"strategy.beichen_24"}

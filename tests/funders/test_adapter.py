@@ -16,7 +16,13 @@ def handed(mall, funder):  # noqa: F811
     from fenqi_server.funders import consents, handoffs
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, with_purses(quota={"tingchao": 900_000}), AT - timedelta(days=1), "test")
+    policies.publish(
+        mall.shop,
+        with_purses(quota={"tingchao": 900_000}),
+        AT - timedelta(days=1),
+        "test",
+        silent_reason="a test",
+    )
     policies.forget_caches()
     consents.record(mall.shop, mall.customer_id, "tingchao", AT)
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)

@@ -413,7 +413,9 @@ def test_a_policy_that_made_the_rule_one_of_law_meanwhile_stops_the_approval(mal
     rules = tuple(
         msgspec.structs.replace(rule, layer="law") if rule.id == PAUSED else rule for rule in snapshot.rules
     )
-    policies.publish(mall.shop, msgspec.structs.replace(snapshot, rules=rules), AT, "test")
+    policies.publish(
+        mall.shop, msgspec.structs.replace(snapshot, rules=rules), AT, "test", silent_reason="a test"
+    )
     with pytest.raises(overrides.Refusal, match="law_rule"):
         overrides.approve(mall.shop, found.public_id, actor="staff:wang", at=AT)
 

@@ -358,12 +358,21 @@ def _placements(before: Policy | None, after: Policy, at: int) -> Iterable[Chang
             old, new = was[plan.id], now[plan.id]
             if (old.group, old.rank, old.collapsed) != (new.group, new.rank, new.collapsed):
                 moved[plan.id] = (instant, old, new)
+    # Who is told of it is told by what moved the plan, not by whatever else says where it stands.
+    causes = [
+        placement
+        for _, was_said, is_said in _paired(before.snapshot.placements, after.snapshot.placements)
+        for placement in (is_said, was_said)
+        if placement is not None and was_said != is_said
+    ]
     by_cause: dict[tuple[str, str | None, int | None, Effect], list[str]] = {}
     for plan_id, (instant, old, new) in moved.items():
         effect: Effect = "demoted" if lower(old, new) else "promoted" if lower(new, old) else "changed"
         name = new.placement or old.placement or ""
         since = new.since if new.since is not None else instant if instant != at else None
-        by_cause.setdefault((name, new.notice or old.notice, since, effect), []).append(plan_id)
+        plan = after.plan(plan_id)
+        notice = next((each.notice for each in causes if each.notice and selects(each.applies, plan)), None)
+        by_cause.setdefault((name, notice, since, effect), []).append(plan_id)
     for (name, notice, since, effect), plans in by_cause.items():
         yield Change(
             kind="placement",

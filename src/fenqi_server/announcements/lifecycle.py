@@ -145,12 +145,14 @@ def record_publication(
     use_shop(shop.id)
     _lock(shop, after, at)
     begins = to_epoch(publication.valid_from)
-    percent = int(getattr(publication, "percent", 100) or 100)
+    percent = publication.percent
     known = latest(shop)
     made: list[Revision] = []
     for notice in after.notices.values():
         last = known.get(notice.id)
-        document = document_of(after, notice, not_before=begins, percent=percent)
+        # What everybody is told already is not for a share of them because a pilot says it too.
+        told = before is not None and before.notices.get(notice.id) == notice
+        document = document_of(after, notice, not_before=begins, percent=100 if told else percent)
         if last is None:
             made.append(_append(shop, None, "published", document, at, actor, publication.id))
             continue
@@ -160,6 +162,8 @@ def record_publication(
             document = msgspec.structs.replace(document, changes=changes)
             made.append(_append(shop, last, "updated", document, at, actor, publication.id))
     still = {id for policy in _to_come(shop, after, publication, at) for id in policy.notices}
+    if percent < 100 and before is not None:
+        still |= before.notices.keys()  # the others have it still
     for last in known.values():
         if last.announcement not in still and last.state not in ("resolved", "retracted"):
             gone = _taken_out(shop, last, begins, at, actor, publication.id)

@@ -41,6 +41,7 @@ one that begins last is in force, so one that is planned takes over when its tim
 publication within a second."""
 
 MAX_ACTOR = 80
+MAX_REASON = 500
 MAX_AHEAD_DAYS = 3_660
 """Ten years: a policy further away is a typing error."""
 
@@ -69,6 +70,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     publish.add_argument("--shop", required=True, metavar="CODE", help="where")
     publish.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the record")
     publish.add_argument("--from", dest="start", metavar="INSTANT", help="since when (now)")
+    publish.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
+    publish.add_argument(
+        "--silent-reason",
+        default="",
+        metavar="TEXT",
+        help="why the public is told nothing, where something becomes unavailable, available or moves and no notice says so",
+    )
     publish.set_defaults(run=run_publish)
     history = _add_publishing(actions, "history", "all publications of a shop")
     history.add_argument("--shop", required=True, metavar="CODE", help="of which shop")
@@ -77,6 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("digest", metavar="DIGEST", help="as `fenqi policy history` shows it")
     rollback.add_argument("--shop", required=True, metavar="CODE", help="where")
     rollback.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the record")
+    rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
 
 
@@ -157,17 +166,23 @@ def run_publish(arguments: argparse.Namespace) -> int:
         at = clock.now()
         valid_from = at if arguments.start is None else _start(arguments.start, shop, at)
         there = policies.in_force(policies.publications(shop.id), valid_from)
+        files = files_in(arguments.folder)[0]
         if there is not None and there.digest == digest_of(snapshot):
             note("This policy is in force then already: nothing was published.")
+            policies.keep_files(shop, there, files)
             _say_published(shop, there, there)
         else:
-            _say_published(
+            made = policies.publish(
                 shop,
-                policies.publish(
-                    shop, snapshot, at, actor, files=files_in(arguments.folder)[0], valid_from=valid_from
-                ),
-                there,
+                snapshot,
+                at,
+                actor,
+                files=files,
+                valid_from=valid_from,
+                reason=arguments.reason,
+                silent_reason=arguments.silent_reason,
             )
+            _say_published(shop, made, there)
     return 0
 
 
@@ -199,6 +214,8 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     from fenqi_server.commands.database import open_service
     from fenqi_server.commands.shop import shop_of, text_of
 
+    reason = text_of(arguments.reason, "--reason", longest=MAX_REASON)
+
     actor = text_of(arguments.actor, "--actor", longest=MAX_ACTOR)
     with open_service():
         from fenqi_server import clock
@@ -212,7 +229,9 @@ def run_rollback(arguments: argparse.Namespace) -> int:
             _say_published(shop, there, there)
             return 0
         try:
-            made = policies.publish_again(shop, arguments.digest, at, actor)
+            made = policies.publish_again(
+                shop, arguments.digest, at, actor, reason=reason, silent_reason=reason
+            )
         except policies.NoPolicy:
             raise BadInput(
                 "DIGEST",

@@ -90,7 +90,15 @@ def _publish(shop: Shop, snapshot: Snapshot, files: dict[str, str]) -> None:
         policies.publish(shop, snapshot, OPENED_AT, "demo", files=files, kind="seed")
     elif known[-1].digest != snapshot_digest(snapshot):
         begins = max(clock.now(), known[-1].valid_from)
-        policies.publish(shop, snapshot, begins, "demo", files=files, kind="seed")
+        policies.publish(
+            shop,
+            snapshot,
+            begins,
+            "demo",
+            files=files,
+            kind="seed",
+            silent_reason="a newer Fenqi brings the demo another policy",
+        )
 
 
 def _person(shop: Shop, person: Person) -> None:

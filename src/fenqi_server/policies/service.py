@@ -30,7 +30,9 @@ import msgspec
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
+from fenqi.calendars import to_epoch
 from fenqi.policy.compile import Policy, compile_policy
+from fenqi.policy.difference import Change, announced, change_text, compare
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
 from fenqi.problems import BadInput
 from fenqi_server.db import use_shop
@@ -45,12 +47,14 @@ __all__ = [
     "NoPolicy",
     "OneViewMiddleware",
     "Publication",
+    "Unannounced",
     "by_digest",
     "current",
     "files_of",
     "forget_caches",
     "in_force",
     "keep",
+    "keep_files",
     "one_view",
     "publication_for",
     "publications",
@@ -77,6 +81,19 @@ class Misfit(BadInput):
 
 class MovedBase(BadInput):
     """What a change was made from is not in force any more: somebody else's change would be undone unseen."""
+
+
+class Unannounced(BadInput):
+    """A change of what is available, or of its place, of which nobody would be told. `changes` are those."""
+
+    def __init__(self, changes: tuple[Change, ...], said: tuple[str, ...]) -> None:
+        self.changes = changes
+        super().__init__(
+            "the changes without a notice",
+            "; ".join(said),
+            "a notice that each of them links, so that whoever misses an option can read why",
+            "link a notice (`notice: ID`), or give the reason why the public is told nothing",
+        )
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -133,8 +150,11 @@ def publish(
     in force when it begins. `percent`: the share of the customers that gets it, told by `salt` (a new one by default).
     `review_after`: someone else is to look at it within a day.
 
-    Raises `Misfit` where the policy is in another currency or time zone than the shop, and `MovedBase`; nothing is
-    written then.
+    Where availability or prominence changes, a notice has to say so, or `silent_reason` why none does: a change of risk, say,
+    is never announced. What a shop begins with changes nothing for anybody.
+
+    Raises `Misfit` where the policy is in another currency or time zone than the shop, `MovedBase` and `Unannounced`;
+    nothing is written then.
     """
     _check_fits(shop, snapshot)
     if not 1 <= percent <= 100:
@@ -214,18 +234,24 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
         was = in_force(publications(shop.id), made.valid_from)
         _check_base(shop, base, was, made)
         before = None if was is None else by_digest(was.digest)
-        made = msgspec.structs.replace(made, base=None if was is None else was.digest)
+        after = by_digest(made.digest)
+        changes, untold = _told(before, after, made.valid_from)
+        if untold and not made.silent_reason:
+            raise Unannounced(untold, tuple(change_text(before, after, each, "en") for each in untold))
+        made = msgspec.structs.replace(
+            made,
+            base=None if was is None else was.digest,
+            needs_notice=bool(changes),
+            announced=bool(changes) and not untold,
+        )
         values = [shop.id, *(getattr(made, field) for field in made.__struct_fields__)]
         cursor.execute(
             f"INSERT INTO policies_publication (shop_id, {_COLUMNS}) VALUES ({', '.join(['%s'] * len(values))})",
             values,
         )
         if files is not None:
-            cursor.execute(
-                "INSERT INTO policies_source (shop_id, publication_id, digest, files) VALUES (%s, %s, %s, %s)",
-                [shop.id, made.id, made.digest, msgspec.json.encode(dict(files)).decode()],
-            )
-        record_publication(shop, before, by_digest(made.digest), made, made.recorded_at, made.actor)
+            keep_files(shop, made, files)
+        record_publication(shop, before, after, made, made.recorded_at, made.actor)
         audit.record(
             shop,
             made.actor,
@@ -247,6 +273,16 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
     _published.pop(shop.id, None)
     _let_go(shop.id)
     return made
+
+
+def _told(
+    before: Policy | None, after: Policy, begins: datetime
+) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """The changes of availability and prominence, and those of them that no notice tells of."""
+    if before is None:
+        return (), ()
+    changes = compare(before, after, to_epoch(begins)).availability
+    return changes, tuple(each for each in changes if not announced(each, before, after))
 
 
 def _check_base(shop: Shop, base: str | None, was: Publication | None, made: Publication) -> None:
@@ -271,6 +307,17 @@ def publications(shop_id: UUID) -> tuple[Publication, ...]:
             [shop_id],
         )
         return tuple(Publication(*row) for row in cursor.fetchall())
+
+
+def keep_files(shop: Shop, publication: Publication, files: Mapping[str, str]) -> None:
+    """Keep the files of a policy that was published without them, so that the next change can begin from them."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO policies_source (shop_id, publication_id, digest, files) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [shop.id, publication.id, publication.digest, msgspec.json.encode(dict(files)).decode()],
+        )
 
 
 def files_of(shop: Shop, name: str) -> dict[str, str] | None:

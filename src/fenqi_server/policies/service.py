@@ -200,6 +200,7 @@ def publish_again(
     valid_from: datetime | None = None,
     base: str | None = None,
     silent_reason: str = "",
+    review_after: bool = False,
 ) -> Publication:
     """Roll back: put a policy that this shop had before in force from `valid_from` (default: `at`) on.
 
@@ -208,7 +209,15 @@ def publish_again(
     if all(name != known.digest for known in publications(shop.id)):
         raise NoPolicy(f"{name} was never published in shop {shop.code}")
     made = Publication(
-        uuid7(at), name, valid_from or at, at, actor, "rollback", reason, silent_reason=silent_reason
+        uuid7(at),
+        name,
+        valid_from or at,
+        at,
+        actor,
+        "rollback",
+        reason,
+        silent_reason=silent_reason,
+        review_by=at + REVIEW_AFTER if review_after else None,
     )
     return _record(shop, made, base, files_of(shop, name))
 

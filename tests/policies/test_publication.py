@@ -198,3 +198,11 @@ def test_whoever_publishes_sees_it_at_once(mall):
         _current(mall, AT)
         policies.publish(mall.shop, _named(3), AT, "ann")
         assert _current(mall, AT) == "mall-3"
+
+
+def test_of_two_recorded_at_one_instant_the_later_one_is_in_force(mall):
+    from fenqi_server.policies import service as policies
+
+    for number in range(12):
+        policies.publish(mall.shop, _named(number), AT, "ann")
+        assert _current(mall, AT) == f"mall-{number}"

@@ -263,6 +263,9 @@ def new_agreement_version(
     if entry is None:
         raise Refused("funder", funder, "a funder of the policy in force", "look at the policy's funders")
     known = entry.get("agreements") or ([entry["agreement"]] if "agreement" in entry else [])
+    # The version before ends where this one begins: its notice is about all that the funder pays for.
+    of_funder = [plan.id for plan in policies.by_digest(base).plans if plan.funder == funder]
+    told = msgspec.structs.replace(told, plans=of_funder)
     begins = _epoch(version.get("from"), shop)
     since = at if begins is None else datetime.fromtimestamp(begins, UTC)
     files = _with_notice(files, shop, told, since, None)

@@ -240,15 +240,19 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
 
     with transaction.atomic(), connection.cursor() as cursor:
         audit.hold(shop)
-        was = in_force(publications(shop.id), made.valid_from)
+        known = publications(shop.id)
+        was = in_force(known, made.valid_from)
         _check_base(shop, base, was, made)
         before = None if was is None else by_digest(was.digest)
         after = by_digest(made.digest)
         changes, untold = _told(before, after, made.valid_from)
         if untold and not made.silent_reason:
             raise Unannounced(untold, tuple(change_text(before, after, each, "en") for each in untold))
+        # Of two recorded at one instant the later one has the greater name: it is the one in force.
+        twins = [each.id for each in known if each.recorded_at == made.recorded_at]
         made = msgspec.structs.replace(
             made,
+            id=max([made.id, *(UUID(int=each.int + 1) for each in twins)]),
             base=None if was is None else was.digest,
             needs_notice=bool(changes),
             announced=bool(changes) and not untold,

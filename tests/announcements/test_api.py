@@ -44,7 +44,13 @@ def test_one_announcement_has_everything_that_was_said_of_it(mall, call):
     from fenqi_server.policies import service as policies
 
     until = int(datetime(2026, 12, 5, tzinfo=UTC).timestamp())
-    policies.publish(mall.shop, changed_notice(demo_snapshot(), PAUSE, until=until), AT, "staff:ann")
+    policies.publish(
+        mall.shop,
+        changed_notice(demo_snapshot(), PAUSE, until=until),
+        AT,
+        "staff:ann",
+        silent_reason="a test",
+    )
     found = call("GET", f"/v1/announcements/{PAUSE}").json()
     assert [each["number"] for each in found["revisions"]] == [2, 1]
     assert {"field": "until", "before": "2026-11-30T16:00:00Z", "after": "2026-12-05T00:00:00Z"} in found[

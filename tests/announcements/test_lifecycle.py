@@ -135,7 +135,13 @@ def test_a_publication_that_fails_announces_nothing(mall):
     from fenqi_server.policies import service as policies
 
     with transaction.atomic():
-        policies.publish(mall.shop, changed_notice(demo_snapshot(), PAUSE, until=None), AT, "staff:ann")
+        policies.publish(
+            mall.shop,
+            changed_notice(demo_snapshot(), PAUSE, until=None),
+            AT,
+            "staff:ann",
+            silent_reason="a test",
+        )
         transaction.set_rollback(True)
     assert _numbers(mall, PAUSE)[0][0] == 1
 

@@ -49,6 +49,7 @@ def test_a_publication_is_seen_on_pages_and_in_feeds_within_five_seconds(committ
         ),
         clock.system_now(),
         "staff:ann",
+        silent_reason="a test",
     )
     began, waiting = time.monotonic(), set(PATHS)
     while waiting and time.monotonic() - began < SECONDS:

@@ -32,7 +32,7 @@ def _tried_nothing_yet():
 def _publish(mall, snapshot, at=AT):
     from fenqi_server.policies import service as policies
 
-    policies.publish(mall.shop, snapshot, at, "staff:ann")
+    policies.publish(mall.shop, snapshot, at, "staff:ann", silent_reason="a test")
 
 
 def _app_only(folder):

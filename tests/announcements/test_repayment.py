@@ -33,7 +33,7 @@ def shop(db):
     policies.forget_caches()
     facts.forget_caches()
     made = make_shop()
-    policies.publish(made, demo_snapshot(), AT, "test")
+    policies.publish(made, demo_snapshot(), AT, "test", silent_reason="a test")
     yield made
     policies.forget_caches()
 
@@ -54,7 +54,9 @@ def _announce(shop, *, plans=("mall_12",), moves_to=date(2026, 12, 24), end=TO, 
         else each
         for each in snapshot.notices
     )
-    policies.publish(shop, msgspec.structs.replace(snapshot, notices=notices), at, "staff:ann")
+    policies.publish(
+        shop, msgspec.structs.replace(snapshot, notices=notices), at, "staff:ann", silent_reason="a test"
+    )
 
 
 def _run(at):
@@ -112,7 +114,7 @@ def test_an_extended_outage_moves_the_date_further_and_a_retracted_one_takes_not
     _announce(shop, end=longer, moves_to=date(2026, 12, 26), at=FROM)
     assert _run(FROM) == 1
     assert _first_row(shop, contract).due_on == date(2026, 12, 26)
-    policies.publish(shop, demo_snapshot(), FROM, "staff:ann")
+    policies.publish(shop, demo_snapshot(), FROM, "staff:ann", silent_reason="a test")
     _run(longer)
     assert _first_row(shop, contract, date(2026, 12, 25)).due_on == date(2026, 12, 26)
 
@@ -122,7 +124,7 @@ def test_a_retracted_outage_that_was_not_applied_moves_nothing(shop):
 
     contract = open_one(shop, make_customer(shop))
     _announce(shop)
-    policies.publish(shop, demo_snapshot(), BEFORE, "staff:ann")
+    policies.publish(shop, demo_snapshot(), BEFORE, "staff:ann", silent_reason="a test")
     assert _run(FROM) == 0
     assert _first_row(shop, contract).due_on == DUE
 

@@ -20,7 +20,11 @@ def _move_the_end(mall):
 
     before = next(notice for notice in demo_snapshot().notices if notice.id == PAUSE)
     policies.publish(
-        mall.shop, changed_notice(demo_snapshot(), PAUSE, next_update=before.since + 99 * 86_400), AT, "t"
+        mall.shop,
+        changed_notice(demo_snapshot(), PAUSE, next_update=before.since + 99 * 86_400),
+        AT,
+        "t",
+        silent_reason="a test",
     )
 
 

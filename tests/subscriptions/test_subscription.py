@@ -41,7 +41,7 @@ def _move(mall, days, at=AT, name=PAUSE):
 
     before = next(notice for notice in demo_snapshot().notices if notice.id == name)
     changed = changed_notice(demo_snapshot(), name, next_update=before.since + days * 86_400)
-    policies.publish(mall.shop, changed, at, "staff:ann")
+    policies.publish(mall.shop, changed, at, "staff:ann", silent_reason="a test")
 
 
 def _run(at=AT):
@@ -358,10 +358,10 @@ def test_a_notice_that_is_taken_back_is_told_as_withdrawn(mall, post, settled, f
     from fenqi_server.policies import service as policies
 
     tomorrow = with_notices(demo_snapshot(), "tomorrow", since=int(AT.timestamp()) + 86_400)
-    policies.publish(mall.shop, tomorrow, AT, "t")
+    policies.publish(mall.shop, tomorrow, AT, "t", silent_reason="a test")
     follow("ann@example.com")
     _run()
-    policies.publish(mall.shop, without_notice(tomorrow, "tomorrow"), AT + HOUR, "t")
+    policies.publish(mall.shop, without_notice(tomorrow, "tomorrow"), AT + HOUR, "t", silent_reason="a test")
     _run(AT + HOUR)
     assert "Withdrawn: Title tomorrow" in [mail["Subject"] for _, mail in post.mails]
 

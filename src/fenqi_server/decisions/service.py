@@ -68,6 +68,7 @@ __all__ = [
     "figures_of",
     "is_honoured",
     "load",
+    "request_of",
 ]
 
 HONOURED_LAYERS: Final = frozenset({"strategy"})
@@ -324,18 +325,7 @@ def _load(shop: Shop, customer_id: UUID, name: UUID) -> Decision:
 
 def decision_of(shop: Shop, record: log.Record) -> Decision:
     """A record, decided again: the same policy, the same facts, the same special cases."""
-    written = _written(record.input)
-    request = CheckoutRequest(
-        written.lines,
-        written.currency,
-        written.channel,
-        written.at,
-        freeze_facts(written.facts),  # type: ignore[arg-type]  # they were facts when they were written
-        written.last_used_family,
-        written.coupon,
-        written.ship_to,
-        overrides=written.overrides,
-    )
+    request = request_of(record)
     policy = policies.by_digest(record.policy_digest)
     return Decision(
         record.decision_id,
@@ -346,6 +336,22 @@ def decision_of(shop: Shop, record: log.Record) -> Decision:
         policy,
         request,
         evaluate_cart(policy, request),
+    )
+
+
+def request_of(record: log.Record) -> CheckoutRequest:
+    """What was asked and known, as it was recorded."""
+    written = _written(record.input)
+    return CheckoutRequest(
+        written.lines,
+        written.currency,
+        written.channel,
+        written.at,
+        freeze_facts(written.facts),  # type: ignore[arg-type]  # they were facts when they were written
+        written.last_used_family,
+        written.coupon,
+        written.ship_to,
+        overrides=written.overrides,
     )
 
 

@@ -189,7 +189,14 @@ def come_back(shop: Shop, at: datetime, actor: str) -> datetime:
         files = edits.remove(files, "notices", standing.notice)
     files = _better(files, begins, shop)
     _publish(
-        shop, files, at, actor, base=base, valid_from=begins, reason="the cause is over; terms got better"
+        shop,
+        files,
+        at,
+        actor,
+        base=base,
+        valid_from=begins,
+        reason="the cause is over; terms got better",
+        silent="the cause's own notice says that it is back, and what is better, once the engine offers it again",
     )
     return begins
 

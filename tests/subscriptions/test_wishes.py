@@ -41,16 +41,9 @@ def _close_the_way(mall, until=NOON, at=AT):
 
 
 def _publish(mall, snapshot, at):
-    import inspect
-
     from fenqi_server.policies import service as policies
 
-    more = (
-        {"silent_reason": "a test"}
-        if "silent_reason" in inspect.signature(policies.publish).parameters
-        else {}
-    )
-    policies.publish(mall.shop, snapshot, at, "staff:ann", **more, silent_reason="a test")
+    policies.publish(mall.shop, snapshot, at, "staff:ann", silent_reason="a test")
 
 
 def _wish(mall, customer, email, at=AT, **more):

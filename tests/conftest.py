@@ -312,12 +312,14 @@ def demo_site() -> Iterator[None]:
 
 @pytest.fixture
 def serve(committed_db: Database, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`serve(demo=False, worker=False, environ=None)` starts the real server on a free port and waits for it."""
+    """`serve(demo=False, worker=False, environ=None, workers=1)` starts the real server on a free port and waits for it."""
     from fenqi_server.processes import Server, free_port
 
     running: list[Server] = []
 
-    def start(*, demo: bool = False, worker: bool = False, environ: dict[str, str] | None = None) -> Server:
+    def start(
+        *, demo: bool = False, worker: bool = False, environ: dict[str, str] | None = None, workers: int = 1
+    ) -> Server:
         port = free_port()
         server = Server(
             port=port,
@@ -329,6 +331,7 @@ def serve(committed_db: Database, tmp_path: Path) -> Iterator[Callable[..., Any]
                 **(environ or {}),
             },
             worker=worker,
+            workers=workers,
             log=tmp_path / f"server-{port}.log",
         )
         running.append(server)

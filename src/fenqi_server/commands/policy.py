@@ -16,6 +16,7 @@ from fenqi.policy.document import files_in, load_policy
 from fenqi.policy.snapshot import LAYERS, Snapshot
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
+from fenqi_server.commands.policy_acts import ACTS, add_acts
 
 if TYPE_CHECKING:
     from fenqi_server.policies.service import Publication
@@ -52,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "policy",
         help="check a folder of policy files, and publish it",
         description=__doc__,
-        epilog=f"{EXAMPLES}\n\n{PUBLISHING}",
+        epilog=f"{EXAMPLES}\n\n{PUBLISHING}\n\n{ACTS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -87,6 +88,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the record")
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
+    add_acts(actions)
 
 
 def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentParser:

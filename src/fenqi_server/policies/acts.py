@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from django.db import transaction
 
 from fenqi.calendars import local_date, to_epoch, zone_of
 from fenqi.policy.conditions import ValueTrouble, parse_instant
 from fenqi.policy.document import read_policy
 from fenqi.problems import BadInput
 from fenqi.texts import Text
-from fenqi_server.policies import edits
+from fenqi_server.policies import audit, edits
 from fenqi_server.policies import service as policies
 from fenqi_server.policies.service import Kind, Publication
 from fenqi_server.shops.models import Shop
@@ -111,8 +112,80 @@ def stop_now(shop: Shop, plan: str, actor: str, reason: str, at: datetime) -> Pu
         next_update=at + STOP_NEWS,
         plans=(plan,),
     )
-    files = _with_rule(files, shop, name, {"plan": plan}, "strategy", "STRATEGY_PAUSE", actor, at, None, told)
-    return publish_files(shop, files, at, actor, base=base, kind="stop", reason=reason, review_after=True)
+
+    def stopped(there: Mapping[str, str]) -> dict[str, str]:
+        return _with_rule(
+            there, shop, name, {"plan": plan}, "strategy", "STRATEGY_PAUSE", actor, at, None, told
+        )
+
+    with transaction.atomic():
+        audit.hold(shop)
+        others = _others(shop, plan, at)
+        made = publish_files(
+            shop, stopped(files), at, actor, base=base, kind="stop", reason=reason, review_after=True
+        )
+        for other, kept in others:
+            _carry(shop, other, stopped(kept), at, actor, reason)
+    return made
+
+
+def _others(shop: Shop, plan: str, at: datetime) -> list[tuple[Publication, dict[str, str]]]:
+    """What a share of the customers has, and what is planned: a stop that missed these would be undone unseen.
+
+    Raises `Refused` where one of them has the plan, and was published without its files.
+    """
+    published = policies.publications(shop.id)
+    there = policies.in_force(published, at)
+    after = published[published.index(there) + 1 :] if there is not None else ()
+    widest: dict[str, Publication] = {}
+    for made in after:
+        if made.valid_from <= at and made.percent < 100:
+            widest[made.salt] = (
+                made if made.salt not in widest else max(widest[made.salt], made, key=_percent)
+            )
+    found = []
+    for other in (*widest.values(), *(made for made in after if made.valid_from > at)):
+        if plan not in policies.by_digest(other.digest).plan_index:
+            continue
+        files = policies.files_of(shop, other.digest)
+        if files is None:
+            raise Refused(
+                "policy",
+                other.digest,
+                "a policy that was published with its files; this one is planned, or has a share of the customers",
+                "publish its folder once more with `fenqi policy publish`, or roll back to the policy in force",
+            )
+        found.append((other, files))
+    return found
+
+
+def _percent(made: Publication) -> int:
+    return made.percent
+
+
+def _carry(
+    shop: Shop, other: Publication, files: Mapping[str, str], at: datetime, actor: str, reason: str
+) -> Publication:
+    """Publish another policy anew with the change in it, for whom and from when it was."""
+    result = read_policy(files)
+    if result.snapshot is None:
+        raise Refused(
+            "policy", other.digest, "one that takes the change", "; ".join(map(str, result.problems[:3]))
+        )
+    return policies.publish(
+        shop,
+        result.snapshot,
+        at,
+        actor,
+        files=files,
+        valid_from=max(other.valid_from, at),
+        kind=other.kind,
+        reason=reason,
+        percent=other.percent,
+        salt=other.salt,
+        draft_id=other.draft_id,
+        silent_reason=other.silent_reason,
+    )
 
 
 def pause(

@@ -35,7 +35,13 @@ GROUPS: Final = (_NOW, _OFFER, _PEOPLE, _RECORDS)
 ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_NOW, gettext_noop("Home"), "console:home"),
     Entry(_NOW, gettext_noop("Time line"), "console:timeline"),
-    # What is offered: drafts, publications, agreements, health, calendar, announcements.
+    Entry(_OFFER, gettext_noop("Drafts"), "console:drafts", ("author", "reviewer", "publisher", "auditor")),
+    Entry(
+        _OFFER,
+        gettext_noop("Publications"),
+        "console:history",
+        ("author", "reviewer", "publisher", "auditor"),
+    ),
     Entry(_OFFER, gettext_noop("Calendar"), "console:calendar"),
     Entry(_OFFER, gettext_noop("Funders’ health"), "console:health"),
     Entry(
@@ -60,7 +66,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     ),
     Entry(_PEOPLE, gettext_noop("Special cases"), "console:overrides", ("support", "supervisor", "auditor")),
     Entry(_PEOPLE, gettext_noop("Reply templates"), "console:templates", ("support", "supervisor")),
-    # Records: audit, staff.
+    Entry(_RECORDS, gettext_noop("Audit log"), "console:audit", ("auditor", "admin")),
     Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
 )
 

@@ -18,6 +18,7 @@ from fenqi.calendars import to_epoch
 from fenqi_server.announcements import alarms
 from fenqi_server.console.access import Staff
 from fenqi_server.funders import agreements
+from fenqi_server.policies import drafts
 from fenqi_server.policies import service as policies
 from fenqi_server.support import cases, overrides
 
@@ -47,6 +48,22 @@ def _special_cases(staff: Staff, at: datetime) -> Waiting:
         each.state(at) == "asked" and each.asked_by != staff.actor for each in overrides.listed(staff.shop)
     )
     return Waiting(gettext("Special cases to decide"), waiting, reverse("console:overrides"))
+
+
+def _reviews(staff: Staff, at: datetime) -> Waiting:
+    """Drafts that wait for one of this reviewer's layers, and that somebody else wrote."""
+    waiting = sum(
+        each.state == "waiting"
+        and each.draft.author != staff.actor
+        and not staff.layers.isdisjoint(each.missing)
+        for each in drafts.listed(staff.shop, at)
+    )
+    return Waiting(gettext("Drafts to review"), waiting, reverse("console:drafts"))
+
+
+def _to_publish(staff: Staff, at: datetime) -> Waiting:
+    ready = sum(each.state == "ready" for each in drafts.listed(staff.shop, at))
+    return Waiting(gettext("Drafts ready to publish"), ready, reverse("console:drafts"))
 
 
 def _overdue_news(staff: Staff, at: datetime) -> Waiting:
@@ -84,6 +101,8 @@ Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
 SOURCES: Final[tuple[Source, ...]] = (
     (("support", "supervisor"), _cases),
     (("supervisor",), _special_cases),
+    (("reviewer",), _reviews),
+    (("publisher",), _to_publish),
     (("author", "publisher"), _overdue_news),
     (("author", "publisher"), _not_back),
     (("author", "publisher"), _renewals),

@@ -106,7 +106,6 @@ TABLE: dict[str, Row] = {
     "funders/pretend/<str:hand_off>/": DEMO,
     "funders/go/<str:hand_off>/": PUBLIC,
     "funders/return/<str:hand_off>/": SHOPPER,
-    "funders/go/<str:hand_off>/": SHOPPER,
     "demo/": DEMO,
     "demo/clock": DEMO,
     "demo/customer": DEMO,

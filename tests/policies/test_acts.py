@@ -16,7 +16,7 @@ from fenqi.problems import BadInput
 from fenqi.texts import Text
 from fenqi_server.announcements import lifecycle
 from fenqi_server.decisions import service as decisions
-from fenqi_server.policies import acts, audit
+from fenqi_server.policies import acts, audit, edits
 from fenqi_server.policies import service as policies
 from fenqi_server.policies.acts import Told
 
@@ -224,3 +224,34 @@ def test_an_act_on_a_base_that_moved_meanwhile_is_refused(shop: Any) -> None:
     acts.stop_now(shop.shop, "mall_3", "staff:li", "a fault", AT)
     with pytest.raises(policies.MovedBase):
         acts.publish_files(shop.shop, files, AT, "staff:wang", base=base)
+
+
+def test_law_is_not_changed_in_one_act(shop: Any) -> None:
+    lasting = edits.change(
+        FILES, "rules", "law.student_loan", {"blocked": {"from": "2026-11-01", "to": "2026-12-31"}}
+    )
+    snapshot = read_policy(lasting).snapshot
+    assert snapshot is not None
+    policies.publish(shop.shop, snapshot, AT, "test", files=lasting, silent_reason="a test")
+    before = rows(shop)
+    with pytest.raises(acts.Refused) as refused:
+        acts.extend(shop.shop, "law.student_loan", AT + HOUR, "staff:li", AT, reason="x")
+    assert (refused.value.problem.place, refused.value.problem.value) == ("layer", "law")
+    assert "draft" in refused.value.problem.way_out
+    assert rows(shop) == before
+
+
+def test_a_notice_with_a_dot_in_its_name_has_its_page(shop: Any, call: Any) -> None:
+    acts.pause(
+        shop.shop,
+        "pause.dotted",
+        {"plan": "mall_12"},
+        "staff:li",
+        AT,
+        told("v1.2"),
+        end=AT + HOUR,
+        reason="x",
+    )
+    assert lifecycle.latest(shop.shop)["v1.2"].kind == "published"
+    answer = call("GET", "/announcements/v1.2/?shop=mall")
+    assert answer.status_code == 200

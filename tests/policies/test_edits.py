@@ -75,6 +75,30 @@ def test_a_comment_beside_what_is_changed_stays() -> None:
     assert edits.change({"a.yaml": text}, "rules", "r", {"owner": "b"})["a.yaml"].count("#") == 3
 
 
+def _comments(files: Any) -> list[str]:
+    return [
+        line.strip() for name in sorted(files) for line in files[name].splitlines() if line.strip()[:1] == "#"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["cart.mixed", "health.acquirer", "law.adult", "maintenance.beichen_nightly"]
+)
+def test_what_is_removed_takes_no_comment_of_its_neighbours_along(name: str) -> None:
+    left = edits.remove(FILES, "rules", name)
+    assert _comments(left) == _comments(FILES)
+    before, after = read_policy(FILES).snapshot, read_policy(left).snapshot
+    assert before is not None
+    if after is not None:  # a notice that named the rule would miss it
+        assert [rule for rule in before.rules if rule.id != name] == list(after.rules)
+    assert edits.entry(left, "rules", name) is None
+
+
+def test_the_last_entry_goes_with_its_section() -> None:
+    text = "# top\nrules:\n  - id: a  # one\n    owner: b\n# end\nplans:\n  - id: p\n"
+    assert edits.remove({"a.yaml": text}, "rules", "a") == {"a.yaml": "# top\n# end\nplans:\n  - id: p\n"}
+
+
 @pytest.mark.parametrize(
     "act",
     [

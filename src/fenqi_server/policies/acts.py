@@ -15,7 +15,9 @@ import msgspec
 from django.db import transaction
 
 from fenqi.calendars import local_date, to_epoch, zone_of
+from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import ValueTrouble, parse_instant
+from fenqi.policy.difference import compare, review_layers
 from fenqi.policy.document import read_policy
 from fenqi.problems import BadInput
 from fenqi.texts import Text
@@ -391,7 +393,11 @@ def publish_files(
     reason: str = "",
     review_after: bool = False,
 ) -> Publication:
-    """Read files as a policy and publish it with them. Raises `Refused` with the first thing that is wrong in them."""
+    """Read files as a policy and publish it with them, changed from `base`.
+
+    Raises `Refused` with the first thing that is wrong in them, and where law, compliance or risk would change, which is
+    no single person's act.
+    """
     result = read_policy(files)
     if result.snapshot is None:
         first = result.problems[0]
@@ -401,6 +407,16 @@ def publish_files(
             first.message,
             first.suggestion or "change it",
         )
+    if base is not None:
+        found = compare(policies.by_digest(base), compile_policy(result.snapshot), to_epoch(at))
+        reviewed = sorted(review_layers(found))
+        if reviewed:
+            raise Refused(
+                "layer",
+                ", ".join(reviewed),
+                "a change of agreement, maintenance, strategy, cart or place",
+                "make a draft of it: somebody else reviews law, compliance and risk",
+            )
     return policies.publish(
         shop,
         result.snapshot,

@@ -75,10 +75,19 @@ def change(files: Files, section: str, name: str, fields: Mapping[str, Any]) -> 
 def remove(files: Files, section: str, name: str) -> dict[str, str]:
     """Take an entry out. Raises `BadInput` where there is none."""
     file, seq, at, tree = _required(files, section, name)
-    del seq[at]
-    if not seq:
-        del tree[section]
-    return {**files, file: _write(tree)}
+    item = seq[at]
+    if seq.fa.flow_style() or item.lc.line is None:
+        del seq[at]
+        return {**files, file: _write(tree)}
+    # By lines: YAML's tree keeps a comment with what stands above it, and would take the next entry's along.
+    lines = files[file].splitlines(keepends=True)
+    first = tree.lc.key(section)[0] if len(seq) == 1 else item.lc.line
+    later = [one.lc.line for one in seq[at + 1 :]]
+    later += [tree.lc.key(other)[0] for other in tree if tree.lc.key(other)[0] > item.lc.line]
+    last = min(later, default=len(lines))
+    while last > first + 1 and lines[last - 1].strip()[:1] in ("", "#"):
+        last -= 1
+    return {**files, file: "".join(lines[:first] + lines[last:])}
 
 
 def written(text: Text) -> dict[str, str]:

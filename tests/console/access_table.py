@@ -164,6 +164,12 @@ TABLE: dict[str, Row] = {
     "console/policy/drafts/<uuid:draft_id>/withdraw": staff("author", "publisher"),
     "console/policy/history/": staff("author", "reviewer", "publisher", "auditor"),
     "console/policy/history/<uuid:publication_id>/roll-back/": staff("publisher"),
+    "console/policy/acts/": staff("author", "reviewer", "publisher", "auditor"),
+    "console/policy/acts/stop/<str:plan>/": staff("publisher"),
+    "console/policy/acts/window/new/": staff("publisher"),
+    "console/policy/acts/window/<str:rule>/extend/": staff("publisher"),
+    "console/policy/acts/window/<str:rule>/end": staff("publisher"),
+    "console/policy/acts/looked-at/<uuid:publication_id>": staff("reviewer", "publisher"),
     "console/audit/": staff("auditor", "admin"),
     # Customers: whoever answers them; a reviewer and the auditor may see why, and change nothing.
     "console/cases/": staff("support", "supervisor"),

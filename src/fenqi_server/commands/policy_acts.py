@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
-from fenqi.calendars import CalendarError, local_date
+from fenqi.calendars import CalendarError
 from fenqi.policy.conditions import ValueTrouble, parse_instant
 from fenqi.problems import BadInput
 from fenqi.texts import Text
 
 if TYPE_CHECKING:
-    from fenqi.policy.compile import Policy
     from fenqi_server.policies.acts import Told
     from fenqi_server.policies.service import Publication
     from fenqi_server.shops.models import Shop
@@ -38,10 +37,6 @@ examples:
 MAX_ACTOR: Final = 80
 MAX_REASON: Final = 500
 NEXT_WORD: Final = timedelta(hours=24)
-_UNAFFECTED: Final = Text(
-    "已生效的合同、还款、提前结清和退货照常；其他付款方式不受影响。",
-    "Contracts in force, repayments, paying off early and returns go on as usual; so do all other ways to pay.",
-)
 
 
 def add_acts(actions: Any) -> None:
@@ -282,55 +277,20 @@ def _instant(given: str, place: str, shop: Shop, *, end: bool = False) -> dateti
 
 
 def _told(
-    kind: str, arguments: argparse.Namespace, shop: Shop, start: datetime, next_update: datetime | None
+    kind: Literal["pause", "maintenance"],
+    arguments: argparse.Namespace,
+    shop: Shop,
+    start: datetime,
+    next_update: datetime | None,
 ) -> tuple[str, Told]:
     """The rule's id and what the public is told: the reason as given, the rest from stock."""
     from fenqi_server import clock
     from fenqi_server.policies import service as policies
-    from fenqi_server.policies.acts import Told
+    from fenqi_server.policies.telling import told_of
 
     policy = policies.current(shop.id, clock.now())
-    plans = arguments.plans
-    for plan in plans:
-        if plan not in policy.plan_index:
-            raise BadInput(
-                "PLAN", plan, f"one of {', '.join(policy.plan_index)}", "look at the policy's plans"
-            )
-    for place, given in (("--zh", arguments.zh), ("--en", arguments.en)):
-        if not given.strip():
-            raise BadInput(place, given, "the reason in plain words, in both languages", "write it")
-    zh, en = _names(policy, plans, "zh-CN"), _names(policy, plans, "en")
-    rule = f"{kind}.{plans[0]}.{local_date(start, shop.time_zone):%Y%m%d}"
-    number = 2
-    while rule in policy.rule_index:
-        rule, number = f"{kind}.{plans[0]}.{local_date(start, shop.time_zone):%Y%m%d}-{number}", number + 1
-    title = (
-        Text(f"{zh}系统维护", f"{en}: maintenance")
-        if kind == "maintenance"
-        else Text(f"{zh}暂停", f"{en}: paused")
-    )
-    return rule, Told(
-        id=rule.replace(".", "-").replace("_", "-"),
-        title=title,
-        reason=Text(arguments.zh, arguments.en),
-        affected=Text(f"想用{zh}付款的新订单。", f"New orders that would be paid by {en}."),
-        unaffected=_UNAFFECTED,
-        restored=Text(f"{zh}已恢复。", f"{en}: back."),
-        next_update=next_update,
-        plans=tuple(plans),
-    )
-
-
-def _names(policy: Policy, plans: list[str], locale: str) -> str:
-    terms: dict[str, list[str]] = {}
-    for name in plans:
-        plan = policy.plan(name)
-        of_family = terms.setdefault(policy.families[plan.family].name.in_(locale), [])
-        if plan.legal_form != "full_payment":
-            of_family.append(str(plan.periods))
-    if locale == "zh-CN":
-        return "、".join(f"{family}{'、'.join(each)}期" if each else family for family, each in terms.items())
-    return ", ".join(f"{family} × {'/'.join(each)}" if each else family for family, each in terms.items())
+    reason = Text(arguments.zh, arguments.en)
+    return told_of(kind, shop, policy, list(arguments.plans), start, reason, next_update)
 
 
 def _say(shop: Shop, made: Publication, *, rule: str | None = None) -> None:

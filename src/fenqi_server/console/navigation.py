@@ -42,6 +42,12 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "console:history",
         ("author", "reviewer", "publisher", "auditor"),
     ),
+    Entry(
+        _OFFER,
+        gettext_noop("Stop, pause, windows"),
+        "console:acts",
+        ("author", "reviewer", "publisher", "auditor"),
+    ),
     Entry(_OFFER, gettext_noop("Calendar"), "console:calendar"),
     Entry(_OFFER, gettext_noop("Funders’ health"), "console:health"),
     Entry(

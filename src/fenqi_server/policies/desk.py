@@ -255,7 +255,7 @@ def _acted(
     except Refusal as refusal:
         return _draft(request, draft_id, _refused(refusal))
     except BadInput as problem:
-        return _draft(request, draft_id, _bad_input(problem))
+        return _draft(request, draft_id, bad_input_text(problem))
     request.session["flash"] = said
     return HttpResponseRedirect(reverse("console:draft", args=[draft_id]))
 
@@ -404,7 +404,8 @@ def _refused(refusal: Refusal) -> str:
     return refusal.sentence
 
 
-def _bad_input(problem: BadInput) -> str:
+def bad_input_text(problem: BadInput) -> str:
+    """What is wrong with an act, in the reader's words where there are some."""
     if isinstance(problem, policies.MovedBase):
         return gettext(
             "Another policy came into force since this draft began, and publishing would undo it unseen. "
@@ -577,7 +578,7 @@ def roll_back(request: HttpRequest, publication_id: UUID) -> HttpResponse:
                     silent_reason=silent,
                 )  # fmt: skip
             except BadInput as problem:
-                error = _bad_input(problem)
+                error = bad_input_text(problem)
             else:
                 request.session["flash"] = gettext("Rolled back. Every page shows it within a second.")
                 return HttpResponseRedirect(reverse("console:history"))

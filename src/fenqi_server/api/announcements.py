@@ -23,7 +23,8 @@ from fenqi_server.announcements.lifecycle import Revision, revisions
 from fenqi_server.announcements.reading import PHASES, Filter, Phase, board, phase_of
 from fenqi_server.api.access import authorize
 from fenqi_server.api.base import ApiController, answer, problems
-from fenqi_server.api.problems import ApiProblem
+from fenqi_server.api.problems import ApiProblem, FieldError
+from fenqi_server.api.reading import refused
 from fenqi_server.customers import service as customers
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
@@ -333,7 +334,7 @@ class GrantsOut(msgspec.Struct, frozen=True):
 class GrantsQuery(msgspec.Struct, frozen=True):
     """Whose: the shop's own reference of the customer."""
 
-    customer: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    customer: str = ""
 
 
 class GrantPath(msgspec.Struct, frozen=True):
@@ -357,6 +358,15 @@ class CompensationsController(ApiController):
     def get(self, parsed_query: Query[GrantsQuery]) -> HttpResponse:
         """List a customer's compensations. A customer that the shop never named has none."""
         access = authorize(self.request, "compensations:read")
+        if not 0 < len(parsed_query.customer) <= 100:
+            raise refused(
+                FieldError(
+                    "/customer",
+                    parsed_query.customer[:120],
+                    "the shop's reference of one customer, of 1 to 100 characters",
+                    in_="query",
+                )
+            )
         customer = customers.find(access.shop, parsed_query.customer)
         found = () if customer is None else compensation.of_customer(access.shop, customer)
         return answer(self.request, GrantsOut(tuple(_grant(each) for each in found)))

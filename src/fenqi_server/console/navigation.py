@@ -48,6 +48,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "console:acts",
         ("author", "reviewer", "publisher", "auditor"),
     ),
+    Entry(_OFFER, gettext_noop("Announcements"), "console:announcements"),
     Entry(_OFFER, gettext_noop("Calendar"), "console:calendar"),
     Entry(_OFFER, gettext_noop("Funders’ health"), "console:health"),
     Entry(

@@ -79,14 +79,16 @@ def _overdue_news(staff: Staff, at: datetime) -> Waiting:
         and (notice.until is None or notice.until > now)
         for notice in notices
     )
-    return Waiting(gettext("Notices whose next news is overdue"), late, reverse("announcements:index"), True)
+    return Waiting(
+        gettext("Notices whose next news is overdue"), late, reverse("console:announcements"), True
+    )
 
 
 def _not_back(staff: Staff, at: datetime) -> Waiting:
     """Ends that came without the engine offering what was to be back."""
     late = sum(alarm.kind == "not_back" for alarm in alarms.alarms(staff.shop))
     return Waiting(
-        gettext("Ways that should be back and are not"), late, reverse("announcements:index"), True
+        gettext("Ways that should be back and are not"), late, reverse("console:announcements"), True
     )
 
 

@@ -71,7 +71,7 @@ def test_a_window_is_planned_extended_and_ended(open_corner: Operator) -> None:
     ("words", "said"),
     [
         (("stop", "corner_7", *WHO), "plan is corner_7: expected one of"),
-        (("pause", "corner_7", *WHO, *WHY), "PLAN is corner_7: expected one of"),
+        (("pause", "corner_7", *WHO, *WHY), "plans is corner_7: expected one of"),
         (("pause", "corner_6", *WHO, "--zh", "维护。", "--en", " "), "in both languages"),
         (
             ("window", "corner_6", "--from", "2026-12-02T02:00", "--until", "2026-12-01T22:00", *WHO, *WHY),

@@ -209,7 +209,8 @@ def upgrade(
         shutil.rmtree(building, ignore_errors=True)
         try:
             with _running(old, data_dir, pointer, runner, log) as url:
-                dump(url, new, dumped)
+                # Its own programs: a newer pg_dump writes down settings of the old server that the new one may refuse.
+                dump(url, old, dumped)
             _initialise(new, building, pointer, runner, durable=True)
             with _running(new, building, pointer, runner, log) as url:
                 restore(url, new, dumped)

@@ -249,6 +249,8 @@ def window_extend(request: HttpRequest, rule: str) -> HttpResponse:
 def window_end(request: HttpRequest, rule: str) -> HttpResponse:
     """End a window now, or call off one that is to come."""
     staff, at = _staff(request), clock.now()
+    if all(each.rule != rule for each in _windows(_policy(staff, at), voice_of(staff.shop, at))):
+        raise Http404("no such window")
     try:
         acts.end_now(staff.shop, rule, staff.actor, at, reason=request.POST.get("reason", "").strip())
     except BadInput as problem:
@@ -262,6 +264,8 @@ def window_end(request: HttpRequest, rule: str) -> HttpResponse:
 def looked_at(request: HttpRequest, publication_id: UUID) -> HttpResponse:
     """Say whether one person's act was right."""
     staff, at = _staff(request), clock.now()
+    if all(made.id != publication_id for made in afterwards.waiting(staff.shop)):
+        raise Http404("nothing of that name waits")
     verdict: Literal["right", "wrong"] = "wrong" if request.POST.get("verdict") == "wrong" else "right"
     try:
         afterwards.close(staff.shop, publication_id, staff.actor, verdict, request.POST.get("reason", ""), at)

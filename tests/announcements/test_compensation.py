@@ -221,3 +221,48 @@ def test_what_was_granted_cannot_be_changed_but_for_its_use(mall, asked):
     ):
         with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
             connection.cursor().execute(statement)
+
+
+def test_a_grant_stands_on_its_customers_notice_and_checkout_and_on_nobody_elses(db, demo_site):
+    """In the mall: whoever was kept from paying in the app sees their own price kept."""
+    from datetime import timedelta
+
+    from django.test import Client
+
+    from fenqi_server import clock
+    from fenqi_server.customers import service as customers
+    from fenqi_server.decisions import log
+    from fenqi_server.decisions import service as decisions
+    from fenqi_server.demo.seed import seed
+    from fenqi_server.policies import service as policies
+    from fenqi_server.shops.service import only_shop
+
+    policies.forget_caches()
+    seed()
+    shop, at = only_shop(), clock.now()
+    name = "beichen-24-pause"
+    snapshot = policies.current(shop.id, at).snapshot
+    notices = tuple(
+        msgspec.structs.replace(each, compensation=TERMS) if each.id == name else each
+        for each in snapshot.notices
+    )
+    policies.publish(shop, msgspec.structs.replace(snapshot, notices=notices), at, "staff:ann")
+    good = customers.ensure(shop, "good", at)
+    decisions.evaluate(shop, good, (PHONE,), "web", dict(GROWN_UP), at)
+    log.flush()
+    _issue(at + timedelta(minutes=5))
+
+    def shown(person: str) -> tuple[str, str]:
+        client = Client(headers={"accept-language": "en"})
+        client.post("/demo/customer", {"customer": person})
+        client.post("/cart/", {"sku": "cg-15"})
+        return (
+            client.get(f"/announcements/{name}/").content.decode(),
+            client.get("/checkout/").content.decode(),
+        )
+
+    for page in shown("good"):
+        assert "The price kept for 48 hours · ¥4,999.00" in page
+    notice, checkout = shown("new")
+    assert 'data-fq-part="grant"' not in notice
+    assert 'data-fq-part="granted"' not in checkout

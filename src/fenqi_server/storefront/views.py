@@ -23,6 +23,7 @@ from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import digest, disclose
 from fenqi.terms.schedule import build_schedule
 from fenqi_server import facts as fact_sources
+from fenqi_server.announcements import compensation
 from fenqi_server.decisions import service as decisions
 from fenqi_server.decisions.quotes import BadToken, read_quote
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU, PRODUCTS, Product
@@ -265,6 +266,8 @@ class CheckoutView(msgspec.Struct, frozen=True):
     changes: tuple[shown.ChangeView, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    granted: tuple[tuple[str, str, str], ...] = ()
+    """What the customer was granted for an announcement and can still use: its name, until when, and the notice."""
 
 
 def decide_cart(
@@ -324,6 +327,15 @@ def _selector(request: HttpRequest, visitor: Visitor, *, error: bool = False) ->
             overrides=decision.request.overrides,
         ),
         changes=tuple(changes),
+        granted=tuple(
+            (
+                compensation.name_line(grant, voice),
+                compensation.state_line(grant, voice),
+                reverse("announcements:notice", args=[grant.announcement]),
+            )
+            for grant in compensation.of_customer(visitor.shop, visitor.customer_id)
+            if grant.state(visitor.at) == "open"
+        ),
         notes=tuple(notes),
         error=gettext("Choose one of the ways below first.") if error else "",
     )

@@ -43,6 +43,17 @@ def main(site: str) -> int:
         keep("calendar")
         page.goto(f"{site}/console/health/")
         keep("health")
+        page.goto(f"{site}/demo/staff/")
+        with page.expect_navigation():
+            page.click("form:has(input[value=he]) button")
+        page.goto(f"{site}/console/policy/acts/")
+        keep("acts")
+        page.goto(f"{site}/console/policy/acts/stop/mall_12/")
+        keep("stop")
+        page.goto(f"{site}/console/policy/history/")
+        with page.expect_navigation():
+            page.click("a[href*=roll-back]")
+        keep("roll-back")
         browser.close()
     return 0
 

@@ -17,6 +17,7 @@ from fenqi.policy.snapshot import LAYERS, Snapshot
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
 from fenqi_server.commands.policy_acts import ACTS, add_acts
+from fenqi_server.commands.policy_draft import add_draft
 
 if TYPE_CHECKING:
     from fenqi_server.policies.service import Publication
@@ -89,6 +90,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
     add_acts(actions)
+    add_draft(actions)
 
 
 def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentParser:

@@ -61,7 +61,7 @@ campaign: setup ## long randomised runs
 lock: ## write requirements.lock anew from pyproject.toml
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5'
-	build/lock/bin/pip-compile --quiet --extra server --extra embedded --extra dev --generate-hashes \
+	build/lock/bin/pip-compile --quiet --extra server --extra embedded --extra simulate --extra check --extra dev --generate-hashes \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --strip-extras --no-annotate --no-header \
 	  --allow-unsafe --output-file requirements.lock pyproject.toml
 	@rm -rf build/lock

@@ -32,7 +32,7 @@ __all__ = [
     "zone_of",
 ]
 
-Unit = Literal["day", "week", "month"]
+Unit = Literal["day", "week", "half_month", "month"]
 Instant = datetime | int
 """An instant: an aware `datetime`, or epoch seconds."""
 
@@ -82,6 +82,13 @@ def add_months(anchor: date, months: int) -> date:
     return date(year, month, day)
 
 
+def _half_months(anchor: date, halves: int) -> date:
+    """Whole months from the anchor; between two of them, 15 days after the earlier (12 CFR 1026 App. J (b)(5)(iii))."""
+    months, half = divmod(halves, 2)
+    on = add_months(anchor, months)
+    return on + timedelta(days=15) if half else on
+
+
 @lru_cache(maxsize=4096)
 def due_dates(start_on: date, unit: Unit, every: int, count: int, defer_periods: int = 0) -> tuple[date, ...]:
     """The `count` dates on which something is due, `every` units apart, anchored on `start_on`.
@@ -101,8 +108,10 @@ def due_dates(start_on: date, unit: Unit, every: int, count: int, defer_periods:
     steps = range(every * (1 + defer_periods), every * (1 + defer_periods + count), every)
     if unit == "month":
         return tuple(add_months(start_on, step) for step in steps)
+    if unit == "half_month":
+        return tuple(_half_months(start_on, step) for step in steps)
     if unit not in ("day", "week"):
-        raise CalendarError("unit", unit, "day, week or month")
+        raise CalendarError("unit", unit, "day, week, half_month or month")
     unit_days = 7 if unit == "week" else 1
     start = start_on.toordinal()
     if start + steps[-1] * unit_days > date.max.toordinal():

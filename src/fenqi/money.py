@@ -32,7 +32,8 @@ __all__ = [
     "split_evenly",
 ]
 
-Residue = Literal["first", "last"]
+Residue = Literal["first", "last", "spread"]
+"""Which part takes what does not divide: the first, the last, or one unit each from the first on."""
 
 CURRENCIES: Final[dict[str, int]] = {
     "AUD": 2,
@@ -208,16 +209,18 @@ def apply_rate(amount_minor: int, rate: Fraction | Decimal) -> int:
 
 
 def split_evenly(total: int, n: int, residue: Residue = "first") -> tuple[int, ...]:
-    """Split `total` into `n` parts that sum to it: each the floor, the remainder in the first or last.
+    """Split `total` into `n` parts that sum to it: each the floor, the remainder in the first or last, or spread.
 
-    >>> split_evenly(1000, 3, "first"), split_evenly(1000, 3, "last")
-    ((334, 333, 333), (333, 333, 334))
+    >>> split_evenly(1000, 3, "first"), split_evenly(1000, 3, "last"), split_evenly(1001, 3, "spread")
+    ((334, 333, 333), (333, 333, 334), (334, 334, 333))
     """
     if n < 1:
         raise MoneyError("n", n, "at least 1 part")
     each, rest = divmod(total, n)
     if residue == "first":
         return (each + rest,) + (each,) * (n - 1)
+    if residue == "spread":
+        return (each + 1,) * rest + (each,) * (n - rest)
     return (each,) * (n - 1) + (each + rest,)
 
 

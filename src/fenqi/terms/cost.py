@@ -127,6 +127,8 @@ def periods_per_year(unit: Unit, every: int) -> Fraction:
     """
     if unit == "month":
         return Fraction(12, every)
+    if unit == "half_month":
+        return Fraction(24, every)
     return Fraction(365, every * (7 if unit == "week" else 1))
 
 
@@ -147,10 +149,7 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
         return Cost(0, schedule.total_minor, 0, 0, SIMPLE, None, plan.authority)
     totals = [row.principal_minor + row.fee_minor for row in schedule.rows if row.number]
     log_rate = _regular_log_rate(schedule.financed_minor, totals, plan.defer_periods)
-    if plan.unit == "month":
-        yearly = 12 / plan.every
-    else:
-        yearly = 365 / (plan.every * (7 if plan.unit == "week" else 1))
+    yearly = float(periods_per_year(plan.unit, plan.every))
     compounded = _compound(yearly, log_rate)
     # A charge is never shown as free, however small: "or 1".
     return Cost(

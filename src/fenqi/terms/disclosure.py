@@ -14,7 +14,17 @@ from typing import Final
 import msgspec
 
 from fenqi.terms.cost import Cost
-from fenqi.terms.plan import Annuity, Authority, ContingentCost, FlatFee, PayInFull, Plan
+from fenqi.terms.plan import (
+    Annuity,
+    Authority,
+    ContingentCost,
+    EqualPrincipal,
+    FlatFee,
+    FlatInterest,
+    InterestOnly,
+    PayInFull,
+    Plan,
+)
 from fenqi.terms.schedule import Schedule
 from fenqi.texts import Text
 
@@ -237,7 +247,12 @@ def _words_of(plan: Plan) -> _Wording:
                 f"按分期本金共{rate}收取，分{plan.periods}期",
                 f"{rate} of the amount financed in total, over {plan.periods} instalments",
             )
-    elif isinstance(pricing, Annuity):
+    elif isinstance(pricing, FlatInterest):
+        rate = _exactly(pricing.annual_rate)
+        basis = Text(
+            f"按分期本金全程计息，年利率{rate}", f"{rate} a year on the amount financed, for the whole term"
+        )
+    elif isinstance(pricing, (Annuity, EqualPrincipal, InterestOnly)):
         rate = _exactly(pricing.annual_rate)
         basis = Text(f"按剩余本金计息，年利率{rate}", f"{rate} a year on what is still owed")
         # The rate agreed, not the one that whole fen come to.
@@ -257,7 +272,9 @@ def _exactly(rate: Decimal) -> str:
 def _cost_name(plan: Plan) -> Text:
     if plan.legal_form == "card_instalment":
         return _INSTALMENT_INTEREST  # since 2022 a card's instalments are to be expressed as interest (银保监规〔2022〕13号)
-    if plan.legal_form == "loan" or isinstance(plan.pricing, Annuity):
+    if plan.legal_form == "loan" or isinstance(
+        plan.pricing, (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
+    ):
         return _INTEREST
     if plan.legal_form in ("operating_lease", "finance_lease"):
         return _RENT

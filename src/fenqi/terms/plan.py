@@ -6,7 +6,9 @@ a schedule (`fenqi.terms.schedule`). Rates are exact decimals; amounts are whole
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -17,12 +19,24 @@ from fenqi.problems import BadInput, Problem
 from fenqi.texts import Text
 
 __all__ = [
+    "PROFILES",
     "Annuity",
     "Authority",
+    "Balloon",
+    "Bearer",
     "ContingentCost",
+    "Conventions",
+    "DayCount",
     "DownPayment",
+    "EqualPrincipal",
+    "Fee",
+    "FeeTiming",
     "FlatFee",
+    "FlatInterest",
+    "Holiday",
+    "InterestOnly",
     "LegalForm",
+    "Party",
     "PayInFull",
     "Plan",
     "Pricing",
@@ -42,6 +56,17 @@ LegalForm = Literal[
 ]
 Authority = Literal["shop", "funder"]
 """Whose figures are binding. A funder's figures are indicative here, and say on what basis."""
+
+Party = Literal["customer", "shop", "brand", "funder"]
+"""Who may bear a charge."""
+FeeTiming = Literal["per_period", "first_bill", "up_front", "at_end"]
+"""When a fee is charged: spread over the instalments, whole with the first, at the start, or whole with the last."""
+DayCount = Literal[
+    "period", "30/360", "30/364", "30/365", "30/act", "act/360", "act/364", "act/365", "act/act"
+]
+"""Days of a month / days of a year, for interest. `period`: a period is its share of a year, whatever its days."""
+Holiday = Literal["none", "following", "preceding", "modified_following"]
+"""Where a due date moves that is no business day; `modified_following` never leaves the month."""
 
 MAX_PERIODS: Final = 600
 _MAX_RATE: Final = Decimal(100)
@@ -67,14 +92,50 @@ class FlatFee(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """A fee on the amount first financed: a rate for each period, or one in total (exactly one of them).
 
     12 x 0.6 % of ¥6,000 is ¥432; as money is paid back all along, that is 13.03 % a year, not 7.2 %.
+    It is never less than `minimum_minor` in total.
     """
 
     rate_per_period: Decimal | None = None
     total_rate: Decimal | None = None
+    minimum_minor: int = 0
+    timing: FeeTiming = "per_period"
+
+
+class Balloon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is paid back with the last instalment beside it: a share of the amount financed, or an amount (one of them)."""
+
+    share: Decimal | None = None
+    amount_minor: int | None = None
 
 
 class Annuity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="annuity"):
     """Equal instalments; interest on what is still owed, at `annual_rate` (a nominal yearly rate)."""
+
+    annual_rate: Decimal
+    balloon: Balloon | None = None
+
+
+class EqualPrincipal(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="equal_principal"
+):
+    """The same part of the price with each instalment; interest on what is still owed, so that instalments fall."""
+
+    annual_rate: Decimal
+    balloon: Balloon | None = None
+
+
+class InterestOnly(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="interest_only"
+):
+    """Each instalment pays the interest alone; the last one pays the price back."""
+
+    annual_rate: Decimal
+
+
+class FlatInterest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flat_interest"
+):
+    """Interest on the amount first financed for the whole term, as if nothing were paid back meanwhile; equal instalments."""
 
     annual_rate: Decimal
 
@@ -83,7 +144,76 @@ class PayInFull(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """The whole price at once."""
 
 
-Pricing = ZeroInterest | FlatFee | Annuity | PayInFull
+Pricing = ZeroInterest | FlatFee | Annuity | EqualPrincipal | InterestOnly | FlatInterest | PayInFull
+
+
+class Fee(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A charge beside the plan's own pricing, such as a guarantor's fee: every one that the customer pays counts.
+
+    Exactly one of `rate_per_period`, `total_rate` (both of the amount financed) and `amount_minor` (in total); never
+    less than `minimum_minor` in total.
+    """
+
+    code: str
+    name: Text
+    payee: str
+    payee_name: Text | None = None
+    rate_per_period: Decimal | None = None
+    total_rate: Decimal | None = None
+    amount_minor: int | None = None
+    minimum_minor: int = 0
+    timing: FeeTiming = "per_period"
+
+
+class Bearer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who bears which share of what the plan's own pricing charges; the shares of all come to 1."""
+
+    party: Party
+    share: Decimal
+
+
+class Conventions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How figures come about where an agreement leaves it to custom.
+
+    `day_count`, `year_split` and `leap_rule` say what share of a year a period is: under act/act a period over New Year is
+    cut at 31 December, or at 1 January where the first day counts; under `feb29_period` a year has 366 days only for
+    periods (from, due] that hold a 29 February. `digits` bounds the significant decimal digits of intermediate figures
+    (None: exact ratios). Instalments are whole multiples of `instalment_multiple_minor`. `smoothing` moves the instalment
+    until the last one is close to the others. `flat_interest_on`: the amount financed, or the whole price, down payment
+    included. `flat_interest_split`: interest worked out period by period, or in total and split evenly.
+    """
+
+    profile: str = "fenqi"
+    day_count: DayCount = "period"
+    year_split: Literal["dec31", "jan1"] = "dec31"
+    leap_rule: Literal["actual", "feb29_period"] = "actual"
+    rounding: Literal["half_even", "half_up", "up"] = "half_even"
+    digits: int | None = None
+    instalment_multiple_minor: int = 1
+    smoothing: bool = False
+    flat_interest_on: Literal["financed", "price"] = "financed"
+    flat_interest_split: Literal["by_period", "even"] = "by_period"
+
+
+PROFILES: Final[Mapping[str, Conventions]] = MappingProxyType(
+    {
+        "fenqi": Conventions(),
+        # Published instalment fees of wallets: one fee in total, principal and fee each split with the remainder first.
+        "wallet-fee-split": Conventions(profile="wallet-fee-split"),
+        # Apache Fineract's two schedule engines, by their golden tables (tests/vectors/data/servicing.json).
+        "fineract-progressive": Conventions(
+            profile="fineract-progressive", day_count="act/act", digits=19, smoothing=True
+        ),
+        "fineract-cumulative": Conventions(
+            profile="fineract-cumulative",
+            day_count="act/365",
+            digits=19,
+            flat_interest_on="price",
+            flat_interest_split="even",
+        ),
+    }
+)
+"""Named bundles of conventions. A plan keeps its conventions by value, so that a bundle may change later."""
 
 
 class DownPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,10 +235,18 @@ class ContingentCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Plan(msgspec.Struct, frozen=True):
     """One way to pay with one term. `family` groups the terms of one way; `funder` puts up the money.
 
-    `every` units lie between two payments; the first is due after (1 + defer_periods) of these periods.
-    A deferral is free of interest. `residue` says which instalment takes what does not divide; an annuity's is
-    always the last. `fee_payee` receives the fee (the funder, where it is left out).
-    `indicative_basis` says on what basis figures of `authority="funder"` were worked out.
+    `every` units lie between two payments; the first is due after (1 + defer_periods) of these periods. What a deferral
+    costs is `deferral_interest`: nothing, or interest that is owed with the rest (`capitalised`) or paid with the first
+    instalment (`first_bill`). `due_day`: the day of the month on which instalments fall due (31: the month's last), the
+    first one at least `min_first_days` after the start; `odd_first` says whether a first period of another length bears
+    interest as a whole one or by its days. `grace_principal` instalments pay interest alone, `grace_interest` ones pay
+    no interest yet, `interest_free_periods` ones bear none. Due dates that are no business day of `calendar` move by
+    `holiday`.
+
+    `residue` says which instalment takes what does not divide, or spreads it one by one; an annuity's is always the last.
+    `fee_payee` receives the fee (the funder, where it is left out). `bearers` share what the pricing charges (the customer
+    bears it all where it is empty); `fees` are charged beside it. `indicative_basis` says on what basis figures of
+    `authority="funder"` were worked out.
     """
 
     id: str
@@ -127,6 +265,18 @@ class Plan(msgspec.Struct, frozen=True):
     fee_payee: str | None = None
     contingent: tuple[ContingentCost, ...] = ()
     indicative_basis: Text | None = None
+    conventions: Conventions = Conventions()
+    deferral_interest: Literal["none", "capitalised", "first_bill"] = "none"
+    due_day: int | None = None
+    min_first_days: int = 0
+    odd_first: Literal["whole", "by_days"] = "whole"
+    grace_principal: int = 0
+    grace_interest: int = 0
+    interest_free_periods: int = 0
+    holiday: Holiday = "none"
+    calendar: str | None = None
+    bearers: tuple[Bearer, ...] = ()
+    fees: tuple[Fee, ...] = ()
 
 
 def check_plan(plan: Plan) -> list[Problem]:
@@ -156,7 +306,7 @@ def check_plan(plan: Plan) -> list[Problem]:
     if plan.unit not in get_args(Unit):
         wrong("unit", plan.unit, "one of " + ", ".join(get_args(Unit)))
     if plan.residue not in get_args(Residue):
-        wrong("residue", plan.residue, "first or last")
+        wrong("residue", plan.residue, "one of " + ", ".join(get_args(Residue)))
     if not 1 <= plan.periods <= MAX_PERIODS:
         wrong("periods", plan.periods, f"1 to {MAX_PERIODS}")
     if not 1 <= plan.every <= 366:
@@ -164,7 +314,7 @@ def check_plan(plan: Plan) -> list[Problem]:
     if not 0 <= plan.defer_periods <= MAX_PERIODS:
         wrong("defer_periods", plan.defer_periods, f"0 to {MAX_PERIODS}")
 
-    per_year = {"day": 365, "week": 52, "month": 12}.get(plan.unit, 1)
+    per_year = {"day": 365, "week": 52, "half_month": 24, "month": 12}.get(plan.unit, 1)
     if not found and plan.every * (plan.periods + plan.defer_periods) > _MAX_YEARS * per_year:
         length = f"{plan.periods + plan.defer_periods} periods of {plan.every} {plan.unit}s"
         wrong("periods", length, f"at most {_MAX_YEARS} years until the last payment")
@@ -184,7 +334,7 @@ def check_plan(plan: Plan) -> list[Problem]:
         ):
             if rate is not None and not _is_rate(rate):
                 wrong(place, str(rate), _A_RATE, "write 0.6 % as 0.006")
-    elif isinstance(pricing, Annuity):
+    elif isinstance(pricing, (Annuity, EqualPrincipal, InterestOnly, FlatInterest)):
         if not _is_rate(pricing.annual_rate):
             wrong(
                 "pricing.annual_rate",

@@ -14,26 +14,31 @@ from typing import Final, Literal
 import msgspec
 
 from fenqi.calendars import Unit, due_dates
-from fenqi.money import check_minor, round_half_even
+from fenqi.money import Residue, check_minor, round_half_even, split_evenly
 from fenqi.terms.plan import (
     Annuity,
     DownPayment,
     FlatFee,
+    Party,
     PayInFull,
     Plan,
     TermsError,
+    ZeroInterest,
     check_plan,
 )
 
-__all__ = ["Row", "RowKind", "Schedule", "build_schedule", "period_rate"]
+__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "period_rate"]
 
-RowKind = Literal["down_payment", "instalment", "payment"]
+RowKind = Literal[
+    "down_payment", "up_front", "instalment", "payment", "deposit", "rent", "buyout", "deposit_return"
+]
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One payment: the part that pays the price back, and the part that is its cost.
+    """One payment: the part that pays the price back, and the part that is its cost (interest and fees).
 
-    A down payment is number 0; instalments count from 1; a full payment is number 1.
+    What is paid at the start, a down payment or fees (`up_front`), is number 0; instalments count from 1; a full payment is
+    number 1. A lease's rows have rent and deposit; a deposit given back is negative.
     """
 
     number: int
@@ -41,17 +46,40 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     due_on: date
     principal_minor: int
     fee_minor: int
+    rent_minor: int = 0
+    deposit_minor: int = 0
 
     @property
     def total_minor(self) -> int:
         """What the customer pays on the day."""
-        return self.principal_minor + self.fee_minor
+        return self.principal_minor + self.fee_minor + self.rent_minor + self.deposit_minor
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """One of the costs in a schedule: its code, who receives it, and its part of each row, in the rows' order."""
+
+    code: str
+    payee: str
+    by_row_minor: tuple[int, ...]
+
+    @property
+    def total_minor(self) -> int:
+        """The whole of it."""
+        return sum(self.by_row_minor)
+
+
+class Borne(msgspec.Struct, frozen=True):
+    """What somebody else than the customer bears of the plan's own pricing, paid to its payee at the start."""
+
+    party: Party
+    amount_minor: int
 
 
 class Schedule(msgspec.Struct, frozen=True):
     """Every payment of one way to pay for `amount_minor`.
 
-    amount = down payment + financed; total = amount + fee = the sum of the rows.
+    amount = down payment + financed; total = amount + fee = the sum of the rows. `charges` divide the fee where it has
+    several parts (empty: all of it is the plan's `fee_code`). `borne` is what others pay; it is in no row.
     """
 
     currency: str
@@ -61,6 +89,8 @@ class Schedule(msgspec.Struct, frozen=True):
     fee_minor: int
     total_minor: int
     rows: tuple[Row, ...]
+    charges: tuple[Charge, ...] = ()
+    borne: tuple[Borne, ...] = ()
 
 
 def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date) -> Schedule:
@@ -112,6 +142,8 @@ def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
     """
     if unit == "month":
         return annual_rate * Fraction(every, 12)
+    if unit == "half_month":
+        return annual_rate * Fraction(every, 24)
     return annual_rate * Fraction(every * (7 if unit == "week" else 1), 365)
 
 
@@ -121,7 +153,7 @@ class _Prepared(msgspec.Struct, frozen=True):
     plan: Plan
     at_once: bool
     periods: int
-    residue_first: bool
+    residue: Residue
     down_minor: int = 0
     down_numerator: int = 0
     down_denominator: int = 1
@@ -155,6 +187,10 @@ def _prepare(plan: Plan) -> _Prepared:
     if problems:
         worst = problems[0]
         raise TermsError(f"plan {plan.id}: {worst.place}", worst.value, worst.expected, worst.way_out)
+    if not isinstance(plan.pricing, (ZeroInterest, FlatFee, Annuity, PayInFull)):
+        raise TermsError(
+            f"plan {plan.id}: pricing.kind", type(plan.pricing).__name__, "a pricing with a schedule"
+        )
     down_minor, down_rate = _down(plan.down_payment)
     fee = Fraction(0)
     annuity = interest = Fraction(0)
@@ -172,7 +208,7 @@ def _prepare(plan: Plan) -> _Prepared:
         plan=plan,
         at_once=isinstance(pricing, PayInFull),
         periods=plan.periods,
-        residue_first=plan.residue == "first",
+        residue=plan.residue,
         down_minor=down_minor,
         down_numerator=down_rate.numerator,
         down_denominator=down_rate.denominator,
@@ -194,15 +230,13 @@ def _down(down: DownPayment | None) -> tuple[int, Fraction]:
 
 
 def _even_rows(terms: _Prepared, financed: int, fee: int, dates: tuple[date, ...]) -> list[Row]:
-    """Principal and fee, each floor-divided, with the remainder in the first or the last row."""
-    periods = terms.periods
-    principal, principal_rest = divmod(financed, periods)
-    share, share_rest = divmod(fee, periods)
-    rows = [Row(number, "instalment", due_on, principal, share) for number, due_on in enumerate(dates, 1)]
-    if principal_rest or share_rest:
-        at = 0 if terms.residue_first else periods - 1
-        rows[at] = Row(at + 1, "instalment", dates[at], principal + principal_rest, share + share_rest)
-    return rows
+    """Principal and fee, each split evenly with what does not divide where the plan puts it."""
+    principal = split_evenly(financed, terms.periods, terms.residue)
+    share = split_evenly(fee, terms.periods, terms.residue)
+    return [
+        Row(number, "instalment", due_on, principal[number - 1], share[number - 1])
+        for number, due_on in enumerate(dates, 1)
+    ]
 
 
 def _annuity_rows(terms: _Prepared, financed: int, dates: tuple[date, ...]) -> tuple[list[Row], int]:

@@ -66,7 +66,7 @@ def test_a_sound_plan_has_no_problem(changes: dict[str, object]) -> None:
         ({"unit": "year"}, "unit"),
         ({"every": 0}, "every"),
         ({"defer_periods": -1}, "defer_periods"),
-        ({"residue": "spread"}, "residue"),
+        ({"residue": "evenly"}, "residue"),
         ({"pricing": FlatFee()}, "pricing"),
         ({"pricing": FlatFee(Decimal("0.1"), Decimal("0.1"))}, "pricing"),
         ({"pricing": FlatFee(Decimal("-0.1"))}, "pricing.rate_per_period"),

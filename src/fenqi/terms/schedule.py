@@ -79,7 +79,8 @@ class Schedule(msgspec.Struct, frozen=True):
     """Every payment of one way to pay for `amount_minor`.
 
     amount = down payment + financed; total = amount + fee = the sum of the rows. `charges` divide the fee where it has
-    several parts (empty: all of it is the plan's `fee_code`). `borne` is what others pay; it is in no row.
+    several parts (empty: all of it is the plan's `fee_code`). `borne` is what others pay; it is in no row. `start_on` is
+    the day from which time is counted: a first period of another length costs by its days.
     """
 
     currency: str
@@ -91,6 +92,7 @@ class Schedule(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     charges: tuple[Charge, ...] = ()
     borne: tuple[Borne, ...] = ()
+    start_on: date | None = None
 
 
 def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date) -> Schedule:
@@ -111,7 +113,7 @@ def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date)
         raise TermsError("amount_minor", amount_minor, "more than 0")
     if terms.at_once:
         row = Row(1, "payment", start_on, amount_minor, 0)
-        return Schedule(currency, amount_minor, 0, amount_minor, 0, amount_minor, (row,))
+        return Schedule(currency, amount_minor, 0, amount_minor, 0, amount_minor, (row,), start_on=start_on)
 
     down_minor = terms.down_minor
     if terms.down_numerator:
@@ -131,7 +133,9 @@ def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date)
         rows = _even_rows(terms, financed, fee, dates)
     if down_minor:
         rows.insert(0, Row(0, "down_payment", start_on, down_minor, 0))
-    return Schedule(currency, amount_minor, down_minor, financed, fee, amount_minor + fee, tuple(rows))
+    return Schedule(
+        currency, amount_minor, down_minor, financed, fee, amount_minor + fee, tuple(rows), start_on=start_on
+    )
 
 
 def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:

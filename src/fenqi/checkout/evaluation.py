@@ -223,8 +223,16 @@ def priced_facts(schedule: Schedule, cost: Cost, periods: int) -> dict[str, Fact
         "offer.total": schedule.total_minor,
         "offer.periods": periods,
     }
+    start = schedule.rows[0]
+    if start.number == 0:
+        facts["offer.paid_at_start"] = start.total_minor
+        facts["offer.fee_at_start"] = start.fee_minor
+    else:
+        facts["offer.paid_at_start"] = facts["offer.fee_at_start"] = 0
     if cost.simple_e12 is not None:
         facts["offer.annual_cost"] = cost.simple_e12
+    if cost.compounded_e12 is not None:
+        facts["offer.annual_cost_compounded"] = cost.compounded_e12
     return facts
 
 

@@ -165,6 +165,13 @@ def _selected(policy: Policy, selector: Selector) -> tuple[str, ...]:
     return tuple(plan.id for plan in policy.plans if selects(selector, plan))
 
 
+def _same_plans(before: Policy, was: Rule, after: Policy, rule: Rule) -> bool:
+    """Whether a rule is about the same plans of those that both policies have: a plan that is new, or gone, is a change of
+    its own and not one of every rule that speaks of all plans."""
+    then = {plan for plan in _selected(before, was.applies) if plan in after.plan_index}
+    return then == {plan for plan in _selected(after, rule.applies) if plan in before.plan_index}
+
+
 def _fields(before: object, after: object, names: Iterable[str]) -> tuple[FieldChange, ...]:
     found = []
     for name in names:
@@ -234,7 +241,7 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
         plans = _selected(after, rule.applies)
         if was is None and before is not None:
             name = renamed.get(_unnamed(rule))
-            if name in known and _selected(before, known[name].applies) == plans:
+            if name in known and _same_plans(before, known[name], after, rule):
                 del known[name]
                 yield Change(
                     kind="rule", effect="said", name=rule.id, plans=plans, layer=rule.layer, rule=rule.id
@@ -246,8 +253,8 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
             else:
                 yield _rule_change(rule, plans, "paused" if _unconditional(rule) else "limited")
             continue
-        if before is not None and (was != rule or _selected(before, was.applies) != plans):
-            yield from _changed_rule(before, was, rule, plans, at)
+        if before is not None and (was != rule or not _same_plans(before, was, after, rule)):
+            yield from _changed_rule(before, was, after, rule, plans, at)
     for gone in known.values():
         assert before is not None, "a rule that is gone was there"
         plans = tuple(plan for plan in _selected(before, gone.applies) if plan in after.plan_index)
@@ -262,11 +269,13 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
         )
 
 
-def _changed_rule(before: Policy, was: Rule, rule: Rule, plans: tuple[str, ...], at: int) -> Iterable[Change]:
+def _changed_rule(
+    before: Policy, was: Rule, after: Policy, rule: Rule, plans: tuple[str, ...], at: int
+) -> Iterable[Change]:
     fields = _fields(was, rule, _all_fields(rule))
     over_before, over_after = _over(was, at), _over(rule, at)
     moved_plans = _selected(before, was.applies)
-    answers = any(field.path in _ANSWERS for field in fields) or moved_plans != plans
+    answers = any(field.path in _ANSWERS for field in fields) or not _same_plans(before, was, after, rule)
     windows = any(field.path in _WINDOWS for field in fields)
     availability = (answers or windows) and not (over_before and over_after)
     effect: Effect = "said"

@@ -46,6 +46,7 @@ from fenqi.policy.snapshot import (
     Confidence,
     Family,
     Funder,
+    FunderKind,
     Group,
     Layer,
     Notice,
@@ -164,6 +165,7 @@ _RULE_OPTIONAL: Final = (
     "public",
     "change",
     "source",
+    "confirmed",
     "title",
     "detail",
     "fix",
@@ -174,6 +176,10 @@ _RULE_OPTIONAL: Final = (
 
 class _PolicyReader(Reader):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.funder_kinds: dict[str, FunderKind] = {}
 
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
         sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
@@ -213,6 +219,7 @@ class _PolicyReader(Reader):
         unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
         self.vocabulary = vocabulary_for(unnamed, facts)
         funders = tuple(self.funder(node) for node in sections["funders"])
+        self.funder_kinds = {funder.id: funder.kind for funder in funders}
         budgets = tuple(self.budget(node) for node in sections["budgets"])
         self.vocabulary = vocabulary_for(
             ((f.id, f.name) for f in funders), facts, ((b.id, b.name) for b in budgets)
@@ -260,7 +267,18 @@ class _PolicyReader(Reader):
             node,
             what,
             (),
-            ("plan", "plans", "family", "families", "funder", "funders", "legal_form", "legal_forms"),
+            (
+                "plan",
+                "plans",
+                "family",
+                "families",
+                "funder",
+                "funders",
+                "funder_kinds",
+                "legal_form",
+                "legal_forms",
+                "within",
+            ),
         )
         named: dict[str, tuple[str, ...]] = {}
         for one, many in plural.items():
@@ -276,9 +294,17 @@ class _PolicyReader(Reader):
             nodes.extend(self.items(fields["legal_forms"], f"{what}.legal_forms"))
         for item in nodes:
             forms.append(self.literal(item, LegalForm, f"{what}.legal_form"))
-        if isinstance(node, MappingNode) and not node.value:
+        if "funder_kinds" in fields:
+            kinds = {
+                self.literal(item, FunderKind, f"{what}.funder_kinds")
+                for item in self.items(fields["funder_kinds"], f"{what}.funder_kinds")
+            }
+            of_kind = tuple(name for name, kind in self.funder_kinds.items() if kind in kinds)
+            named["funders"] = tuple(dict.fromkeys((*named["funders"], *of_kind)))
+        if isinstance(node, MappingNode) and not fields.keys() - {"within"}:
             self.problem(node, f"{what} names nothing", "write all, or a plan, family, funder or legal_form")
         return Selector(
+            within=self.selector(fields["within"], f"{what}.within") if "within" in fields else None,
             funders=named["funders"],
             families=named["families"],
             plans=named["plans"],
@@ -426,11 +452,10 @@ class _PolicyReader(Reader):
             items = self.items(fields["agreements"], "agreements")
             versions = tuple(self.agreement(item) for item in items)
             self.check_versions(items, versions)
-        kinds = ("shop", "wallet", "bank", "consumer_finance", "acquirer")
         return Funder(
             id=self.optional(fields, "id", self.scalar, ""),
             name=self.optional(fields, "name", self.text, NO_TEXT),
-            kind=self.one_of(fields["kind"], kinds, "kind") if "kind" in fields else "shop",
+            kind=self.literal(fields["kind"], FunderKind, "kind") if "kind" in fields else "shop",
             decides=self.one_of(fields["decides"], ("here", "on_its_page"), "decides")
             if "decides" in fields
             else "here",
@@ -708,6 +733,7 @@ class _PolicyReader(Reader):
             else "full",
             change=change or (entry.change if entry else "nobody"),
             source=self.scalar(fields["source"], "source") if "source" in fields else None,
+            unconfirmed=not self.optional(fields, "confirmed", self.boolean, True),
             title=self.audience_text(fields["title"], "title") if "title" in fields else None,
             detail=self.audience_text(fields["detail"], "detail") if "detail" in fields else None,
             fix=self.audience_text(fields["fix"], "fix") if "fix" in fields else None,

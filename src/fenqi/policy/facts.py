@@ -170,12 +170,15 @@ VOCABULARY: Final[dict[str, FactType]] = {
         _fact("clock.time", "time", "clock", "当前时刻", "time of day"),
         _fact("clock.weekday", "int", "clock", "星期", "day of the week (1 to 7)"),
         _fact("offer.annual_cost", "rate", "offer", "年化成本", "annual cost"),
+        _fact("offer.annual_cost_compounded", "rate", "offer", "年化成本（复利）", "annual cost, compounded"),
         _fact("offer.financed", "money", "offer", "分期本金", "amount financed"),
         _fact("offer.instalment_min", "money", "offer", "最低每期", "smallest instalment"),
         _fact("offer.instalment_max", "money", "offer", "最高每期", "largest instalment"),
         _fact("offer.fee", "money", "offer", "费用合计", "total fee"),
         _fact("offer.total", "money", "offer", "总支付额", "total to pay"),
         _fact("offer.periods", "int", "offer", "期数", "number of instalments"),
+        _fact("offer.paid_at_start", "money", "offer", "首日支付", "paid at the start"),
+        _fact("offer.fee_at_start", "money", "offer", "首日费用", "fee paid at the start"),
     )
 }
 """The facts that every shop has. `offer.*` exist only in the second pass, for one priced plan at a time."""

@@ -36,6 +36,7 @@ __all__ = [
     "DailyWindow",
     "Family",
     "Funder",
+    "FunderKind",
     "Group",
     "Layer",
     "Notice",
@@ -86,6 +87,12 @@ Confidence = Literal["fixed", "estimate", "unknown"]
 CompensationKind = Literal["price_protection", "voucher", "fee_waiver"]
 
 
+FunderKind = Literal[
+    "shop", "wallet", "bank", "consumer_finance", "microloan", "auto_finance", "trust", "lessor", "acquirer"
+]
+"""What a funder is by its licence: caps on cost and duties to disclose differ by it."""
+
+
 class SnapshotError(BadInput):
     """A snapshot that cannot be read or that this version of Fenqi cannot evaluate."""
 
@@ -115,24 +122,31 @@ class DailyWindow(msgspec.Struct, frozen=True, rename={"start": "from", "end": "
 
 
 class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which plans something is about: all, or those named in any of the lists."""
+    """Which plans something is about: all, or those named in any of the lists; of these only the ones `within` selects too."""
 
     all: bool = False
     funders: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
     legal_forms: tuple[LegalForm, ...] = ()
+    within: Selector | None = None
 
 
 def selects(selector: Selector, plan: Plan) -> bool:
-    """Whether the selector covers the plan."""
+    """Whether the selector covers the plan.
+
+    >>> from fenqi.terms.plan import PayInFull
+    >>> card = Plan("card", "card", "bank", "full_payment", 1, PayInFull())
+    >>> selects(Selector(all=True), card), selects(Selector(all=True, within=Selector(funders=("wallet",))), card)
+    (True, False)
+    """
     return (
         selector.all
         or plan.id in selector.plans
         or plan.family in selector.families
         or plan.funder in selector.funders
         or plan.legal_form in selector.legal_forms
-    )
+    ) and (selector.within is None or selects(selector.within, plan))
 
 
 class ShopTerms(msgspec.Struct, frozen=True):
@@ -177,7 +191,7 @@ class Funder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     id: str
     name: Text
-    kind: Literal["shop", "wallet", "bank", "consumer_finance", "acquirer"]
+    kind: FunderKind
     decides: Literal["here", "on_its_page"] = "here"
     own_book: bool = False
     agreement: Agreement | None = None
@@ -220,7 +234,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     `since_fact` and `until_fact` name instants that tell since when, and until when, a live reason holds: from the
     instant in `until_fact` on the rule counts as open, where it is asked when a plan opens.
     `unknown` says what becomes of it when facts leave that open: `block`, `allow`, or `ask` (block, and ask the
-    customer for the fact). `public="generic"` keeps its particulars from the customer.
+    customer for the fact). `public="generic"` keeps its particulars from the customer. `source` names the law or clause
+    that it rests on; `unconfirmed`: the official text has not been read.
     """
 
     id: str
@@ -245,6 +260,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     fix: AudienceText | None = None
     since_fact: str | None = None
     until_fact: str | None = None
+    unconfirmed: bool = False
 
 
 class Budget(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -389,3 +389,29 @@ def test_a_lower_place_is_an_impact_too() -> None:
 def test_there_is_no_impact_of_a_notice_that_is_not_there() -> None:
     with pytest.raises(KeyError):
         impacts_of(policy_of(), "n")
+
+
+def test_a_plan_that_is_added_or_dropped_changes_no_rule_that_speaks_of_all_plans() -> None:
+    law = rule("law", layer="law", applies=Selector(all=True), require=clause("customer.age >= 18"))
+    fewer = policy_of(law, plans=tuple(plan for plan in PLANS if plan.id != "mall_3"))
+    more = policy_of(law)
+    assert "law" not in {change.rule for change in compare(fewer, more, NOON).changes}
+    assert "law" not in review_layers(compare(fewer, more, NOON))
+    assert "law" not in {change.rule for change in compare(more, fewer, NOON).changes}
+
+
+def test_a_rule_that_comes_to_be_about_a_plan_that_was_there_has_changed() -> None:
+    for_all = rule("law", layer="law", applies=Selector(all=True), require=clause("customer.age >= 18"))
+    for_some = msgspec.structs.replace(for_all, applies=Selector(all=True, within=MALL))
+    assert "law" in review_layers(compare(policy_of(for_some), policy_of(for_all), NOON))
+
+
+def test_within_narrows_what_a_selector_names() -> None:
+    policy = policy_of(
+        rule("r", applies=Selector(legal_forms=("instalment_sale", "card_instalment"), within=MALL))
+    )
+    verdicts = decide(policy, {"clock.now": NOON})
+    blocked = {
+        plan for plan, verdict in verdicts.items() if any(reason.rule == "r" for reason in verdict.reasons)
+    }
+    assert blocked == {"mall_3", "mall_12"}

@@ -1,38 +1,50 @@
-"""Dates and instants: due dates that keep their day, and the shop's local day and hour.
+"""Dates and instants: due dates that keep their day, business days, and the shop's local day and hour.
 
-A date on which something is due belongs to the shop's zone and has no time. An instant that crosses the
-policy boundary is an `int` of epoch seconds; `from_epoch` and `to_epoch` turn it into a local time and
-back. Nothing here asks for the time: every instant comes in as an argument.
+A date on which something is due belongs to the shop's zone and has no time. Which days are business days is
+versioned data, known up to a confirmed day and not beyond it. An instant that crosses the policy boundary is an
+`int` of epoch seconds; `from_epoch` and `to_epoch` turn it into a local time and back. Nothing here asks for
+the time: every instant comes in as an argument.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from fenqi.problems import BadInput
+import msgspec
+
+from fenqi.problems import BadInput, Problem
 
 __all__ = [
+    "BusinessCalendar",
     "CalendarError",
+    "Holiday",
     "Instant",
     "Unit",
     "add_months",
     "at_local",
+    "check_calendar",
     "due_dates",
     "format_date",
     "format_instant",
     "format_minute",
     "from_epoch",
+    "is_business_day",
     "local_date",
     "local_minute_of_day",
     "local_weekday",
+    "period_dates",
+    "to_business_day",
     "to_epoch",
     "zone_of",
 ]
 
 Unit = Literal["day", "week", "half_month", "month"]
+Holiday = Literal["none", "following", "preceding", "modified_following"]
+"""Where a due date moves that is no business day; `modified_following` never leaves the month."""
 Instant = datetime | int
 """An instant: an aware `datetime`, or epoch seconds."""
 
@@ -69,8 +81,13 @@ def add_months(anchor: date, months: int) -> date:
     >>> add_months(date(2026, 10, 31), 1), add_months(date(2026, 10, 31), 2)
     (datetime.date(2026, 11, 30), datetime.date(2026, 12, 31))
     """
+    return _on_day(anchor, months, anchor.day)
+
+
+def _on_day(anchor: date, months: int, day: int) -> date:
+    """The `day` of the month that lies `months` after the anchor's, clipped to that month's last."""
     years, index = divmod(anchor.month - 1 + months, 12)
-    year, month, day = anchor.year + years, index + 1, anchor.day
+    year, month = anchor.year + years, index + 1
     if not 1 <= year <= 9999:
         raise CalendarError("date", f"{anchor} + {months} months", "a year from 1 to 9999")
     if day > 28:
@@ -82,22 +99,36 @@ def add_months(anchor: date, months: int) -> date:
     return date(year, month, day)
 
 
-def _half_months(anchor: date, halves: int) -> date:
-    """Whole months from the anchor; between two of them, 15 days after the earlier (12 CFR 1026 App. J (b)(5)(iii))."""
+def _after_months(anchor: date, day: int, months: int) -> date:
+    return _on_day(anchor, months, day)
+
+
+def _after_halves(anchor: date, day: int, halves: int) -> date:
+    """Whole months; between two of them, 15 days after the earlier (12 CFR 1026 App. J (b)(5)(iii))."""
     months, half = divmod(halves, 2)
-    on = add_months(anchor, months)
+    on = _on_day(anchor, months, day)
     return on + timedelta(days=15) if half else on
 
 
 @lru_cache(maxsize=4096)
-def due_dates(start_on: date, unit: Unit, every: int, count: int, defer_periods: int = 0) -> tuple[date, ...]:
-    """The `count` dates on which something is due, `every` units apart, anchored on `start_on`.
+def period_dates(
+    start_on: date,
+    unit: Unit,
+    every: int,
+    count: int,
+    defer_periods: int = 0,
+    due_day: int | None = None,
+    min_first_days: int = 0,
+) -> tuple[date, ...]:
+    """Where periods begin and end: the start, the ends of the deferred periods, then the `count` due dates.
 
-    The first lies (1 + defer_periods) periods after the start. Cached, since the plans of one checkout
-    share their dates. Raises `CalendarError`.
+    The periods are `every` units long. Without a `due_day` all count from `start_on`. With one (of month or half
+    month periods; 31 is a month's last day) the first period ends on the first such day that is after the start and
+    at least `min_first_days` after it, (every - 1) units later where periods are longer than one unit. Cached, since
+    the plans of one checkout share their dates. Raises `CalendarError`.
 
-    >>> [d.isoformat() for d in due_dates(date(2026, 10, 31), "month", 1, 3)]
-    ['2026-11-30', '2026-12-31', '2027-01-31']
+    >>> [d.isoformat() for d in period_dates(date(2026, 11, 23), "month", 1, 2, due_day=10, min_first_days=20)]
+    ['2026-11-23', '2027-01-10', '2027-02-10']
     """
     if every < 1:
         raise CalendarError("every", every, "at least 1")
@@ -105,18 +136,157 @@ def due_dates(start_on: date, unit: Unit, every: int, count: int, defer_periods:
         raise CalendarError("count", count, f"1 to {MAX_COUNT}")
     if defer_periods < 0:
         raise CalendarError("defer_periods", defer_periods, "0 or more")
-    steps = range(every * (1 + defer_periods), every * (1 + defer_periods + count), every)
-    if unit == "month":
-        return tuple(add_months(start_on, step) for step in steps)
-    if unit == "half_month":
-        return tuple(_half_months(start_on, step) for step in steps)
+    steps = range(every, every * (1 + defer_periods + count), every)
+    if unit in ("month", "half_month"):
+        later = _after_months if unit == "month" else _after_halves
+        if due_day is None:
+            return (start_on, *[later(start_on, start_on.day, step) for step in steps])
+        if not 1 <= due_day <= 31:
+            raise CalendarError("due_day", due_day, "1 to 31")
+        if min_first_days < 0:
+            raise CalendarError("min_first_days", min_first_days, "0 or more")
+        earliest = start_on.toordinal() + max(1, min_first_days)
+        # Half months before the start's month can reach into it: the 20th + 15 days.
+        first = -1
+        while later(start_on, due_day, first).toordinal() < earliest:
+            first += 1
+        return (start_on, *[later(start_on, due_day, first - 1 + step) for step in steps])
     if unit not in ("day", "week"):
         raise CalendarError("unit", unit, "day, week, half_month or month")
+    if due_day is not None:
+        raise CalendarError("due_day", due_day, f"none, since periods are {unit}s", "use it with months")
     unit_days = 7 if unit == "week" else 1
     start = start_on.toordinal()
     if start + steps[-1] * unit_days > date.max.toordinal():
         raise CalendarError("date", f"{start_on} + {steps[-1]} {unit}s", "a year up to 9999")
-    return tuple(date.fromordinal(start + step * unit_days) for step in steps)
+    return (start_on, *[date.fromordinal(start + step * unit_days) for step in steps])
+
+
+@lru_cache(maxsize=4096)
+def due_dates(
+    start_on: date,
+    unit: Unit,
+    every: int,
+    count: int,
+    defer_periods: int = 0,
+    due_day: int | None = None,
+    min_first_days: int = 0,
+) -> tuple[date, ...]:
+    """The `count` dates on which something is due, `every` units apart, before any of them moves for a holiday.
+
+    The first lies (1 + defer_periods) periods after the start; `period_dates` says how they are anchored. Cached.
+
+    >>> [d.isoformat() for d in due_dates(date(2026, 10, 31), "month", 1, 3)]
+    ['2026-11-30', '2026-12-31', '2027-01-31']
+    """
+    return period_dates(start_on, unit, every, count, defer_periods, due_day, min_first_days)[-count:]
+
+
+class BusinessCalendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The business days of a place, as one version tells them.
+
+    Every day from `known_from` through `confirmed_through` is a business day unless it is a `weekend` day (Monday 1 to
+    Sunday 7) or in `holidays`; days in `workdays` (a weekend day worked instead of another day, 调休) always are. Of any
+    other day the calendar knows nothing: next year's arrangement is published, not computed.
+    """
+
+    id: str
+    version: str
+    known_from: date
+    confirmed_through: date
+    holidays: frozenset[date] = frozenset()
+    workdays: frozenset[date] = frozenset()
+    weekend: tuple[int, ...] = (6, 7)
+
+    @property
+    def name(self) -> str:
+        """Calendar and version, as a contract keeps it: `cn@2026`."""
+        return f"{self.id}@{self.version}"
+
+
+def check_calendar(calendar: BusinessCalendar) -> list[Problem]:
+    """Everything wrong with a calendar; empty where its days can be relied on."""
+    found: list[Problem] = []
+    for place, value in (("id", calendar.id), ("version", calendar.version)):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,39}", value):
+            found.append(Problem(place, value or "empty", "small letters, digits, _ . -"))
+    span = f"{calendar.known_from.isoformat()} to {calendar.confirmed_through.isoformat()}"
+    if calendar.confirmed_through < calendar.known_from:
+        found.append(
+            Problem("confirmed_through", calendar.confirmed_through.isoformat(), "no earlier day than from")
+        )
+    weekend = calendar.weekend
+    if len(set(weekend)) != len(weekend) or len(weekend) > 6 or not all(1 <= day <= 7 for day in weekend):
+        found.append(
+            Problem("weekend", repr(weekend), "days from 1 (Monday) to 7 (Sunday), each once, not all")
+        )
+    for place, days in (("holidays", calendar.holidays), ("workdays", calendar.workdays)):
+        found += [
+            Problem(place, on.isoformat(), f"a day from {span}", "confirm the year that it lies in")
+            for on in sorted(days)
+            if not calendar.known_from <= on <= calendar.confirmed_through
+        ]
+    for on in sorted(calendar.workdays):
+        if on in calendar.holidays:
+            found.append(Problem("workdays", on.isoformat(), "a day that is not in holidays too"))
+        elif on.isoweekday() not in weekend:
+            found.append(
+                Problem("workdays", on.isoformat(), "a day of the weekend: any other is worked anyway")
+            )
+    return found
+
+
+def is_business_day(on: date, calendar: BusinessCalendar) -> bool:
+    """Whether a day is a business day. Raises `CalendarError` for a day that the calendar knows nothing of.
+
+    >>> tiny = BusinessCalendar(
+    ...     id="x", version="1", known_from=date(2026, 1, 1), confirmed_through=date(2026, 12, 31),
+    ...     holidays=frozenset({date(2026, 10, 1)}), workdays=frozenset({date(2026, 10, 10)}))
+    >>> [is_business_day(date(2026, 10, day), tiny) for day in (1, 2, 10, 11)]
+    [False, True, True, False]
+    """
+    if not calendar.known_from <= on <= calendar.confirmed_through:
+        raise CalendarError(
+            "date",
+            on.isoformat(),
+            f"a day from {calendar.known_from.isoformat()} to {calendar.confirmed_through.isoformat()}, the days that "
+            f"the calendar {calendar.name} knows",
+            "publish the calendar of the new year",
+        )
+    if on in calendar.workdays:
+        return True
+    return on not in calendar.holidays and on.isoweekday() not in calendar.weekend
+
+
+def to_business_day(on: date, holiday: Holiday, calendar: BusinessCalendar) -> date:
+    """Where a date moves that is no business day. Raises `CalendarError` beyond what the calendar knows.
+
+    >>> weekdays = BusinessCalendar(
+    ...     id="x", version="1", known_from=date(2026, 1, 1), confirmed_through=date(2026, 12, 31))
+    >>> saturday = date(2026, 10, 31)
+    >>> [to_business_day(saturday, rule, weekdays).isoformat() for rule in ("following", "modified_following")]
+    ['2026-11-02', '2026-10-30']
+    """
+    if holiday == "none" or is_business_day(on, calendar):
+        return on
+    if holiday == "preceding":
+        return _nearest(on, -1, calendar)
+    if holiday == "following":
+        return _nearest(on, 1, calendar)
+    if holiday != "modified_following":
+        raise CalendarError("holiday", holiday, "one of " + ", ".join(get_args(Holiday)))
+    later = on
+    while later.month == on.month:
+        if is_business_day(later, calendar):
+            return later
+        later += timedelta(days=1)
+    return _nearest(on, -1, calendar)
+
+
+def _nearest(on: date, step: int, calendar: BusinessCalendar) -> date:
+    while not is_business_day(on, calendar):
+        on += timedelta(days=step)
+    return on
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from fenqi.calendars import Unit
+from fenqi.calendars import Holiday, Unit
 from fenqi.money import MAX_MINOR, Residue
 from fenqi.problems import BadInput, Problem
 from fenqi.texts import Text
@@ -65,8 +65,6 @@ DayCount = Literal[
     "period", "30/360", "30/364", "30/365", "30/act", "act/360", "act/364", "act/365", "act/act"
 ]
 """Days of a month / days of a year, for interest. `period`: a period is its share of a year, whatever its days."""
-Holiday = Literal["none", "following", "preceding", "modified_following"]
-"""Where a due date moves that is no business day; `modified_following` never leaves the month."""
 
 MAX_PERIODS: Final = 600
 _MAX_RATE: Final = Decimal(100)

@@ -4,6 +4,9 @@ A fee of 0.6 % a month on ¥6,000 over 12 months sounds like 7.2 % a year. Becau
 price back, the customer owes only about half of it on average, and the rate that balances what was advanced
 with what is paid is 13.03 % (simple: the monthly rate times 12) or 13.84 % (compounded).
 
+Flows come by period (`CashFlows`) or by date (`DatedFlows`). A method says how dates become periods
+(`fenqi.terms.intervals`), how a part of a period bears interest, and what a year makes of the rate of a period.
+
 A rate is found by Newton's method on the logarithm of present value over x = ln(1 + i): scale plays no part,
 and the start from the payments' mean time and its spread leaves two steps for an ordinary plan. Two things
 keep it exact where naive solvers fail: whether anything is charged at all is decided on integers, and the
@@ -16,31 +19,55 @@ is 130_300_000_000) or a `Fraction`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import exp, expm1, inf, isinf, log, log1p, sqrt
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from fenqi.calendars import Unit
 from fenqi.problems import BadInput
+from fenqi.terms.intervals import (
+    UnitPeriod,
+    act365_years,
+    check_unit,
+    eu_years,
+    month_years,
+    odd_periods,
+    shared_day,
+    uk_years,
+    unit_period_of,
+    us_unit_periods,
+)
 from fenqi.terms.plan import Authority, Plan
 from fenqi.terms.schedule import Schedule
+from fenqi.texts import Text
 
 __all__ = [
+    "ACT365",
     "COMPOUNDED",
+    "EU",
     "METHODS",
+    "MONTHS",
     "SIMPLE",
+    "UK",
+    "US",
     "AnnualCost",
     "CashFlow",
     "CashFlows",
     "Cost",
     "CostError",
+    "DatedFlow",
+    "DatedFlows",
     "InternalRate",
+    "Method",
     "annual_cost",
     "cost_of",
+    "counted",
+    "dated_flows_of",
     "flows_of",
     "internal_rate",
     "max_flat_fee",
@@ -51,10 +78,23 @@ SIMPLE: Final = "cn_irr_x12_simple@1"
 """The rate of a period times the periods of a year; the mainland market labels it 单利."""
 COMPOUNDED: Final = "irr_compounded@1"
 """(1 + the rate of a period) to the power of the periods of a year, less 1."""
+US: Final = "us_regz_actuarial@1"
+"""The annual percentage rate of the United States, 12 CFR 1026 Appendix J."""
+EU: Final = "eu_annual@1"
+"""The annual percentage rate of charge of the European Union, Directive 2008/48/EC Annex I."""
+UK: Final = "uk_conc_app_1_2@1"
+"""The APR of the United Kingdom, CONC App 1.2."""
+ACT365: Final = "act365_annual@1"
+"""The effective yearly rate with time in days over 365 (spreadsheets' XIRR; Brazil's CET)."""
+MONTHS: Final = "annual_from_months@1"
+"""The effective yearly rate with time in whole months, twelfths of a year."""
 
 MAX_FLOWS: Final = 10_000
 MAX_TIME: Final = 100_000
 MAX_AMOUNT: Final = 10**24
+MAX_CHANGES: Final = 100
+FIRST_DAY: Final = date(1800, 1, 1)
+LAST_DAY: Final = date(2500, 12, 31)
 """Limits on cash flows typed in from anywhere, far beyond any real ones."""
 
 _LOWEST_LOG: Final = log(0.01)
@@ -80,6 +120,42 @@ class CashFlows(msgspec.Struct, frozen=True):
     advances: tuple[CashFlow, ...]
     payments: tuple[CashFlow, ...]
     periods_per_year: int | Fraction = 12
+
+
+class DatedFlow(msgspec.Struct, frozen=True):
+    """`amount_minor` (more than 0) changing hands `on` a date."""
+
+    on: date
+    amount_minor: int
+
+
+class DatedFlows(msgspec.Struct, frozen=True):
+    """What the customer gets (`advances`) and pays, by date. A charge paid at the start is a payment on that day."""
+
+    advances: tuple[DatedFlow, ...]
+    payments: tuple[DatedFlow, ...]
+
+
+Clock = Literal["periods", "us", "eu", "uk", "act365", "months"]
+Odd = Literal["compound", "simple"]
+
+
+class Method(msgspec.Struct, frozen=True):
+    """A way to say what flows cost in a year. It keeps its meaning under its `id` for good: figures are stored with it.
+
+    `clock`: how dates become times (`periods`: counted forward from the start in the plan's periods; the others by law). `odd`: the
+    interest of a part of a period, in proportion (`simple`: 1 + f·i) or as a power. `yearly`: the rate of a
+    period itself, that times the periods of a year (`nominal`), or compounded over them (`effective`). `places`: decimals
+    for display, by the rule or by custom; `source`: where it is defined.
+    """
+
+    id: str
+    clock: Clock
+    odd: Odd
+    yearly: Literal["periodic", "nominal", "effective"]
+    places: int
+    name: Text
+    source: str
 
 
 class InternalRate(msgspec.Struct, frozen=True):
@@ -147,8 +223,15 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
     fee = schedule.fee_minor
     if fee == 0:
         return Cost(0, schedule.total_minor, 0, 0, SIMPLE, None, plan.authority)
-    totals = [row.principal_minor + row.fee_minor for row in schedule.rows if row.number]
-    log_rate = _regular_log_rate(schedule.financed_minor, totals, plan.defer_periods)
+    rows = schedule.rows
+    advance = schedule.financed_minor
+    if not rows[0].number:
+        # Charges at the start lower what is advanced.
+        advance -= sum(row.fee_minor for row in rows if not row.number)
+    if plan.due_day is not None or advance <= 0:
+        return _irregular_cost(schedule, plan)
+    totals = [row.principal_minor + row.fee_minor for row in rows if row.number]
+    log_rate = _regular_log_rate(advance, totals, plan.defer_periods)
     yearly = float(periods_per_year(plan.unit, plan.every))
     compounded = _compound(yearly, log_rate)
     # A charge is never shown as free, however small: "or 1".
@@ -163,25 +246,72 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
     )
 
 
-def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
-    """A schedule as cash flows: the amount financed against its instalments, in periods of the plan.
+def _irregular_cost(schedule: Schedule, plan: Plan) -> Cost:
+    flows = flows_of(schedule, plan)
+    simple, compounded = annual_cost(SIMPLE, flows), annual_cost(COMPOUNDED, flows)
+    return Cost(
+        schedule.fee_minor,
+        schedule.total_minor,
+        simple.rate_e12,
+        compounded.rate_e12,
+        SIMPLE,
+        simple.undefined,
+        plan.authority,
+    )
 
-    A down payment and the goods that it pays for change hands at once, so both are left out.
+
+def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
+    """A schedule as cash flows: the amount financed against what is paid for it, in periods of the plan.
+
+    A down payment and the goods that it pays for change hands at once, so both are left out; charges at the start are
+    payments at 0. A due day makes a first period of another length: then times are counted by date, whole periods forward
+    from the start and odd days as 30ths of a month. A date that a holiday moved stays in its period.
+
+    >>> from decimal import Decimal
+    >>> from fenqi.terms.plan import FlatFee
+    >>> from fenqi.terms.schedule import build_schedule
+    >>> plan = Plan("mall-3", "mall", "shop", "instalment_sale", 3, FlatFee(Decimal("0.006")), defer_periods=2)
+    >>> flows = flows_of(build_schedule(plan, 600_000, "CNY", date(2026, 11, 23)), plan)
+    >>> [payment.at for payment in flows.payments]
+    [3, 4, 5]
     """
     defer = plan.defer_periods if schedule.rows[-1].kind == "instalment" else -1
+    start, unit = schedule.start_on, UnitPeriod(plan.unit, plan.every)
+    by_date = plan.due_day is not None and start is not None
+    payments = []
+    for row in schedule.rows:
+        at: int | Fraction = row.number + defer if row.number else 0
+        if by_date and start is not None:
+            at = odd_periods(start, row.due_on, unit)
+        paid = row.total_minor if row.number else row.total_minor - row.principal_minor
+        if paid:
+            payments.append(CashFlow(at, paid))
     return CashFlows(
         advances=(CashFlow(0, schedule.financed_minor),),
-        payments=tuple(
-            CashFlow(row.number + defer, row.total_minor)
-            for row in schedule.rows
-            if row.number and row.total_minor
-        ),
+        payments=tuple(payments),
         periods_per_year=periods_per_year(plan.unit, plan.every),
     )
 
 
-def internal_rate(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) -> InternalRate:
+def dated_flows_of(schedule: Schedule) -> DatedFlows:
+    """A schedule as dated flows, for the methods that count between dates. Raises `CostError` where it has no start."""
+    start = schedule.start_on
+    if start is None:
+        raise CostError("start_on", "missing", "the day from which the schedule counts")
+    payments = []
+    for row in schedule.rows:
+        paid = row.total_minor if row.number else row.total_minor - row.principal_minor
+        if paid:
+            payments.append(DatedFlow(row.due_on, paid))
+    return DatedFlows((DatedFlow(start, schedule.financed_minor),), tuple(payments))
+
+
+def internal_rate(
+    advances: Iterable[CashFlow], payments: Iterable[CashFlow], *, odd: Odd = "compound"
+) -> InternalRate:
     """The rate of one period that balances advances and payments.
+
+    A part f of a period after t whole ones discounts by (1+i)^(t+f), or with `odd="simple"` by (1+f·i)(1+i)^t.
 
     Where the flows change sign once it is the only one, at any size; 0 exactly where the sums are equal.
     Otherwise the roots from -99 % to 1000 % are found: the only one, or the only one that is not negative,
@@ -193,7 +323,6 @@ def internal_rate(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) ->
     0.015
     """
     net = _net(advances, payments)
-    signs = _sign_changes([amount for _, amount in net])
     if len({amount > 0 for _, amount in net}) < 2:
         return InternalRate(None, "one_signed")
     if net[0][1] > 0:
@@ -203,13 +332,16 @@ def internal_rate(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) ->
             "no payment before the first advance",
             "deduct what is paid at the start from the advance",
         )
-    if signs == 1:
-        log_rate = _log_rate(net)
+    simple = odd == "simple" and any(at.denominator > 1 for at, _ in net)
+    if _sign_changes([amount for _, amount in net]) == 1:
+        log_rate = _log_rate(net, simple=simple)
         if log_rate > _BEYOND_LOG:
             return InternalRate(None, "beyond_measure")
         root = Fraction(expm1(log_rate)) if log_rate else Fraction(0)
-        return InternalRate(root, None, (root,))
-    roots = tuple(Fraction(expm1(log_root)) if log_root else Fraction(0) for log_root in _log_roots(net))
+        return InternalRate(root, None, (root,) if _LOWEST_LOG < log_rate <= _HIGHEST_LOG else ())
+    roots = tuple(
+        Fraction(expm1(log_root)) if log_root else Fraction(0) for log_root in _log_roots(net, simple=simple)
+    )
     if not roots:
         return InternalRate(None, "no_root")
     standing = [root for root in roots if root >= 0]
@@ -220,53 +352,195 @@ def internal_rate(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) ->
     return InternalRate(None, "ambiguous", roots)
 
 
-def annual_cost(method: str, flows: CashFlows) -> AnnualCost:
+def counted(method: str, flows: DatedFlows, unit: UnitPeriod | None = None) -> CashFlows:
+    """Dated flows in the periods of a method, exactly: its own way of counting between dates.
+
+    `unit` is the period that the transaction goes by; left out, it is the one that its dates show
+    (`fenqi.terms.intervals.unit_period_of`). The methods of the EU and the UK count in years, months or weeks of it. Raises
+    `CostError` for an unknown method, dates out of the calendar, a payment before the first advance; `IntervalError` for dates
+    that the method cannot count.
+
+    >>> flows = DatedFlows((DatedFlow(date(2026, 1, 10), 100_00),), (DatedFlow(date(2026, 2, 9), 101_50),))
+    >>> counted("act365_annual@1", flows).payments[0].at
+    Fraction(6, 73)
+    """
+    way = _method(method)
+    for place, side in (("advances", flows.advances), ("payments", flows.payments)):
+        for number, flow in enumerate(side):
+            if type(flow.on) is not date or not FIRST_DAY <= flow.on <= LAST_DAY:
+                raise CostError(
+                    f"{place}[{number}].on", str(flow.on), f"a date from {FIRST_DAY} to {LAST_DAY}"
+                )
+    if not flows.advances or not flows.payments:
+        return CashFlows(
+            tuple(CashFlow(0, flow.amount_minor) for flow in flows.advances),
+            tuple(CashFlow(0, flow.amount_minor) for flow in flows.payments),
+        )
+    start = min(flow.on for flow in flows.advances)
+    for number, flow in enumerate(flows.payments):
+        if flow.on < start:
+            raise CostError(
+                f"payments[{number}].on",
+                flow.on.isoformat(),
+                f"a day not before the first advance on {start.isoformat()}",
+                "deduct what is paid before from the advance",
+            )
+    times, per_year = _clock(way.clock, start, flows, unit)
+    return CashFlows(
+        tuple(CashFlow(times(flow.on), flow.amount_minor) for flow in flows.advances),
+        tuple(CashFlow(times(flow.on), flow.amount_minor) for flow in flows.payments),
+        per_year,
+    )
+
+
+def _clock(
+    clock: Clock, start: date, flows: DatedFlows, unit: UnitPeriod | None
+) -> tuple[Callable[[date], Fraction], Fraction]:
+    """How a method counts from `start` to a date, and how many of its periods make a year."""
+    if clock == "act365":
+        return lambda on: act365_years(start, on), Fraction(1)
+    if clock == "months":
+        return lambda on: month_years(start, on), Fraction(1)
+    advanced, paid = [flow.on for flow in flows.advances], [flow.on for flow in flows.payments]
+    if unit is None:
+        unit = unit_period_of(advanced, paid) if max(paid) > start else UnitPeriod("month")
+    check_unit(unit)
+    if clock == "us":
+        day = shared_day(paid) if len(set(paid)) > 1 else None
+        return lambda on: us_unit_periods(start, on, unit, day), unit.per_year
+    if clock == "periods":
+        days = {"day": 1, "week": 7}.get(unit.kind)
+        per_year = unit.per_year if days is None else Fraction(365, days * unit.every)
+        return lambda on: odd_periods(start, on, unit), per_year
+    whole: Literal["week", "month", "year"] = "month"
+    if unit.kind == "week" or unit.kind == "year":
+        whole = unit.kind
+    years = eu_years if clock == "eu" else uk_years
+    return lambda on: years(start, on, whole), Fraction(1)
+
+
+def annual_cost(method: str, flows: CashFlows | DatedFlows, unit: UnitPeriod | None = None) -> AnnualCost:
     """The cost of cash flows by a method of `METHODS`; raises `CostError` for an unknown one.
+
+    Dated flows are counted by the method first (see `counted`, also for `unit`). Flows by period are taken as they stand:
+    for a method that counts in years, a time is its period over the periods of a year.
 
     >>> flows = CashFlows((CashFlow(0, 600_000),), tuple(CashFlow(k, 53_600) for k in range(1, 13)))
     >>> annual_cost("cn_irr_x12_simple@1", flows).rate_e12
     130342242811
     """
-    scale = METHODS.get(method)
-    if scale is None:
-        raise CostError("method", method, "one of " + ", ".join(METHODS))
-    found = internal_rate(flows.advances, flows.payments)
+    way = _method(method)
+    if isinstance(flows, DatedFlows):
+        flows = counted(method, flows, unit)
+    found = internal_rate(flows.advances, flows.payments, odd=way.odd)
     if found.periodic is None:
         return AnnualCost(method, None, found.undefined)
     if found.periodic == 0:
         return AnnualCost(method, 0)
-    rate = scale(float(found.periodic), float(flows.periods_per_year))
+    rate, yearly = float(found.periodic), float(flows.periods_per_year)
+    if way.yearly == "nominal":
+        rate *= yearly
+    elif way.yearly == "effective" and yearly != 1.0:
+        # So close to losing everything that a float cannot tell it from -100 %.
+        rate = _compound(yearly, log1p(rate)) if rate > -1.0 else -1.0
     if isinf(rate):
         return AnnualCost(method, None, "beyond_measure")
     return AnnualCost(method, round(rate * 1e12) or (1 if rate > 0 else -1))
 
 
-def _periodic(rate: float, yearly: float) -> float:
-    return rate
+def _method(method: str) -> Method:
+    way = METHODS.get(method)
+    if way is None:
+        raise CostError("method", method, "one of " + ", ".join(METHODS))
+    return way
 
 
-def _times_year(rate: float, yearly: float) -> float:
-    return rate * yearly
-
-
-def _compounded(rate: float, yearly: float) -> float:
-    # So close to losing everything that a float cannot tell it from -100 %.
-    return _compound(yearly, log1p(rate)) if rate > -1.0 else -1.0
-
-
-METHODS: Final[Mapping[str, Callable[[float, float], float]]] = MappingProxyType(
-    {
-        SIMPLE: _times_year,
-        COMPOUNDED: _compounded,
-        "periodic_irr@1": _periodic,
-        "periodic_irr_x12@1": _times_year,
-        "periodic_irr_compounded@1": _compounded,
-    }
+_METHODS: Final = (
+    Method(
+        SIMPLE,
+        "periods",
+        "simple",
+        "nominal",
+        2,
+        Text("年化利率（IRR，单利）", "IRR x periods of a year (simple)"),
+        "中国人民银行公告〔2021〕第3号",
+    ),
+    Method(
+        COMPOUNDED,
+        "periods",
+        "compound",
+        "effective",
+        2,
+        Text("年化利率（IRR，复利）", "IRR, compounded"),
+        "中国人民银行公告〔2021〕第3号",
+    ),
+    Method(
+        US,
+        "us",
+        "simple",
+        "nominal",
+        2,
+        Text("美国 APR（精算法）", "US APR (actuarial method)"),
+        "12 CFR 1026, Appendix J",
+    ),
+    Method(
+        EU,
+        "eu",
+        "compound",
+        "effective",
+        1,
+        Text("欧盟 APR", "EU APR"),
+        "Directive 2008/48/EC, Annex I; (EU) 2023/2225, Annex III",
+    ),
+    Method(UK, "uk", "compound", "effective", 1, Text("英国 APR", "UK APR"), "FCA Handbook, CONC App 1.2"),
+    Method(
+        ACT365,
+        "act365",
+        "compound",
+        "effective",
+        2,
+        Text("实际天数/365 有效年利率", "effective, days over 365"),
+        "XIRR; Resolução CMN 4.881/2020, art. 4",
+    ),
+    Method(
+        MONTHS,
+        "months",
+        "compound",
+        "effective",
+        2,
+        Text("按整月折算的有效年利率", "effective, whole months"),
+        "net present value over equal months, as Hong Kong's banks publish",
+    ),
+    Method(
+        "periodic_irr@1",
+        "periods",
+        "compound",
+        "periodic",
+        4,
+        Text("每期利率", "rate of one period"),
+        "internal rate of return",
+    ),
+    Method(
+        "periodic_irr_x12@1",
+        "periods",
+        "compound",
+        "nominal",
+        2,
+        Text("每期利率乘以每年期数", "rate of one period x periods of a year"),
+        "internal rate of return",
+    ),
+    Method(
+        "periodic_irr_compounded@1",
+        "periods",
+        "compound",
+        "effective",
+        2,
+        Text("每期利率按年复利", "rate of one period, compounded"),
+        "internal rate of return",
+    ),
 )
-"""How a method makes a yearly rate of the rate of a period and the periods of a year.
-
-A method keeps its meaning under its version for good: figures are stored with it.
-"""
+METHODS: Final[Mapping[str, Method]] = MappingProxyType({way.id: way for way in _METHODS})
+"""Every method by its id."""
 
 
 def max_flat_fee(cap: Fraction, periods: int, yearly: int | Fraction = 12) -> Fraction:
@@ -332,7 +606,7 @@ def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float:
         if -_TINY <= step / rate <= _TINY:  # the next step would be about the square of this
             return rate
     times = range(defer + 1, defer + count + 1)
-    return _log_rate([(0, -advance), *((at, paid) for at, paid in zip(times, totals, strict=True))])
+    return _log_rate([(0, -advance), *zip(times, totals, strict=True)], simple=False)
 
 
 def _net(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) -> list[tuple[int | Fraction, int]]:
@@ -353,6 +627,10 @@ def _net(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) -> list[tup
     if count > MAX_FLOWS:
         raise CostError("flows", f"{count} flows", f"at most {MAX_FLOWS}")
     net = sorted((at, amount) for at, amount in by_time.items() if amount)
+    if _sign_changes([amount for _, amount in net]) > MAX_CHANGES:
+        raise CostError(
+            "flows", "more changes of sign", f"at most {MAX_CHANGES} turns between paying and being paid"
+        )
     if not net:
         raise CostError("flows", "all of them cancel out", "an advance and its payments at different times")
     return net
@@ -362,31 +640,64 @@ def _sign_changes(amounts: list[int]) -> int:
     return sum(1 for a, b in pairwise(amounts) if (a > 0) is not (b > 0))
 
 
-def _log_rate(net: list[tuple[int | Fraction, int]]) -> float:
+Discounts = Callable[[float], list[tuple[int, float, float]]]
+"""At x = ln(1+i), of each flow: its amount, ln of what it is divided by, and how fast that rises with x."""
+
+
+def _discounts(flows: list[tuple[int | Fraction, int]], origin: int | Fraction, *, simple: bool) -> Discounts:
+    """Flows discounted to `origin`; `simple` bears the interest of a part of a period in proportion."""
+    if not simple:
+        timed = [(amount, float(at - origin)) for at, amount in flows]
+        return lambda x: [(amount, x * at, at) for amount, at in timed]
+    whole, part = divmod(origin, 1)
+    from_part = float(part)
+    split = []
+    for at, amount in flows:
+        periods, rest = divmod(at, 1)
+        split.append((amount, int(periods - whole), float(rest), float(rest - part)))
+
+    def discounts(x: float) -> list[tuple[int, float, float]]:
+        # ln (1+f·i)(1+i)^t over (1+g·i)(1+i)^s: the parts f and g make one log of a ratio, so that nothing cancels.
+        rate, growth = expm1(x), exp(x)
+        at_origin = 1.0 + from_part * rate
+        return [
+            (
+                amount,
+                x * periods + log1p(further * rate / at_origin),
+                periods + growth * further / ((1.0 + rest * rate) * at_origin),
+            )
+            for amount, periods, rest, further in split
+        ]
+
+    return discounts
+
+
+def _log_rate(net: list[tuple[int | Fraction, int]], *, simple: bool) -> float:
     """ln(1+i) of flows that change sign once, advances first; 0.0 exactly where their sums are equal.
 
-    Times are counted from the last advance. Then exp(-x t) - 1 has one sign over the payments and the other
-    over the advances, so that the charge (an integer) is balanced by terms of one sign: nothing cancels here
+    Times are counted from the last advance. Then what discounting takes from the payments and adds to the advances has
+    one sign, so that the charge (an integer) is balanced by terms of one sign: nothing cancels here
     either. Newton within a bracket, since this curve is convex only for a single advance.
     """
     charge = sum(amount for _, amount in net)
     if charge == 0:
         return 0.0
     origin = max(at for at, amount in net if amount < 0)
-    advances = [(float(at - origin), -amount) for at, amount in net if amount < 0]
-    payments = [(float(at - origin), amount) for at, amount in net if amount > 0]
-    furthest = max(payments[-1][0], -advances[0][0])
+    lent_at = _discounts([(at, -amount) for at, amount in net if amount < 0], origin, simple=simple)
+    paid_at = _discounts([(at, amount) for at, amount in net if amount > 0], origin, simple=simple)
 
     def height_and_slope(x: float) -> tuple[float, float]:
         """ln(value paid / value advanced) at x, and how fast it falls."""
-        paid, paid_time, paid_shift = _tilted(payments, x)
-        lent, lent_time, lent_shift = _tilted(advances, x)
+        payments, advances = paid_at(x), lent_at(x)
+        paid, paid_time, paid_shift = _tilted(payments)
+        lent, lent_time, lent_shift = _tilted(advances)
         slope = paid_time - lent_time
         # Of two ways to the same height, the one that is exact here: the charge's while it is small, else the logs'.
-        value_lent = lent * exp(lent_shift) if abs(x) * furthest < 500.0 else 0.0
+        furthest = max(abs(payments[-1][1]), abs(advances[0][1]))
+        value_lent = lent * exp(lent_shift) if furthest < 500.0 else 0.0
         if abs(charge) < value_lent:
-            change = sum(amount * expm1(-x * at) for at, amount in payments)
-            change -= sum(amount * expm1(-x * at) for at, amount in advances)
+            change = sum(amount * expm1(-log_discount) for amount, log_discount, _ in payments)
+            change -= sum(amount * expm1(-log_discount) for amount, log_discount, _ in advances)
             ratio = (charge + change) / value_lent
             if ratio > -0.9:
                 return log1p(ratio), slope
@@ -421,31 +732,33 @@ def _log_rate(net: list[tuple[int | Fraction, int]]) -> float:
     return x
 
 
-def _tilted(flows: list[tuple[float, int]], x: float) -> tuple[float, float, float]:
-    """Σ amount·exp(-x t) as (value, mean time, shift) with the value scaled by exp(-shift), so that it stays finite."""
-    shift = max(-x * at for at, _ in flows)
+def _tilted(flows: list[tuple[int, float, float]]) -> tuple[float, float, float]:
+    """The sum of discounted amounts as (value, mean time, shift) with the value scaled by exp(-shift), so that it stays finite."""
+    shift = max(-log_discount for _, log_discount, _ in flows)
     value = moment = 0.0
-    for at, amount in flows:
-        weight = amount * exp(-x * at - shift)
+    for amount, log_discount, time in flows:
+        weight = amount * exp(-log_discount - shift)
         value += weight
-        moment += weight * at
+        moment += weight * time
     return value, moment / value, shift
 
 
-def _log_roots(net: list[tuple[int | Fraction, int]]) -> list[float]:
+def _log_roots(net: list[tuple[int | Fraction, int]], *, simple: bool) -> list[float]:
     """ln(1+i) of every rate from -99 % to 1000 % that balances the flows, in order; for several sign changes.
 
     Between two neighbouring zeros of f(x)·exp(x·τ) lies one of its derivative. With τ between the two times
     of a sign change, the derivative has the coefficients (τ - t)·a, which change sign once less: repeated, this
     comes down to no change and no zero, and each level back cuts the range into pieces with one zero at most.
+    With simple interest in parts of periods there is no such ladder: the range is looked through in small steps.
     """
     origin = net[0][0]
-    scale = max(abs(amount) for _, amount in net)
-    flows = [(float(at - origin), amount / scale) for at, amount in net]
-    balanced = sum(amount for _, amount in net) == 0
-
-    found = _zeros(flows)
-    if balanced:
+    if simple:
+        found = _seen_zeros(_discounts(net, origin, simple=True))
+    else:
+        scale = max(abs(amount) for _, amount in net)
+        found = _zeros([(float(at - origin), amount / scale) for at, amount in net])
+    found = [x for x in found if x > _LOWEST_LOG + _TINY]
+    if sum(amount for _, amount in net) == 0:
         # The integers know that 0 is a root; the floats near it are this one.
         nearest = min(found, key=abs, default=1.0)
         if abs(nearest) < _TINY:
@@ -453,6 +766,49 @@ def _log_roots(net: list[tuple[int | Fraction, int]]) -> list[float]:
         found.append(0.0)
         found.sort()
     return found
+
+
+_LOOKS: Final = 4000
+_TOUCHING: Final = 1e-14
+
+
+def _seen_zeros(discounts: Discounts) -> list[float]:
+    def value(x: float) -> float:
+        terms = [(amount, log_discount) for amount, log_discount, _ in discounts(x)]
+        shift = max(-log_discount for _, log_discount in terms)
+        worths = [amount * exp(-log_discount - shift) for amount, log_discount in terms]
+        return sum(worths) / sum(map(abs, worths))
+
+    width = (_HIGHEST_LOG - _LOWEST_LOG) / _LOOKS
+    places = [_LOWEST_LOG + width * look for look in range(_LOOKS)] + [_HIGHEST_LOG]
+    values = [value(x) for x in places]
+    zeros: list[float] = []
+    for at in range(1, len(places)):
+        left, right = values[at - 1], values[at]
+        if right == 0.0:
+            zeros.append(places[at])
+        elif left * right < 0:
+            zeros.append(_bisected(value, places[at - 1], places[at], left > 0))
+        elif (
+            at + 1 < len(places)
+            and right * values[at + 1] > 0
+            and abs(right) < min(abs(left), abs(values[at + 1]))
+        ):
+            # The curve comes near and turns: it may touch, or cross twice, between two looks.
+            low, high = places[at - 1], places[at + 1]
+            for _ in range(100):
+                third = (high - low) / 3
+                if abs(value(low + third)) < abs(value(high - third)):
+                    high -= third
+                else:
+                    low += third
+            turn = (low + high) / 2
+            if value(turn) * right < 0:
+                zeros.append(_bisected(value, places[at - 1], turn, left > 0))
+                zeros.append(_bisected(value, turn, places[at + 1], left < 0))
+            elif abs(value(turn)) <= _TOUCHING:
+                zeros.append(turn)
+    return zeros
 
 
 def _zeros(flows: list[tuple[float, float]]) -> list[float]:
@@ -471,16 +827,15 @@ def _zeros(flows: list[tuple[float, float]]) -> list[float]:
         return sum(terms) / sum(map(abs, terms))
 
     zeros: list[float] = []
-    touching = 1e-14
     left, left_value = _LOWEST_LOG, value(_LOWEST_LOG)
     for right in [*turning, _HIGHEST_LOG]:
         right_value = value(right)
-        if right is not _HIGHEST_LOG and abs(right_value) <= touching:
+        if right is not _HIGHEST_LOG and abs(right_value) <= _TOUCHING:
             zeros.append(right)  # a double root: the curve touches the axis where it turns
             right_value = 0.0
         elif left_value * right_value < 0:
             zeros.append(_bisected(value, left, right, left_value > 0))
-        elif right is _HIGHEST_LOG and abs(right_value) <= touching:
+        elif right is _HIGHEST_LOG and abs(right_value) <= _TOUCHING:
             zeros.append(right)
         left, left_value = right, right_value
     return zeros

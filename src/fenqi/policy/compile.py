@@ -48,6 +48,7 @@ __all__ = [
     "budget_rules",
     "compile_policy",
     "connection_rules",
+    "is_priced",
     "next_boundary",
     "next_told",
     "place",
@@ -150,7 +151,7 @@ def compile_policy(snapshot: Snapshot) -> Policy:
     first_rules: list[tuple[int, Rule]] = []
     priced_rules: list[tuple[int, Rule]] = []
     for index, rule in enumerate(rules):
-        (priced_rules if _is_priced(rule) else first_rules).append((index, rule))
+        (priced_rules if is_priced(rule) else first_rules).append((index, rule))
     sources: list[str] = []
     first, source = _generate(first_rules, vocabulary, priced=False)
     sources.append(source)
@@ -492,7 +493,8 @@ def _facts_of_rule(rule: Rule) -> frozenset[str]:
     return frozenset(names)
 
 
-def _is_priced(rule: Rule) -> bool:
+def is_priced(rule: Rule) -> bool:
+    """Whether the rule looks at a price, and so belongs to the second pass."""
     return any(name.startswith("offer.") for name in _facts_of_rule(rule))
 
 

@@ -1,7 +1,7 @@
 """Holds the engine to values in, values out, and the service to one clock.
 
 In `src/fenqi`: no clock, no randomness, no network, no environment, no files (the policy folder is read by
-`policy/document.py` alone), and no float (`terms/cost.py` alone solves in floats, and rounds to integers before it
+`policy/document.py` alone, the packs that come with the package by `policy/packs.py`), and no float (`terms/cost.py` alone solves in floats, and rounds to integers before it
 answers). In `src/fenqi_server`: only `clock.py` asks what time it is.
 
     python tools/lint_engine.py [ROOT]
@@ -41,6 +41,7 @@ FORBIDDEN_MODULES = {
 # `urllib.parse` splits a text; it opens nothing.
 ALLOWED_MODULES = {"urllib.parse"}
 READS_THE_POLICY_FOLDER = "policy/document.py"
+READS_SHIPPED_DATA = "policy/packs.py"
 SOLVES_IN_FLOATS = "terms/cost.py"
 READING_CALLS = {
     "open",
@@ -87,7 +88,7 @@ def engine_problems(engine: Path) -> Iterator[str]:
             for said in (
                 *_imports(node, reads_files=name == READS_THE_POLICY_FOLDER),
                 *_clock(node, names),
-                *(() if name == READS_THE_POLICY_FOLDER else _files(node)),
+                *(() if name in (READS_THE_POLICY_FOLDER, READS_SHIPPED_DATA) else _files(node)),
                 *(() if name == SOLVES_IN_FLOATS else _floats(node, exact, names)),
             ):
                 yield f"{path}:{getattr(node, 'lineno', 1)}: {said}"

@@ -31,8 +31,10 @@ from fenqi.policy.conditions import (
     parse,
 )
 from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocabulary_for
+from fenqi.policy.pack_reading import RULE_OPTIONAL, RULE_REQUIRED, PackReading
+from fenqi.policy.packs import put
 from fenqi.policy.placement import default_group
-from fenqi.policy.reading import NO_TEXT, Problem, Reader
+from fenqi.policy.reading import NO_TEXT, Problem
 from fenqi.policy.reasons import CATALOGUE
 from fenqi.policy.snapshot import (
     FORMAT,
@@ -150,36 +152,12 @@ _SECTIONS: Final = (
     "placements",
     "notices",
     "budgets",
-)
-_RULE_REQUIRED: Final = ("id", "layer", "owner", "reason", "applies")
-_RULE_OPTIONAL: Final = (
-    "when",
-    "require",
-    "blocked",
-    "daily",
-    "valid",
-    "unknown",
-    "pending",
-    "instead",
-    "notice",
-    "public",
-    "change",
-    "source",
-    "confirmed",
-    "title",
-    "detail",
-    "fix",
-    "since",
-    "until",
+    "packs",
 )
 
 
-class _PolicyReader(Reader):
+class _PolicyReader(PackReading):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.funder_kinds: dict[str, FunderKind] = {}
 
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
         sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
@@ -210,11 +188,15 @@ class _PolicyReader(Reader):
         shop = self.shop(shops[0][1])
         for section in ("funders", "families", "plans", "rules", "placements", "notices", "budgets"):
             self.ids[section] = self.collect_ids(section, sections[section])
+        for node in sections["packs"]:
+            self.pack_use(node)
         facts = tuple(self.fact(node) for node in sections["facts"])
         names = [fact.name for fact in facts]
         for node, name in zip(sections["facts"], names, strict=True):
             if name and names.count(name) > 1:
                 self.problem(node, f"{name} stands twice in facts", "a fact is described once")
+        # What the shop says of a fact goes before what a pack says of it.
+        facts += tuple(fact for use in self.packs for fact in use.facts if fact.name not in names)
         # A funder's terms may be for some only: their conditions need the facts before the funders have names.
         unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
         self.vocabulary = vocabulary_for(unnamed, facts)
@@ -229,8 +211,14 @@ class _PolicyReader(Reader):
         plans = tuple(self.plan(node, by_id) for node in sections["plans"])
         notices = tuple(self.notice(node) for node in sections["notices"])
         rules = tuple(self.rule(node) for node in sections["rules"])
+        pack_rules = tuple(rule for use in self.packs for rule in self.pack_rules(use))
         placements = tuple(self.placement(node, plans) for node in sections["placements"])
-        self.check_notices(rules, sections["rules"], {notice.id: notice for notice in notices})
+        of_packs = [node for use in self.packs for node in use.rule_nodes]
+        self.check_notices(
+            (*rules, *pack_rules),
+            [*sections["rules"], *of_packs],
+            {notice.id: notice for notice in notices},
+        )
         if self.problems:
             return None
         snapshot = Snapshot(
@@ -238,7 +226,8 @@ class _PolicyReader(Reader):
             funders=funders,
             families=families,
             plans=plans,
-            rules=rules,
+            rules=(*rules, *pack_rules),
+            packs=tuple(use.taken for use in self.packs),
             placements=placements,
             notices=notices,
             facts=facts,
@@ -318,7 +307,9 @@ class _PolicyReader(Reader):
             return nothing
         if isinstance(node, ScalarNode):
             try:
-                clause = parse(str(node.value), Dialect(self.vocabulary, self.currency, self.zone))
+                clause = parse(
+                    put(str(node.value), self.parameters), Dialect(self.vocabulary, self.currency, self.zone)
+                )
                 if clause.fact == "customer.consents" and isinstance(clause.value, frozenset):
                     for name in sorted(clause.value - self.ids["funders"]):
                         self.problem(
@@ -692,8 +683,8 @@ class _PolicyReader(Reader):
             self.optional(fields, "payee", self.scalar, ""),
         )
 
-    def rule(self, node: Node) -> Rule:
-        fields = self.fields(node, "a rule", _RULE_REQUIRED, _RULE_OPTIONAL)
+    def rule(self, node: Node, more: tuple[str, ...] = ()) -> Rule:
+        fields = self.fields(node, "a rule", RULE_REQUIRED, (*RULE_OPTIONAL, *more))
         layer = self.literal(fields["layer"], Layer, "layer") if "layer" in fields else LAYERS[0]
         reason = self.scalar(fields["reason"], "reason") if "reason" in fields else ""
         entry = CATALOGUE.get(reason)

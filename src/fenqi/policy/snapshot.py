@@ -40,6 +40,7 @@ __all__ = [
     "Group",
     "Layer",
     "Notice",
+    "PackTaken",
     "Pending",
     "Placement",
     "RepaymentImpact",
@@ -350,6 +351,16 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return "unknown" if self.until is None else "fixed"
 
 
+class PackTaken(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A pack whose rules are among the policy's (`fenqi.policy.packs`): which version, what was set, left out and added."""
+
+    id: str
+    version: str
+    parameters: dict[str, str] = {}
+    without: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A whole policy. Two snapshots with the same digest answer alike."""
 
@@ -362,6 +373,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
     facts: tuple[FactType, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    packs: tuple[PackTaken, ...] = ()
     format: str = FORMAT
     semantics: int = SEMANTICS
 

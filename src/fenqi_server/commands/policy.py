@@ -18,6 +18,7 @@ from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
 from fenqi_server.commands.policy_acts import ACTS, add_acts
 from fenqi_server.commands.policy_draft import add_draft
+from fenqi_server.commands.policy_pack import add_pack
 
 if TYPE_CHECKING:
     from fenqi_server.policies.service import Publication
@@ -91,6 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.set_defaults(run=run_rollback)
     add_acts(actions)
     add_draft(actions)
+    add_pack(actions)
 
 
 def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentParser:
@@ -121,6 +123,8 @@ def run_check(arguments: argparse.Namespace) -> int:
         "rules_by_layer": {layer: count for layer, count in layers.items() if count},
         "placements": len(snapshot.placements),
         "notices": len(policy.notices),
+        "packs": [f"{pack.id}@{pack.version}" for pack in snapshot.packs],
+        "unconfirmed": [rule.id for rule in policy.rules if rule.unconfirmed],
         "problems": [],
     }
     print(json.dumps(report, ensure_ascii=False, indent=2))

@@ -17,9 +17,18 @@ from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import Disclosure, digest
 from fenqi.terms.plan import Plan
-from fenqi.terms.schedule import Row, Schedule
+from fenqi.terms.schedule import Charge, Row, Schedule
 
-__all__ = ["SEMANTICS", "Allocation", "ContractTerms", "Part", "TermsMismatch", "listed_fees", "pin"]
+__all__ = [
+    "SEMANTICS",
+    "Allocation",
+    "ContractTerms",
+    "Part",
+    "TermsMismatch",
+    "charged_codes",
+    "listed_fees",
+    "pin",
+]
 
 SEMANTICS: Final = 1
 """The version of these rules. A contract keeps the number under which it was made, and is replayed by it."""
@@ -46,7 +55,8 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What was agreed, by value.
 
     `rows` may begin with a down payment (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
-    part of the price that belongs to sellers other than the lender.
+    part of the price that belongs to sellers other than the lender. `charges` divide the rows' fees where several were
+    agreed (empty: all of them are the plan's `fee_code`).
     """
 
     plan: Plan
@@ -60,6 +70,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     for_other_sellers_minor: int = 0
     allocation: Allocation = Allocation()
     semantics: int = SEMANTICS
+    charges: tuple[Charge, ...] = ()
 
 
 def pin(
@@ -112,6 +123,7 @@ def pin(
     ):
         if number != expected:
             raise TermsMismatch(place, number, f"{expected}: shown, agreed and booked are the same")
+    _check_charges(schedule, disclosure)
     for row in rows:
         check_minor(row.principal_minor, schedule.currency, place=f"rows[{row.number}].principal_minor")
         check_minor(row.fee_minor, schedule.currency, place=f"rows[{row.number}].fee_minor")
@@ -135,7 +147,39 @@ def pin(
         calendar=calendar,
         for_other_sellers_minor=for_other_sellers_minor,
         allocation=allocation,
+        charges=schedule.charges,
     )
+
+
+def _check_charges(schedule: Schedule, disclosure: Disclosure) -> None:
+    """That each cost is charged as it was listed, and that together they are the rows' fees."""
+    if not schedule.charges:
+        return
+    listed = _sums((item.code, item.amount_minor) for item in disclosure.items)
+    for charge in schedule.charges:
+        if charge.code not in listed:
+            raise TermsMismatch("charges", charge.code, "a cost that the disclosure lists")
+        if charge.total_minor != listed[charge.code]:
+            raise TermsMismatch(
+                f"charges.{charge.code}",
+                charge.total_minor,
+                f"{listed[charge.code]}, as the disclosure lists it",
+            )
+        if len(charge.by_row_minor) != len(schedule.rows):
+            raise TermsMismatch(
+                f"charges.{charge.code}",
+                len(charge.by_row_minor),
+                f"a part for each of {len(schedule.rows)} rows",
+            )
+    for index, row in enumerate(schedule.rows):
+        parts = sum(charge.by_row_minor[index] for charge in schedule.charges)
+        if parts != row.fee_minor:
+            raise TermsMismatch(f"charges, row {row.number}", parts, f"{row.fee_minor}, the row's fee")
+
+
+def charged_codes(terms: ContractTerms) -> tuple[str, ...]:
+    """The codes of the fees that the contract's rows consist of."""
+    return tuple([charge.code for charge in terms.charges]) or (terms.plan.fee_code,)
 
 
 def listed_fees(terms: ContractTerms) -> dict[str, int]:

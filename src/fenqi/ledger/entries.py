@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from fenqi.contracts.contract import Movement, MovementKind
-from fenqi.contracts.terms import ContractTerms, listed_fees
+from fenqi.contracts.terms import ContractTerms, charged_codes, listed_fees
 from fenqi.ledger.accounts import (
     CHART,
     FEE_INCOME,
@@ -68,12 +68,16 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
         if movement.kind == "fee_earned":
             fees += amount
     if fees:
-        code = terms.plan.fee_code
-        listed = listed_fees(terms).get(code)
-        if listed is None:
-            raise FeeNotListed("fee", code, "a fee that the contract's disclosure lists")
-        if fees > listed:
-            raise FeeNotListed(f"fee {code}", fees, f"at most the {listed} that the disclosure lists")
+        listed, total = listed_fees(terms), 0
+        codes = charged_codes(terms)
+        for code in codes:
+            if code not in listed:
+                raise FeeNotListed("fee", code, "a fee that the contract's disclosure lists")
+            total += listed[code]
+        if fees > total:
+            raise FeeNotListed(
+                f"fee {', '.join(codes)}", fees, f"at most the {total} that the disclosure lists"
+            )
     return {account: minor for account, minor in sorted(balances.items()) if minor}
 
 

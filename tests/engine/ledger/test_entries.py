@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.engine.contracts.made import FREE_3, Story, days, terms_of
 from tests.engine.contracts.test_contract import LATER, stories
 
@@ -23,6 +24,7 @@ from fenqi.ledger.accounts import (
 )
 from fenqi.ledger.closure import closure_problems, settlement_problems
 from fenqi.ledger.entries import POSTINGS, FeeNotListed, Unbalanced, entries_for, position, posting
+from fenqi.terms.schedule import Charge
 
 
 def booked(story: Story, on: date = LATER) -> dict[int, int]:
@@ -85,6 +87,35 @@ def test_a_fee_that_the_disclosure_does_not_list_is_never_booked() -> None:
         position(unlisted, [Movement(1, "fee_earned", 1, 1)])
     with pytest.raises(FeeNotListed):
         position(terms_of(), [Movement(1, "fee_earned", 43_201, 1)])
+
+
+@given(stories(), st.sampled_from(["gone", "renamed", "less"]))
+def test_whatever_happens_no_fee_is_booked_that_its_table_does_not_list(story: Story, how: str) -> None:
+    """Any contract, any events: take the fee out of the pinned table, rename it or make it less, and nothing of it is booked."""
+    movements = replay(story.terms, story.events, LATER).movements
+    earned = sum(movement.amount_minor for movement in movements if movement.kind == "fee_earned")
+    table = story.terms.disclosure
+    items = {
+        "gone": (),
+        "renamed": tuple(msgspec.structs.replace(item, code="other") for item in table.items),
+        "less": tuple(msgspec.structs.replace(item, amount_minor=earned - 1) for item in table.items),
+    }[how]
+    other = msgspec.structs.replace(story.terms, disclosure=msgspec.structs.replace(table, items=items))
+    if earned:
+        with pytest.raises(FeeNotListed):
+            position(other, movements)
+    else:
+        assert position(other, movements) == position(story.terms, movements)
+
+
+def test_each_of_several_fees_has_to_be_listed() -> None:
+    terms = terms_of()
+    halves = tuple(row.fee_minor // 2 for row in terms.rows)
+    terms = msgspec.structs.replace(
+        terms, charges=(Charge("instalment_fee", "shop", halves), Charge("traffic_fee", "partner", halves))
+    )
+    with pytest.raises(FeeNotListed, match="traffic_fee"):
+        position(terms, [Movement(1, "fee_earned", 1, 1)])
 
 
 def test_entries_that_do_not_balance_are_a_fault_of_the_program() -> None:

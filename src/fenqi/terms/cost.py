@@ -42,6 +42,7 @@ from fenqi.terms.intervals import (
     unit_period_of,
     us_unit_periods,
 )
+from fenqi.terms.lease import flows_over_time
 from fenqi.terms.plan import Authority, Plan
 from fenqi.terms.schedule import Schedule
 from fenqi.texts import Text
@@ -220,6 +221,8 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
     >>> cost.fee_minor, cost.simple_e12, cost.compounded_e12
     (43200, 130342242811, 138417850664)
     """
+    if schedule.lease is not None:
+        return _lease_cost(schedule, plan)
     fee = schedule.fee_minor
     if fee == 0:
         return Cost(0, schedule.total_minor, 0, 0, SIMPLE, None, plan.authority)
@@ -246,6 +249,19 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
     )
 
 
+def _lease_cost(schedule: Schedule, plan: Plan) -> Cost:
+    """What owning through a lease costs. Without ownership, or where more is paid at the start than the goods cost, there is no rate."""
+    assert schedule.lease is not None, "cost_of has looked"
+    undefined = None
+    if not schedule.lease.owns:
+        undefined = "no_ownership"
+    elif flows_over_time(schedule, plan)[0][1] > 0:
+        undefined = "nothing_advanced"
+    if undefined is not None:
+        return Cost(schedule.fee_minor, schedule.total_minor, None, None, SIMPLE, undefined, plan.authority)
+    return _irregular_cost(schedule, plan)
+
+
 def _irregular_cost(schedule: Schedule, plan: Plan) -> Cost:
     flows = flows_of(schedule, plan)
     simple, compounded = annual_cost(SIMPLE, flows), annual_cost(COMPOUNDED, flows)
@@ -265,7 +281,8 @@ def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
 
     A down payment and the goods that it pays for change hands at once, so both are left out; charges at the start are
     payments at 0. A due day makes a first period of another length: then times are counted by date, whole periods forward
-    from the start and odd days as 30ths of a month. A date that a holiday moved stays in its period.
+    from the start and odd days as 30ths of a month. A date that a holiday moved stays in its period. A lease's deposit and
+    what else is paid on the first day lessen the price advanced; nothing is advanced where the goods go back.
 
     >>> from decimal import Decimal
     >>> from fenqi.terms.plan import FlatFee
@@ -275,6 +292,13 @@ def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
     >>> [payment.at for payment in flows.payments]
     [3, 4, 5]
     """
+    if schedule.lease is not None:
+        flows = flows_over_time(schedule, plan)
+        return CashFlows(
+            advances=tuple(CashFlow(at, -amount) for at, amount in flows if amount < 0),
+            payments=tuple(CashFlow(at, amount) for at, amount in flows if amount > 0),
+            periods_per_year=periods_per_year(plan.unit, plan.every),
+        )
     defer = plan.defer_periods if schedule.rows[-1].kind == "instalment" else -1
     start, unit = schedule.start_on, UnitPeriod(plan.unit, plan.every)
     by_date = plan.due_day is not None and start is not None
@@ -298,12 +322,15 @@ def dated_flows_of(schedule: Schedule) -> DatedFlows:
     start = schedule.start_on
     if start is None:
         raise CostError("start_on", "missing", "the day from which the schedule counts")
+    advances = [DatedFlow(start, schedule.financed_minor)] if schedule.financed_minor else []
     payments = []
     for row in schedule.rows:
         paid = row.total_minor if row.number else row.total_minor - row.principal_minor
-        if paid:
+        if paid > 0:
             payments.append(DatedFlow(row.due_on, paid))
-    return DatedFlows((DatedFlow(start, schedule.financed_minor),), tuple(payments))
+        elif paid:
+            advances.append(DatedFlow(row.due_on, -paid))  # a lease's deposit that goes back
+    return DatedFlows(tuple(advances), tuple(payments))
 
 
 def internal_rate(

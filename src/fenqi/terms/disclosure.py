@@ -36,6 +36,8 @@ from fenqi.terms.plan import (
     Plan,
     TermsError,
 )
+from fenqi.terms.lease import RETURN_SHIPPING
+from fenqi.terms.rent import Lease, Pledge
 from fenqi.terms.schedule import Charge, Schedule
 from fenqi.texts import Text
 
@@ -257,6 +259,8 @@ def disclose(
 
 def _items(words: _Wording, schedule: Schedule, cost: Cost) -> tuple[DisclosureItem, ...]:
     lines, plan = words.lines, words.plan
+    if schedule.lease is not None:
+        return _lease_items(lines, schedule, cost)
     if not schedule.charges:
         if not lines:
             return ()
@@ -284,6 +288,21 @@ def _items(words: _Wording, schedule: Schedule, cost: Cost) -> tuple[DisclosureI
             rate = cost.simple_e12 if alone else _rate_alone(plan, schedule, charges[line.code])
         items.append(_item(line, amount, _rate(line, amount, rate)))
     return tuple(items)
+
+
+def _lease_items(lines: tuple[_Line, ...], schedule: Schedule, cost: Cost) -> tuple[DisclosureItem, ...]:
+    """Rents and buyout beyond the price of the goods, and the fees. Beside one another none of them has a rate of its own."""
+    amounts = {charge.code: charge.total_minor for charge in schedule.charges}
+    own, *others = lines
+    alone = not any(amounts.values())
+    left = cost.fee_minor - sum(amounts.values())
+    return (
+        _item(own, left, _rate(own, left, cost.simple_e12 if alone else None)),
+        *[
+            _item(line, amounts.get(line.code, 0), 0 if not amounts.get(line.code) else None)
+            for line in others
+        ],
+    )
 
 
 def _rate(line: _Line, amount_minor: int, worked_out: int | None) -> int | None:
@@ -505,6 +524,16 @@ _TIMINGS: Final[Mapping[FeeTiming, Text]] = MappingProxyType(
         "at_end": Text("随末期应还款一次性收取", "once, with the last instalment"),
     }
 )
+_ON_THEIR_DATES: Final = Text(
+    "随租金、买断款于各自到期日支付", "with the rents and the buyout, on their dates"
+)
+_AT_RETURN: Final = Text("归还商品时", "when the goods go back")
+_BEYOND_PRICE: Final = Text(
+    "租金与买断款合计超出商品价格的部分", "rents and buyout together, less the price of the goods"
+)
+_USE_ONLY: Final = Text(
+    "租金合计；租期届满归还商品", "the rents together; the goods go back at the end of the term"
+)
 _NOT_CHARGED: Final = Text("不向您收取", "not charged to you")
 _NONE: Final = Text("", "")
 _BORNE_BY_SHOP: Final = Text("由商家承担，您无需支付", "borne by the shop; you pay nothing")
@@ -591,10 +620,12 @@ def _words_of(plan: Plan, funder_name: Text, names: Mapping[str, Text], currency
 
     lines = (
         []
-        if isinstance(plan.pricing, PayInFull)
+        if isinstance(plan.pricing, (PayInFull, Pledge))
         else [_own_line(plan, name_of(plan.fee_payee or plan.funder), currency)]
     )
     lines += [_fee_line(plan, fee, name_of(fee.payee, fee.payee_name), currency) for fee in plan.fees]
+    if isinstance(plan.pricing, Lease) and plan.pricing.return_shipping_minor and plan.pricing.buyout is None:
+        lines.append(_shipping_line(plan, name_of(plan.fee_payee or plan.funder)))
     contingent = tuple(_contingent(cost, name_of(cost.payee)) for cost in plan.contingent)
     nothing_else = _NOTHING_ELSE_CONTINGENT if contingent else _NOTHING_ELSE
     return _Wording(plan, funder_name, names, currency, tuple(lines), contingent, nothing_else)
@@ -632,6 +663,9 @@ def _own_line(plan: Plan, payee_name: Text, currency: str) -> _Line:
         if _bears_its_rate_throughout(plan):
             # The rate agreed, not the one that whole fen come to.
             rate_e12 = int((pricing.annual_rate * 10**12).to_integral_value())
+    elif isinstance(pricing, Lease):
+        timing, rate_type, repay_mode = _ON_THEIR_DATES, _FIXED_FEE, _ON_THEIR_DATES
+        basis = _BEYOND_PRICE if pricing.buyout is not None else _USE_ONLY
     else:
         timing, rate_e12 = _NOT_CHARGED, 0
         basis = _BORNE_BY_SHOP if getattr(pricing, "borne_by", "shop") == "shop" else _BORNE_BY_FUNDER
@@ -690,6 +724,24 @@ def _fee_line(plan: Plan, fee: Fee, payee_name: Text, currency: str) -> _Line:
         "guarantee_fee" if fee.code == _GUARANTEE else "other_fee",
         _FIXED_FEE,
         timing,
+        _ALONE,
+    )
+
+
+def _shipping_line(plan: Plan, payee_name: Text) -> _Line:
+    """What sending the goods back costs, where they go back when all goes as agreed."""
+    payee = plan.fee_payee or plan.funder
+    return _Line(
+        RETURN_SHIPPING,
+        Text("归还运费", "Sending the goods back"),
+        _AT_RETURN,
+        Text("归还商品时一次性支付", "once, when the goods go back"),
+        None,
+        payee,
+        payee_name,
+        "other_fee",
+        _FIXED_FEE,
+        _AT_RETURN,
         _ALONE,
     )
 

@@ -6,7 +6,7 @@ a schedule (`fenqi.terms.schedule`). Rates are exact decimals; amounts are whole
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, get_args
@@ -16,6 +16,7 @@ import msgspec
 from fenqi.calendars import Holiday, Unit
 from fenqi.money import MAX_MINOR, Residue
 from fenqi.problems import BadInput, Problem
+from fenqi.terms.rent import Lease, Pledge, check_lease, check_pledge
 from fenqi.texts import Text
 
 __all__ = [
@@ -142,7 +143,17 @@ class PayInFull(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """The whole price at once."""
 
 
-Pricing = ZeroInterest | FlatFee | Annuity | EqualPrincipal | InterestOnly | FlatInterest | PayInFull
+Pricing = (
+    ZeroInterest
+    | FlatFee
+    | Annuity
+    | EqualPrincipal
+    | InterestOnly
+    | FlatInterest
+    | PayInFull
+    | Lease
+    | Pledge
+)
 
 
 class Fee(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -340,17 +351,42 @@ def check_plan(plan: Plan) -> list[Problem]:
                 _A_RATE,
                 "write 7.2 % as 0.072",
             )
-    elif isinstance(pricing, PayInFull):
+    elif isinstance(pricing, (PayInFull, Pledge)):
         if plan.periods != 1:
             wrong("periods", plan.periods, "1, since everything is paid at once")
         if plan.down_payment is not None:
             wrong("down_payment", "given", "none, since everything is paid at once")
         if plan.defer_periods:
             wrong("defer_periods", plan.defer_periods, "0, since everything is paid at once")
+        if isinstance(pricing, Pledge):
+            found += _within_pricing(check_pledge(pricing))
+    elif isinstance(pricing, Lease):
+        found += _within_pricing(check_lease(pricing, plan.periods))
+        for place, given in (
+            ("down_payment", plan.down_payment is not None),
+            ("defer_periods", plan.defer_periods > 0),
+            ("due_day", plan.due_day is not None),
+            ("grace_principal", plan.grace_principal > 0),
+            ("grace_interest", plan.grace_interest > 0),
+            ("interest_free_periods", plan.interest_free_periods > 0),
+            ("bearers", bool(plan.bearers)),
+        ):
+            if given:
+                wrong(place, "given", "none in a lease: its payments are rents")
     elif pricing.borne_by not in ("shop", "funder"):
         wrong("pricing.borne_by", pricing.borne_by, "shop or funder")
     if plan.legal_form == "full_payment" and not isinstance(pricing, PayInFull):
         wrong("pricing.kind", type(pricing).__name__, "pay_in_full for a full_payment")
+    if isinstance(pricing, Lease) and plan.legal_form not in ("operating_lease", "finance_lease"):
+        wrong("legal_form", plan.legal_form, "operating_lease or finance_lease, since the pricing is a lease")
+    if isinstance(pricing, Pledge) and plan.legal_form != "pledge":
+        wrong("legal_form", plan.legal_form, "pledge, since the pricing is one")
+    if plan.legal_form == "pledge" and not isinstance(pricing, (Pledge, PayInFull)):
+        wrong(
+            "pricing.kind",
+            type(pricing).__name__,
+            "pledge or pay_in_full: before its success a campaign is no ground for credit",
+        )
 
     down = plan.down_payment
     if down is not None:
@@ -378,6 +414,10 @@ def check_plan(plan: Plan) -> list[Problem]:
         if not cost.payee:
             wrong(f"contingent[{number}].payee", cost.payee, "the name of who receives it")
     return found
+
+
+def _within_pricing(problems: Iterable[Problem]) -> list[Problem]:
+    return [msgspec.structs.replace(problem, place=f"pricing.{problem.place}") for problem in problems]
 
 
 def _is_rate(rate: Decimal) -> bool:

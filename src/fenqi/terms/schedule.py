@@ -26,11 +26,20 @@ from fenqi.terms.plan import (
     ZeroInterest,
     check_plan,
 )
+from fenqi.terms.rent import Lease, LeaseFigures, Pledge
 
-__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "period_rate"]
+__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "check_terms", "period_rate"]
 
 RowKind = Literal[
-    "down_payment", "up_front", "instalment", "payment", "deposit", "rent", "buyout", "deposit_return"
+    "down_payment",
+    "up_front",
+    "instalment",
+    "payment",
+    "deposit",
+    "rent",
+    "buyout",
+    "goods_return",
+    "deposit_return",
 ]
 
 
@@ -80,7 +89,8 @@ class Schedule(msgspec.Struct, frozen=True):
 
     amount = down payment + financed; total = amount + fee = the sum of the rows. `charges` divide the fee where it has
     several parts (empty: all of it is the plan's `fee_code`). `borne` is what others pay; it is in no row. `start_on` is
-    the day from which time is counted: a first period of another length costs by its days.
+    the day from which time is counted: a first period of another length costs by its days. A lease's figures are in
+    `lease`: its fee is what it costs beyond the price, or all of it where nothing is owned at the end, and so nothing financed.
     """
 
     currency: str
@@ -93,10 +103,15 @@ class Schedule(msgspec.Struct, frozen=True):
     charges: tuple[Charge, ...] = ()
     borne: tuple[Borne, ...] = ()
     start_on: date | None = None
+    lease: LeaseFigures | None = None
 
 
-def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date) -> Schedule:
+def build_schedule(
+    plan: Plan, amount_minor: int, currency: str, start_on: date, *, deposit_waived: bool = False
+) -> Schedule:
     """The dated payments of `plan` for an amount, starting on `start_on` (the shop's date).
+
+    A lease is followed to ownership where it can be had, else to the goods' return; `fenqi.terms.lease` has the other paths.
 
     Raises `TermsError` where the plan itself is wrong or its down payment leaves nothing to finance,
     `MoneyError` where the amount cannot be used.
@@ -108,6 +123,8 @@ def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date)
     (43200, 53600, '2027-11-23')
     """
     terms = _prepared(plan)
+    if terms.elsewhere:
+        return _built_elsewhere(plan, amount_minor, currency, start_on, deposit_waived)
     check_minor(amount_minor, currency)
     if amount_minor == 0:
         raise TermsError("amount_minor", amount_minor, "more than 0")
@@ -138,6 +155,22 @@ def build_schedule(plan: Plan, amount_minor: int, currency: str, start_on: date)
     )
 
 
+def check_terms(plan: Plan) -> None:
+    """Raises `TermsError` where no schedule can be built from the plan. It looks once at each."""
+    _prepared(plan)
+
+
+def _built_elsewhere(
+    plan: Plan, amount_minor: int, currency: str, start_on: date, deposit_waived: bool
+) -> Schedule:
+    # Leases are made of this module's rows, so that it cannot import them while it is read itself.
+    from fenqi.terms.lease import build_lease, build_pledge
+
+    if isinstance(plan.pricing, Pledge):
+        return build_pledge(plan, amount_minor, currency, start_on)
+    return build_lease(plan, amount_minor, currency, start_on, deposit_waived=deposit_waived)
+
+
 def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
     """The rate of one period from a nominal yearly one: months are twelfths, days are 365ths.
 
@@ -156,6 +189,7 @@ class _Prepared(msgspec.Struct, frozen=True):
 
     plan: Plan
     at_once: bool
+    elsewhere: bool
     periods: int
     residue: Residue
     down_minor: int = 0
@@ -191,7 +225,7 @@ def _prepare(plan: Plan) -> _Prepared:
     if problems:
         worst = problems[0]
         raise TermsError(f"plan {plan.id}: {worst.place}", worst.value, worst.expected, worst.way_out)
-    if not isinstance(plan.pricing, (ZeroInterest, FlatFee, Annuity, PayInFull)):
+    if not isinstance(plan.pricing, (ZeroInterest, FlatFee, Annuity, PayInFull, Lease, Pledge)):
         raise TermsError(
             f"plan {plan.id}: pricing.kind", type(plan.pricing).__name__, "a pricing with a schedule"
         )
@@ -211,6 +245,7 @@ def _prepare(plan: Plan) -> _Prepared:
     return _Prepared(
         plan=plan,
         at_once=isinstance(pricing, PayInFull),
+        elsewhere=isinstance(pricing, (Lease, Pledge)),
         periods=plan.periods,
         residue=plan.residue,
         down_minor=down_minor,

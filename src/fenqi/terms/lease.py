@@ -159,8 +159,9 @@ def yearly_ratio_e12(figures: LeaseFigures, amount_minor: int, periods_a_year: F
     >>> yearly_ratio_e12(year, 699_900, Fraction(12)) == -((12 * 49_900 + 160_000) * -(10**12) // 699_900)
     True
     """
-    counted = min(Fraction(figures.rents), periods_a_year) / figures.rents if figures.rents else Fraction(0)
-    share = (figures.rent_total_minor * counted + figures.buyout_minor) * 10**12 / amount_minor
+    counted = min(Fraction(figures.rents), periods_a_year)
+    rents = Fraction(figures.rent_total_minor * counted, figures.rents) if figures.rents else Fraction(0)
+    share = Fraction((rents + figures.buyout_minor) * 10**12, amount_minor)
     return -(-share.numerator // share.denominator)
 
 

@@ -252,10 +252,11 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
 def _lease_cost(schedule: Schedule, plan: Plan) -> Cost:
     """What owning through a lease costs. Without ownership, or where more is paid at the start than the goods cost, there is no rate."""
     assert schedule.lease is not None, "cost_of has looked"
+    flows = flows_over_time(schedule, plan)
     undefined = None
     if not schedule.lease.owns:
         undefined = "no_ownership"
-    elif flows_over_time(schedule, plan)[0][1] > 0:
+    elif not flows or flows[0][1] > 0:
         undefined = "nothing_advanced"
     if undefined is not None:
         return Cost(schedule.fee_minor, schedule.total_minor, None, None, SIMPLE, undefined, plan.authority)

@@ -21,6 +21,7 @@ import msgspec
 
 from fenqi.money import format_money
 from fenqi.terms.cost import COMPOUNDED, Cost, cost_of
+from fenqi.terms.lease import RETURN_SHIPPING
 from fenqi.terms.plan import (
     Annuity,
     Authority,
@@ -36,7 +37,6 @@ from fenqi.terms.plan import (
     Plan,
     TermsError,
 )
-from fenqi.terms.lease import RETURN_SHIPPING
 from fenqi.terms.rent import Lease, Pledge
 from fenqi.terms.schedule import Charge, Schedule
 from fenqi.texts import Text

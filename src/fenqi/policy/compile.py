@@ -594,7 +594,8 @@ class _Writer:
                 tests.append(f"{now} >= {self.constant(start)}")
             elif end is not None:
                 tests.append(f"{now} < {self.constant(end)}")
-        if rule.daily is not None:
+        # From 00:00 to 24:00 is every minute, and both ends are written 0.
+        if rule.daily is not None and rule.daily.start != rule.daily.end:
             span = Range(rule.daily.start, rule.daily.end)
             tests.append(self._range(self.fact("clock.time"), span, True, True))
         return tests

@@ -187,3 +187,10 @@ def test_a_ceiling_is_exact_to_the_last_of_its_digits() -> None:
     policy = compile_policy(msgspec.structs.replace(snapshot_of(), funders=funders))
     assert _codes(policy, "ccb_6", {"clock.now": NOON}, 155_000_000_000) == []
     assert _codes(policy, "ccb_6", {"clock.now": NOON}, 155_000_000_001) == ["COST_OVER_CAP"]
+
+
+def test_a_daily_window_from_midnight_to_midnight_is_the_whole_day() -> None:
+    # Read from `daily: {from: "00:00", to: "24:00"}`: both ends are the minute 0.
+    policy = mall_policy(rule("closed", daily=DailyWindow(0, 0)))
+    for at in (NOON - 12 * HOUR, NOON, NOON + 12 * HOUR - 1):
+        assert decide(policy, clock_facts(at, ZONE))["mall_3"].state == "unavailable"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
 import msgspec
 
@@ -343,6 +344,10 @@ def check_plan(plan: Plan) -> list[Problem]:
         ):
             if rate is not None and not _is_rate(rate):
                 wrong(place, str(rate), _A_RATE, "write 0.6 % as 0.006")
+        if not 0 <= pricing.minimum_minor <= MAX_MINOR:
+            wrong("pricing.minimum_minor", pricing.minimum_minor, f"0 to {MAX_MINOR}")
+        if pricing.timing not in get_args(FeeTiming):
+            wrong("pricing.timing", pricing.timing, "one of " + ", ".join(get_args(FeeTiming)))
     elif isinstance(pricing, (Annuity, EqualPrincipal, InterestOnly, FlatInterest)):
         if not _is_rate(pricing.annual_rate):
             wrong(
@@ -388,6 +393,13 @@ def check_plan(plan: Plan) -> list[Problem]:
             "pledge or pay_in_full: before its success a campaign is no ground for credit",
         )
 
+    if not isinstance(pricing, (Lease, Pledge)):
+        _check_interest(plan, wrong)
+        _check_bearers(plan, wrong)
+    _check_dates(plan, wrong)
+    _check_fees(plan, wrong)
+    _check_conventions(plan.conventions, wrong)
+
     down = plan.down_payment
     if down is not None:
         if (down.share is None) == (down.amount_minor is None):
@@ -406,9 +418,9 @@ def check_plan(plan: Plan) -> list[Problem]:
             "a text, since a funder's figures are indicative",
             "say from what they were worked out, in both languages",
         )
-    seen: set[str] = set()
+    seen = {plan.fee_code, *(fee.code for fee in plan.fees)}
     for number, cost in enumerate(plan.contingent):
-        if not cost.code or cost.code in seen or cost.code == plan.fee_code:
+        if not cost.code or cost.code in seen:
             wrong(f"contingent[{number}].code", cost.code, "a code that no other cost has")
         seen.add(cost.code)
         if not cost.payee:
@@ -418,6 +430,179 @@ def check_plan(plan: Plan) -> list[Problem]:
 
 def _within_pricing(problems: Iterable[Problem]) -> list[Problem]:
     return [msgspec.structs.replace(problem, place=f"pricing.{problem.place}") for problem in problems]
+
+
+_BEARS_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
+_REPAYS: Final = (Annuity, EqualPrincipal, FlatInterest)
+"""Pricings that pay the price back all along, so that they can put that off."""
+
+
+class _Wrong(Protocol):
+    def __call__(self, place: str, value: object, expected: str, way_out: str = "") -> None: ...
+
+
+def _check_interest(plan: Plan, wrong: _Wrong) -> None:
+    """What only an interest-bearing pricing has: grace, periods without interest, a balloon, a deferral that costs."""
+    pricing, periods = plan.pricing, plan.periods
+    bears = isinstance(pricing, _BEARS_INTEREST)
+    for place, given, allowed, most in (
+        ("grace_principal", plan.grace_principal, isinstance(pricing, _REPAYS), periods - 1),
+        ("grace_interest", plan.grace_interest, bears, periods - 1),
+        ("interest_free_periods", plan.interest_free_periods, bears, periods),
+    ):
+        if given and not allowed:
+            wrong(
+                place, given, f"0, since the pricing is {_kind(pricing)}", "use defer_periods to begin later"
+            )
+        elif not 0 <= given <= max(most, 0):
+            wrong(place, given, f"0 to {max(most, 0)}, of {periods} periods")
+    if plan.deferral_interest not in ("none", "capitalised", "first_bill"):
+        wrong("deferral_interest", plan.deferral_interest, "none, capitalised or first_bill")
+    elif plan.deferral_interest != "none":
+        if not bears:
+            wrong("deferral_interest", plan.deferral_interest, f"none, since the pricing is {_kind(pricing)}")
+        elif not plan.defer_periods:
+            wrong(
+                "deferral_interest",
+                plan.deferral_interest,
+                "none, since nothing is deferred",
+                "set defer_periods",
+            )
+    balloon = pricing.balloon if isinstance(pricing, (Annuity, EqualPrincipal)) else None
+    if balloon is not None:
+        if (balloon.share is None) == (balloon.amount_minor is None):
+            wrong("pricing.balloon", "share and amount_minor", "exactly one of the two")
+        if balloon.share is not None and not (_is_rate(balloon.share) and 0 < balloon.share < 1):
+            wrong("pricing.balloon.share", str(balloon.share), f"more than 0 and less than 1, {_DIGITS}")
+        if balloon.amount_minor is not None and not 0 < balloon.amount_minor <= MAX_MINOR:
+            wrong("pricing.balloon.amount_minor", balloon.amount_minor, f"1 to {MAX_MINOR}")
+        if periods == 1:
+            wrong("pricing.balloon", "given", "none, since one payment pays everything back")
+
+
+def _check_dates(plan: Plan, wrong: _Wrong) -> None:
+    at_once = isinstance(plan.pricing, (PayInFull, Pledge))
+    if plan.due_day is not None:
+        if not 1 <= plan.due_day <= 31:
+            wrong("due_day", plan.due_day, "1 to 31 (31 is a month's last day)")
+        if plan.unit not in ("month", "half_month"):
+            wrong("due_day", plan.due_day, f"none, since periods are {plan.unit}s", "use it with months")
+        if at_once:
+            wrong("due_day", plan.due_day, "none, since everything is paid at once")
+    if not 0 <= plan.min_first_days <= 366:
+        wrong("min_first_days", plan.min_first_days, "0 to 366")
+    elif plan.min_first_days and plan.due_day is None:
+        wrong("min_first_days", plan.min_first_days, "0, since the plan has no due_day", "set due_day")
+    if plan.odd_first not in ("whole", "by_days"):
+        wrong("odd_first", plan.odd_first, "whole or by_days")
+    elif plan.odd_first == "by_days":
+        if plan.due_day is None:
+            wrong("odd_first", plan.odd_first, "whole, since the plan has no due_day", "set due_day")
+        if not isinstance(plan.pricing, _BEARS_INTEREST):
+            wrong("odd_first", plan.odd_first, f"whole, since the pricing is {_kind(plan.pricing)}")
+    if plan.holiday not in get_args(Holiday):
+        wrong("holiday", plan.holiday, "one of " + ", ".join(get_args(Holiday)))
+    elif plan.holiday != "none":
+        if not plan.calendar:
+            wrong(
+                "calendar",
+                plan.calendar or "missing",
+                "the calendar of the business days",
+                "name one, such as cn",
+            )
+        if at_once or isinstance(plan.pricing, Lease):
+            wrong("holiday", plan.holiday, f"none, since the pricing is {_kind(plan.pricing)}")
+    elif plan.calendar is not None:
+        wrong(
+            "holiday",
+            plan.holiday,
+            "where due dates move, since a calendar is given",
+            "or leave calendar out",
+        )
+
+
+def _check_bearers(plan: Plan, wrong: _Wrong) -> None:
+    bearers = plan.bearers
+    if bearers and not isinstance(plan.pricing, (FlatFee, *_BEARS_INTEREST)):
+        wrong(
+            "bearers",
+            "given",
+            f"none, since the pricing is {_kind(plan.pricing)} and charges nothing to share",
+        )
+    for number, bearer in enumerate(bearers):
+        if bearer.party not in get_args(Party):
+            wrong(f"bearers[{number}].party", bearer.party, "one of " + ", ".join(get_args(Party)))
+        if any(bearer.party == other.party for other in bearers[:number]):
+            wrong(f"bearers[{number}].party", bearer.party, "a party that does not stand here already")
+        if not (_is_rate(bearer.share) and 0 < bearer.share <= 1):
+            wrong(f"bearers[{number}].share", str(bearer.share), f"more than 0 and at most 1, {_DIGITS}")
+    if bearers and all(_is_rate(bearer.share) for bearer in bearers):
+        # Exactly, as ratios: a Decimal's sum is rounded to the context's digits.
+        whole = sum(Fraction(bearer.share) for bearer in bearers)
+        if whole != 1:
+            shown = " + ".join(str(bearer.share) for bearer in bearers)
+            wrong(
+                "bearers",
+                shown,
+                "shares that come to exactly 1",
+                "write who bears the rest, the customer too",
+            )
+
+
+def _check_fees(plan: Plan, wrong: _Wrong) -> None:
+    if plan.fees and isinstance(plan.pricing, PayInFull):
+        wrong("fees", "given", "none, since everything is paid at once")
+    codes = {plan.fee_code}
+    for number, fee in enumerate(plan.fees):
+        place = f"fees[{number}]"
+        if not fee.code or fee.code in codes:
+            wrong(f"{place}.code", fee.code, "a code that no other cost has")
+        codes.add(fee.code)
+        if not fee.payee:
+            wrong(f"{place}.payee", fee.payee, "the name of who receives it")
+        given = (fee.rate_per_period, fee.total_rate, fee.amount_minor)
+        if sum(each is not None for each in given) != 1:
+            wrong(place, "rate_per_period, total_rate and amount_minor", "exactly one of the three")
+        for name, rate in (("rate_per_period", fee.rate_per_period), ("total_rate", fee.total_rate)):
+            if rate is not None and not _is_rate(rate):
+                wrong(f"{place}.{name}", str(rate), _A_RATE, "write 0.6 % as 0.006")
+        if fee.amount_minor is not None and not 0 <= fee.amount_minor <= MAX_MINOR:
+            wrong(f"{place}.amount_minor", fee.amount_minor, f"0 to {MAX_MINOR}")
+        if not 0 <= fee.minimum_minor <= MAX_MINOR:
+            wrong(f"{place}.minimum_minor", fee.minimum_minor, f"0 to {MAX_MINOR}")
+        elif fee.minimum_minor and fee.amount_minor is not None:
+            wrong(f"{place}.minimum_minor", fee.minimum_minor, "0, since the fee is an amount")
+        if fee.timing not in get_args(FeeTiming):
+            wrong(f"{place}.timing", fee.timing, "one of " + ", ".join(get_args(FeeTiming)))
+
+
+def _check_conventions(conventions: Conventions, wrong: _Wrong) -> None:
+    if not conventions.profile:
+        wrong("conventions.profile", conventions.profile, "a name")
+    for place, value, words in (
+        ("day_count", conventions.day_count, get_args(DayCount)),
+        ("year_split", conventions.year_split, ("dec31", "jan1")),
+        ("leap_rule", conventions.leap_rule, ("actual", "feb29_period")),
+        ("rounding", conventions.rounding, ("half_even", "half_up", "up")),
+        ("flat_interest_on", conventions.flat_interest_on, ("financed", "price")),
+        ("flat_interest_split", conventions.flat_interest_split, ("by_period", "even")),
+    ):
+        if value not in words:
+            wrong(f"conventions.{place}", value, "one of " + ", ".join(words))
+    if conventions.digits is not None and not 6 <= conventions.digits <= 100:
+        wrong(
+            "conventions.digits", conventions.digits, "6 to 100 significant digits, or none for exact ratios"
+        )
+    if not 1 <= conventions.instalment_multiple_minor <= MAX_MINOR:
+        wrong(
+            "conventions.instalment_multiple_minor",
+            conventions.instalment_multiple_minor,
+            f"1 to {MAX_MINOR}",
+        )
+
+
+def _kind(pricing: Pricing) -> str:
+    return str(pricing.__struct_config__.tag)
 
 
 def _is_rate(rate: Decimal) -> bool:

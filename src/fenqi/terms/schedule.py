@@ -2,19 +2,23 @@
 
 `build_schedule` applies a plan to an amount on a date. Everything is integer arithmetic: a flat fee and
 its shares follow the plan's residue rule, an annuity rounds each row half to even and lets the last row
-absorb what is left.
+absorb what is left. A holiday moves the day on which something is due, never what is due.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 
-from fenqi.calendars import Unit, due_dates
-from fenqi.money import Residue, check_minor, round_half_even, split_evenly
+from fenqi.business_days import SHIPPED
+from fenqi.calendars import BusinessCalendar, Holiday, Unit, due_dates, to_business_day
+from fenqi.money import Residue, check_minor, round_half_even
+from fenqi.terms.charges import Charging, charge, charging_of, split_by_multiple
 from fenqi.terms.plan import (
     Annuity,
     DownPayment,
@@ -107,14 +111,21 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 def build_schedule(
-    plan: Plan, amount_minor: int, currency: str, start_on: date, *, deposit_waived: bool = False
+    plan: Plan,
+    amount_minor: int,
+    currency: str,
+    start_on: date,
+    calendars: Mapping[str, BusinessCalendar] = SHIPPED,
+    *,
+    deposit_waived: bool = False,
 ) -> Schedule:
     """The dated payments of `plan` for an amount, starting on `start_on` (the shop's date).
 
     A lease is followed to ownership where it can be had, else to the goods' return; `fenqi.terms.lease` has the other paths.
 
-    Raises `TermsError` where the plan itself is wrong or its down payment leaves nothing to finance,
-    `MoneyError` where the amount cannot be used.
+    `calendars` are those that a plan may name. Raises `TermsError` where the plan itself is wrong, names a calendar that
+    there is not, or its down payment leaves nothing to finance; `MoneyError` where the amount cannot be used;
+    `CalendarError` where a due date lies beyond what the plan's calendar knows.
 
     >>> from decimal import Decimal
     >>> plan = Plan("mall-12", "mall", "shop", "instalment_sale", 12, FlatFee(Decimal("0.006")))
@@ -134,12 +145,16 @@ def build_schedule(
 
     down_minor = terms.down_minor
     if terms.down_numerator:
-        down_minor = round_half_even(amount_minor * terms.down_numerator, terms.down_denominator)
+        down_minor = _down_of(terms, amount_minor)
     financed = amount_minor - down_minor
     if financed <= 0:
         raise TermsError("amount_minor", amount_minor, f"more than the down payment of {down_minor}")
     periods = terms.periods
-    dates = due_dates(start_on, plan.unit, plan.every, periods, plan.defer_periods)
+    dates = due_dates(
+        start_on, plan.unit, plan.every, periods, plan.defer_periods, plan.due_day, plan.min_first_days
+    )
+    if plan.calendar is not None:
+        dates = _moved(dates, start_on, plan.holiday, _calendar_of(plan, plan.calendar, calendars))
 
     if terms.annuity_numerator:
         rows, fee = _annuity_rows(terms, financed, dates)
@@ -147,7 +162,11 @@ def build_schedule(
         fee = 0
         if terms.fee_numerator:
             fee = round_half_even(financed * terms.fee_numerator, terms.fee_denominator)
+        if fee < terms.fee_minimum:
+            fee = terms.fee_minimum
         rows = _even_rows(terms, financed, fee, dates)
+    if terms.charging is not None:
+        return _charged(terms.charging, rows, currency, amount_minor, down_minor, start_on)
     if down_minor:
         rows.insert(0, Row(0, "down_payment", start_on, down_minor, 0))
     return Schedule(
@@ -169,6 +188,62 @@ def _built_elsewhere(
     if isinstance(plan.pricing, Pledge):
         return build_pledge(plan, amount_minor, currency, start_on)
     return build_lease(plan, amount_minor, currency, start_on, deposit_waived=deposit_waived)
+
+
+def _calendar_of(plan: Plan, name: str, calendars: Mapping[str, BusinessCalendar]) -> BusinessCalendar:
+    calendar = calendars.get(name)
+    if calendar is None:
+        raise TermsError(f"plan {plan.id}: calendar", name, "one of " + ", ".join(sorted(calendars)))
+    return calendar
+
+
+@lru_cache(maxsize=1024)
+def _moved(
+    dates: tuple[date, ...], start_on: date, holiday: Holiday, calendar: BusinessCalendar
+) -> tuple[date, ...]:
+    moved = []
+    for due_on in dates:
+        on = to_business_day(due_on, holiday, calendar)
+        # Nothing falls due before there is anything to pay for.
+        moved.append(on if on > start_on else to_business_day(due_on, "following", calendar))
+    return tuple(moved)
+
+
+def _charged(
+    charging: Charging, rows: list[Row], currency: str, amount_minor: int, down_minor: int, start_on: date
+) -> Schedule:
+    """The schedule with every charge where its timing puts it. What is paid at the start is one row."""
+    financed = amount_minor - down_minor
+    charged = charge(charging, financed, [row.fee_minor for row in rows])
+    fees = [sum(parts) for parts in zip(*charged.by_row, strict=True)]
+    made = [
+        Row(row.number, row.kind, row.due_on, row.principal_minor, fee)
+        for row, fee in zip(rows, fees, strict=True)
+    ]
+    at_start = sum(charged.at_start)
+    if down_minor or at_start:
+        made.insert(0, Row(0, "down_payment" if down_minor else "up_front", start_on, down_minor, at_start))
+    fee_minor = sum(fees) + at_start
+    charges: tuple[Charge, ...] = ()
+    if len(charged.codes) > 1:
+        charges = tuple(
+            Charge(code, payee, (start, *parts) if down_minor or at_start else parts)
+            for (code, payee), start, parts in zip(
+                charged.codes, charged.at_start, charged.by_row, strict=True
+            )
+        )
+    return Schedule(
+        currency,
+        amount_minor,
+        down_minor,
+        financed,
+        fee_minor,
+        amount_minor + fee_minor,
+        tuple(made),
+        charges,
+        tuple(Borne(party, part) for party, part in charged.borne),
+        start_on,
+    )
 
 
 def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
@@ -197,10 +272,13 @@ class _Prepared(msgspec.Struct, frozen=True):
     down_denominator: int = 1
     fee_numerator: int = 0
     fee_denominator: int = 1
+    fee_minimum: int = 0
     annuity_numerator: int = 0
     annuity_denominator: int = 1
     interest_numerator: int = 0
     interest_denominator: int = 1
+    multiple: int = 1
+    charging: Charging | None = None
 
 
 # Keyed by identity: hashing a plan costs more than building its schedule. The entry holds its plan, so
@@ -230,7 +308,7 @@ def _prepare(plan: Plan) -> _Prepared:
             f"plan {plan.id}: pricing.kind", type(plan.pricing).__name__, "a pricing with a schedule"
         )
     down_minor, down_rate = _down(plan.down_payment)
-    fee = Fraction(0)
+    fee, fee_minimum = Fraction(0), 0
     annuity = interest = Fraction(0)
     pricing = plan.pricing
     if isinstance(pricing, FlatFee):
@@ -238,6 +316,7 @@ def _prepare(plan: Plan) -> _Prepared:
             fee = Fraction(pricing.rate_per_period) * plan.periods
         elif pricing.total_rate is not None:
             fee = Fraction(pricing.total_rate)
+        fee_minimum = pricing.minimum_minor
     elif isinstance(pricing, Annuity) and pricing.annual_rate:
         interest = period_rate(Fraction(pricing.annual_rate), plan.unit, plan.every)
         growth = (1 + interest) ** plan.periods
@@ -253,10 +332,13 @@ def _prepare(plan: Plan) -> _Prepared:
         down_denominator=down_rate.denominator,
         fee_numerator=fee.numerator,
         fee_denominator=fee.denominator,
+        fee_minimum=fee_minimum,
         annuity_numerator=annuity.numerator,
         annuity_denominator=annuity.denominator,
         interest_numerator=interest.numerator,
         interest_denominator=interest.denominator,
+        multiple=plan.conventions.instalment_multiple_minor,
+        charging=charging_of(plan),
     )
 
 
@@ -268,10 +350,18 @@ def _down(down: DownPayment | None) -> tuple[int, Fraction]:
     return 0, Fraction(down.share or 0)
 
 
+def _down_of(terms: _Prepared, amount_minor: int) -> int:
+    """A share of the price in whole minor units, then in whole multiples unless that leaves nothing of it."""
+    down = round_half_even(amount_minor * terms.down_numerator, terms.down_denominator)
+    if terms.multiple == 1:
+        return down
+    return round_half_even(down, terms.multiple) * terms.multiple or down
+
+
 def _even_rows(terms: _Prepared, financed: int, fee: int, dates: tuple[date, ...]) -> list[Row]:
     """Principal and fee, each split evenly with what does not divide where the plan puts it."""
-    principal = split_evenly(financed, terms.periods, terms.residue)
-    share = split_evenly(fee, terms.periods, terms.residue)
+    principal = split_by_multiple(financed, terms.periods, terms.residue, terms.multiple)
+    share = split_by_multiple(fee, terms.periods, terms.residue, terms.multiple)
     return [
         Row(number, "instalment", due_on, principal[number - 1], share[number - 1])
         for number, due_on in enumerate(dates, 1)

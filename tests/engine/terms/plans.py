@@ -6,10 +6,23 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 from hypothesis import strategies as st
 
 from fenqi.money import MAX_MINOR
-from fenqi.terms.plan import Annuity, DownPayment, FlatFee, PayInFull, Plan, Pricing, ZeroInterest
+from fenqi.terms.plan import (
+    Annuity,
+    Bearer,
+    Conventions,
+    DownPayment,
+    Fee,
+    FlatFee,
+    PayInFull,
+    Plan,
+    Pricing,
+    ZeroInterest,
+)
+from fenqi.texts import Text
 
 START = date(2026, 11, 23)
 MALL_12 = Plan("mall-12", "mall", "shop", "instalment_sale", 12, FlatFee(rate_per_period=Decimal("0.006")))
@@ -63,3 +76,55 @@ def cases(draw: st.DrawFn) -> Case:
     )
     start = draw(st.dates(date(2020, 1, 1), date(2040, 12, 31)))
     return Case(plan, amount, start)
+
+
+timings = st.sampled_from(["per_period", "first_bill", "up_front", "at_end"])
+fees = st.one_of(
+    st.builds(dict, rate_per_period=rates("0.01"), minimum_minor=st.integers(0, 5_000)),
+    st.builds(dict, total_rate=rates("0.1"), minimum_minor=st.integers(0, 5_000)),
+    st.builds(dict, amount_minor=st.integers(0, 100_000)),
+)
+
+
+@st.composite
+def bearers(draw: st.DrawFn) -> tuple[Bearer, ...]:
+    parties = draw(st.permutations(["customer", "shop", "brand", "funder"]))[: draw(st.integers(1, 4))]
+    cuts = sorted(draw(st.sets(st.integers(1, 999), min_size=len(parties) - 1, max_size=len(parties) - 1)))
+    edges = [0, *cuts, 1000]
+    return tuple(
+        Bearer(party, Decimal(after - before).scaleb(-3))
+        for party, before, after in zip(parties, edges, edges[1:], strict=False)
+    )
+
+
+@st.composite
+def wide_cases(draw: st.DrawFn) -> Case:
+    """Any plan of `cases`, on every other axis too; holidays are moved by the shipped calendar, so dates are near."""
+    case = draw(cases())
+    plan, changes = case.plan, {}
+    if isinstance(plan.pricing, FlatFee):
+        changes["pricing"] = msgspec.structs.replace(
+            plan.pricing, timing=draw(timings), minimum_minor=draw(st.integers(0, 10_000))
+        )
+    if not isinstance(plan.pricing, ZeroInterest):
+        changes["bearers"] = draw(st.one_of(st.just(()), bearers()))
+    changes["residue"] = draw(st.sampled_from(["first", "last", "spread"]))
+    changes["conventions"] = Conventions(instalment_multiple_minor=draw(st.sampled_from([1, 1, 10, 100])))
+    changes["fees"] = tuple(
+        Fee(code=f"fee_{n}", name=Text("费", "fee"), payee="p", timing=draw(timings), **draw(fees))
+        for n in range(draw(st.integers(0, 3)))
+    )
+    start = case.start_on
+    if draw(st.booleans()):
+        changes["unit"] = draw(st.sampled_from(["month", "half_month"]))
+        changes["due_day"] = draw(st.one_of(st.none(), st.integers(1, 31)))
+        if changes["due_day"] is not None:
+            changes["min_first_days"] = draw(st.integers(0, 60))
+    if draw(st.booleans()):
+        changes |= {"holiday": draw(st.sampled_from(HOLIDAYS)), "calendar": "cn"}
+        changes |= {"periods": draw(st.integers(1, 6)), "every": 1, "defer_periods": draw(st.integers(0, 2))}
+        start = draw(st.dates(date(2019, 1, 2), date(2025, 12, 31)))
+    return Case(msgspec.structs.replace(plan, **changes), case.amount_minor, start)
+
+
+HOLIDAYS = ["following", "preceding", "modified_following"]

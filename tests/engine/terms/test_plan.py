@@ -9,10 +9,18 @@ import msgspec
 import pytest
 
 from fenqi.terms.plan import (
+    PROFILES,
     Annuity,
+    Balloon,
+    Bearer,
     ContingentCost,
+    Conventions,
     DownPayment,
+    EqualPrincipal,
+    Fee,
     FlatFee,
+    FlatInterest,
+    InterestOnly,
     PayInFull,
     Plan,
     ZeroInterest,
@@ -33,6 +41,19 @@ def plan(**changes: object) -> Plan:
     return Plan(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+def fee(**changes: Any) -> Fee:
+    fields = {
+        "code": "guarantee",
+        "name": Text("担保费", "Guarantee fee"),
+        "payee": "guarantor",
+        "total_rate": Decimal("0.02"),
+    }
+    return Fee(**{**fields, **changes})
+
+
+YEARLY = Annuity(Decimal("0.15"))
+HALF = Decimal("0.5")
+BOTH = (Bearer("shop", HALF), Bearer("customer", HALF))
 LATE = ContingentCost("late", Text("逾期利息", "Late interest"), Text("每日0.05%", "0.05% a day"), "shop")
 
 
@@ -48,6 +69,20 @@ LATE = ContingentCost("late", Text("逾期利息", "Late interest"), Text("每�
         {"down_payment": DownPayment(amount_minor=50_000), "unit": "week", "every": 2},
         {"authority": "funder", "indicative_basis": Text("按标准费率", "at the standard rate")},
         {"contingent": (LATE,), "fee_payee": "wallet"},
+        {"pricing": FlatFee(HALF, timing="up_front", minimum_minor=500)},
+        {"pricing": Annuity(HALF, Balloon(share=Decimal("0.3")))},
+        {"pricing": EqualPrincipal(HALF, Balloon(amount_minor=100_000)), "grace_principal": 11},
+        {"pricing": InterestOnly(HALF), "interest_free_periods": 12},
+        {"pricing": FlatInterest(HALF), "defer_periods": 2, "deferral_interest": "first_bill"},
+        {"pricing": YEARLY, "defer_periods": 1, "deferral_interest": "capitalised", "grace_interest": 3},
+        {"due_day": 31, "min_first_days": 20},
+        {"pricing": YEARLY, "due_day": 10, "odd_first": "by_days", "unit": "half_month"},
+        {"holiday": "following", "calendar": "cn"},
+        {"bearers": BOTH},
+        {"bearers": (Bearer("brand", Decimal(1)),), "pricing": YEARLY},
+        {"fees": (fee(), fee(code="stamp", total_rate=None, amount_minor=500))},
+        {"fees": (fee(minimum_minor=100),), "pricing": ZeroInterest("shop")},
+        *({"conventions": conventions, "pricing": YEARLY} for conventions in PROFILES.values()),
     ],
 )
 def test_a_sound_plan_has_no_problem(changes: dict[str, object]) -> None:
@@ -87,6 +122,63 @@ def test_a_sound_plan_has_no_problem(changes: dict[str, object]) -> None:
         ({"authority": "funder"}, "indicative_basis"),
         ({"contingent": (LATE, LATE)}, "contingent[1].code"),
         ({"contingent": (LATE,), "fee_code": "late"}, "contingent[0].code"),
+        ({"contingent": (LATE,), "fees": (fee(code="late"),)}, "contingent[0].code"),
+        ({"pricing": FlatFee(HALF, minimum_minor=-1)}, "pricing.minimum_minor"),
+        ({"pricing": FlatFee(HALF, timing="monthly")}, "pricing.timing"),  # type: ignore[arg-type]
+        ({"pricing": Annuity(HALF, Balloon())}, "pricing.balloon"),
+        ({"pricing": Annuity(HALF, Balloon(HALF, 5))}, "pricing.balloon"),
+        ({"pricing": Annuity(HALF, Balloon(Decimal(1)))}, "pricing.balloon.share"),
+        ({"pricing": EqualPrincipal(HALF, Balloon(amount_minor=0))}, "pricing.balloon.amount_minor"),
+        ({"pricing": Annuity(HALF, Balloon(HALF)), "periods": 1}, "pricing.balloon"),
+        ({"pricing": EqualPrincipal(Decimal(-1))}, "pricing.annual_rate"),
+        ({"grace_principal": 1}, "grace_principal"),
+        ({"grace_principal": 1, "pricing": InterestOnly(HALF)}, "grace_principal"),
+        ({"grace_principal": 12, "pricing": YEARLY}, "grace_principal"),
+        ({"grace_principal": -1, "pricing": YEARLY}, "grace_principal"),
+        ({"grace_interest": 1}, "grace_interest"),
+        ({"grace_interest": 12, "pricing": YEARLY}, "grace_interest"),
+        ({"interest_free_periods": 1, "pricing": ZeroInterest("shop")}, "interest_free_periods"),
+        ({"interest_free_periods": 13, "pricing": YEARLY}, "interest_free_periods"),
+        ({"deferral_interest": "first_bill", "defer_periods": 2}, "deferral_interest"),
+        ({"deferral_interest": "capitalised", "pricing": YEARLY}, "deferral_interest"),
+        ({"deferral_interest": "some", "pricing": YEARLY}, "deferral_interest"),
+        ({"due_day": 0}, "due_day"),
+        ({"due_day": 32}, "due_day"),
+        ({"due_day": 10, "unit": "week"}, "due_day"),
+        ({"due_day": 10, "pricing": PayInFull(), "periods": 1}, "due_day"),
+        ({"min_first_days": 10}, "min_first_days"),
+        ({"due_day": 10, "min_first_days": 367}, "min_first_days"),
+        ({"odd_first": "by_days", "pricing": YEARLY}, "odd_first"),
+        ({"odd_first": "by_days", "due_day": 10}, "odd_first"),
+        ({"odd_first": "never"}, "odd_first"),
+        ({"holiday": "following"}, "calendar"),
+        ({"holiday": "later", "calendar": "cn"}, "holiday"),
+        ({"calendar": "cn"}, "holiday"),
+        ({"holiday": "following", "calendar": "cn", "pricing": PayInFull(), "periods": 1}, "holiday"),
+        ({"bearers": BOTH, "pricing": ZeroInterest("shop")}, "bearers"),
+        ({"bearers": BOTH[:1]}, "bearers"),
+        ({"bearers": (Bearer("shop", Decimal("0.500000000000000001")), BOTH[1])}, "bearers"),
+        ({"bearers": (*BOTH, Bearer("brand", Decimal(0)))}, "bearers[2].share"),
+        ({"bearers": (BOTH[0], BOTH[0])}, "bearers[1].party"),
+        ({"bearers": (Bearer("state", HALF), BOTH[1])}, "bearers[0].party"),  # type: ignore[arg-type]
+        ({"bearers": (Bearer("shop", Decimal("NaN")), BOTH[1])}, "bearers[0].share"),
+        ({"fees": (fee(), fee())}, "fees[1].code"),
+        ({"fees": (fee(code="instalment_fee"),)}, "fees[0].code"),
+        ({"fees": (fee(payee=""),)}, "fees[0].payee"),
+        ({"fees": (fee(total_rate=None),)}, "fees[0]"),
+        ({"fees": (fee(amount_minor=5),)}, "fees[0]"),
+        ({"fees": (fee(total_rate=Decimal("1e-30")),)}, "fees[0].total_rate"),
+        ({"fees": (fee(total_rate=None, amount_minor=-5),)}, "fees[0].amount_minor"),
+        ({"fees": (fee(total_rate=None, amount_minor=5, minimum_minor=9),)}, "fees[0].minimum_minor"),
+        ({"fees": (fee(timing="later"),)}, "fees[0].timing"),
+        ({"fees": (fee(),), "pricing": PayInFull(), "periods": 1}, "fees"),
+        ({"conventions": Conventions(profile="")}, "conventions.profile"),
+        ({"conventions": Conventions(day_count="act/367")}, "conventions.day_count"),  # type: ignore[arg-type]
+        ({"conventions": Conventions(digits=3)}, "conventions.digits"),
+        (
+            {"conventions": Conventions(instalment_multiple_minor=0)},
+            "conventions.instalment_multiple_minor",
+        ),
     ],
 )
 def test_a_wrong_plan_is_told_where(changes: dict[str, object], place: str) -> None:

@@ -8,11 +8,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 from hypothesis import given
-from tests.engine.terms.plans import AT_ONCE, LOAN_12, MALL_3, MALL_12, START, Case, cases
+from tests.engine.terms.plans import AT_ONCE, LOAN_12, MALL_3, MALL_12, START, Case, cases, wide_cases
 
-from fenqi.calendars import due_dates
+from fenqi.business_days import SHIPPED
+from fenqi.calendars import CalendarError, due_dates, is_business_day
 from fenqi.money import MAX_MINOR, MoneyError
-from fenqi.terms.plan import Annuity, DownPayment, FlatFee, Plan, TermsError
+from fenqi.terms.plan import Annuity, DownPayment, FlatFee, Plan, TermsError, check_plan
 from fenqi.terms.schedule import build_schedule
 
 
@@ -124,6 +125,97 @@ def test_sums_hold_dates_follow_and_no_row_is_negative(case: Case) -> None:
     expected = due_dates(case.start_on, plan.unit, plan.every, plan.periods, plan.defer_periods)
     assert tuple(row.due_on for row in instalments) == expected
     assert all(a.due_on < b.due_on for a, b in zip(schedule.rows, schedule.rows[1:], strict=False))
+
+
+@given(wide_cases())
+def test_on_every_axis_a_sound_plan_has_a_schedule_whose_sums_hold(case: Case) -> None:
+    plan = case.plan
+    assert check_plan(plan) == []
+    schedule = build_schedule(plan, case.amount_minor, "CNY", case.start_on)
+    rows = schedule.rows
+
+    assert schedule.down_payment_minor + schedule.financed_minor == schedule.amount_minor == case.amount_minor
+    assert sum(row.principal_minor for row in rows) == schedule.amount_minor
+    assert (
+        sum(row.fee_minor for row in rows)
+        == schedule.fee_minor
+        == schedule.total_minor - schedule.amount_minor
+    )
+    assert all(row.principal_minor >= 0 and row.fee_minor >= 0 for row in rows)
+    assert len(schedule.charges) == (len(plan.fees) + 1 if plan.fees else 0)
+    for charge in schedule.charges:
+        assert len(charge.by_row_minor) == len(rows)
+    if schedule.charges:
+        for position, row in enumerate(rows):
+            assert row.fee_minor == sum(charge.by_row_minor[position] for charge in schedule.charges)
+        assert [charge.code for charge in schedule.charges] == [
+            plan.fee_code,
+            *(fee.code for fee in plan.fees),
+        ]
+
+    # Who bears it changes nothing of what is charged.
+    alone = build_schedule(msgspec.structs.replace(plan, bearers=()), case.amount_minor, "CNY", case.start_on)
+    assert alone.fee_minor == schedule.fee_minor + sum(borne.amount_minor for borne in schedule.borne)
+    assert {borne.party for borne in schedule.borne} <= {bearer.party for bearer in plan.bearers} - {
+        "customer"
+    }
+
+    assert [row.number for row in rows] == list(range(0 if rows[0].number == 0 else 1, plan.periods + 1))
+    assert rows[0].kind in ("instalment", "down_payment" if plan.down_payment else "up_front")
+    dates = [row.due_on for row in rows]
+    assert dates == sorted(dates)
+    assert all(row.due_on > case.start_on for row in rows if row.number)
+    agreed = due_dates(
+        case.start_on,
+        plan.unit,
+        plan.every,
+        plan.periods,
+        plan.defer_periods,
+        plan.due_day,
+        plan.min_first_days,
+    )
+    moved = [row.due_on for row in rows if row.number]
+    if plan.calendar is None:
+        assert tuple(moved) == agreed
+    else:
+        assert all(is_business_day(on, SHIPPED["cn"]) for on in moved)
+        # The longest stretch without a business day is that of a Spring Festival: no move is longer than two weeks.
+        assert all(abs((on - was).days) < 14 for on, was in zip(moved, agreed, strict=True))
+
+
+def test_a_holiday_moves_one_payment_and_not_the_ones_after_it() -> None:
+    plan = msgspec.structs.replace(MALL_3, holiday="following", calendar="cn")
+    # 1 October 2026 begins a week of holidays; 1 November is a Sunday; 1 December a Tuesday.
+    rows = build_schedule(plan, 100_000, "CNY", date(2026, 9, 1)).rows
+    assert [row.due_on.isoformat() for row in rows] == ["2026-10-08", "2026-11-02", "2026-12-01"]
+    # Saturday 28 February 2026 is worked instead of a day of the Spring Festival.
+    rows = build_schedule(plan, 100_000, "CNY", date(2026, 1, 31)).rows
+    assert [row.due_on.isoformat() for row in rows] == ["2026-02-28", "2026-03-31", "2026-04-30"]
+
+
+def test_nothing_falls_due_before_the_purchase() -> None:
+    days = msgspec.structs.replace(MALL_3, unit="day", every=2, holiday="preceding", calendar="cn")
+    # Bought in the Spring Festival of 2026 (15 to 23 February): the last business day before it is over.
+    rows = build_schedule(days, 100_000, "CNY", date(2026, 2, 17)).rows
+    assert [row.due_on.isoformat() for row in rows] == ["2026-02-24", "2026-02-24", "2026-02-24"]
+
+
+def test_no_due_date_is_told_for_a_year_whose_holidays_nobody_knows() -> None:
+    plan = msgspec.structs.replace(MALL_12, holiday="following", calendar="cn")
+    with pytest.raises(CalendarError, match=r"2027-01-23.*cn@2026.*publish the calendar"):
+        build_schedule(plan, 600_000, "CNY", START)
+    with pytest.raises(TermsError, match=r"calendar is nowhere: expected one of cn"):
+        build_schedule(msgspec.structs.replace(plan, calendar="nowhere"), 600_000, "CNY", START)
+    longer = msgspec.structs.replace(SHIPPED["cn"], version="2027", confirmed_through=date(2027, 12, 31))
+    rows = build_schedule(plan, 600_000, "CNY", START, {"cn": longer}).rows
+    assert rows[1].due_on == date(2027, 1, 25)  # the 23rd is a Saturday
+
+
+def test_a_due_day_is_kept_and_costs_the_same_fee() -> None:
+    plan = msgspec.structs.replace(MALL_12, due_day=10, min_first_days=20)
+    rows = build_schedule(plan, 600_000, "CNY", START).rows
+    assert [row.due_on.isoformat() for row in rows[:2]] == ["2027-01-10", "2027-02-10"]
+    assert {row.total_minor for row in rows} == {53_600}
 
 
 @given(cases())

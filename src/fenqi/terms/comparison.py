@@ -14,16 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final, Literal
 
 import msgspec
 
-from fenqi.calendars import add_months
+from fenqi.calendars import add_months, due_dates
 from fenqi.money import MAX_MINOR, check_currency, check_minor, round_half_even
 from fenqi.problems import BadInput
 from fenqi.terms.cost import COMPOUNDED, SIMPLE, DatedFlow, DatedFlows, annual_cost
 from fenqi.terms.intervals import UnitPeriod
+from fenqi.terms.lease import Ending, build_lease
+from fenqi.terms.plan import Plan
+from fenqi.terms.rent import Lease
 from fenqi.terms.schedule import Schedule
 from fenqi.texts import Text, fill
 
@@ -37,6 +39,7 @@ __all__ = [
     "Use",
     "Way",
     "compare",
+    "lease_ways",
     "outright",
     "way_of",
 ]
@@ -142,8 +145,58 @@ def outright(price_minor: int, start_on: date, name: Text | None = None) -> Way:
 
 def way_of(schedule: Schedule, way_id: str, name: Text) -> Way:
     """A schedule that pays a price over time, as a way: every payment on its day."""
-    flows = tuple((row.due_on, row.total_minor) for row in schedule.rows if row.total_minor)
-    return Way(id=way_id, kind="instalments", name=name, flows=flows, owns=True)
+    return Way(id=way_id, kind="instalments", name=name, flows=_flows(schedule), owns=True)
+
+
+def lease_ways(
+    plan: Plan, price_minor: int, currency: str, start_on: date, months: int, name: Text
+) -> tuple[Way, ...]:
+    """The ways that a lease is: rented and given back (rented on until `months` are over, where it can be renewed), and bought out
+    at the end of its term, where it can be bought.
+
+    Raises `TermsError` where the lease cannot be applied to the price.
+    """
+    found = []
+    lease = plan.pricing
+    assert isinstance(lease, Lease), "the caller has looked"
+    renewed = 0
+    if lease.renewal is not None:
+        until = add_months(start_on, months)
+        while due_dates(start_on, plan.unit, plan.every, plan.periods + renewed)[-1] < until:
+            renewed += 1
+    back = build_lease(plan, price_minor, currency, start_on, Ending("return", renewed_periods=renewed))
+    rents = [row for row in back.rows if row.kind == "rent"]
+    ends = due_dates(start_on, plan.unit, plan.every, len(rents))
+    # What is paid at the start and does not come back is a price of the first period already.
+    uses = [Use(ends[0], row.fee_minor) for row in back.rows if row.number == 0 and row.fee_minor]
+    uses += [Use(end, row.rent_minor + row.fee_minor) for end, row in zip(ends, rents, strict=True)]
+    found.append(
+        Way(
+            id=f"{plan.id}:return",
+            kind="rent_return",
+            name=Text(f"{name.zh_cn}，租用后归还", f"{name.en}, given back"),
+            flows=_flows(back),
+            owns=False,
+            uses=tuple(uses),
+            leaving_minor=sum(row.fee_minor for row in back.rows if row.kind == "goods_return"),
+        )
+    )
+    if lease.buyout is not None:
+        own = build_lease(plan, price_minor, currency, start_on, Ending("buy_out"))
+        found.append(
+            Way(
+                id=f"{plan.id}:buy_out",
+                kind="rent_own",
+                name=Text(f"{name.zh_cn}，租满买断", f"{name.en}, bought out"),
+                flows=_flows(own),
+                owns=True,
+            )
+        )
+    return tuple(found)
+
+
+def _flows(schedule: Schedule) -> tuple[tuple[date, int], ...]:
+    return tuple((row.due_on, row.total_minor) for row in schedule.rows if row.total_minor)
 
 
 def compare(
@@ -165,10 +218,10 @@ def compare(
     ... )
     >>> both = compare(
     ...     [outright(699_900, on), rent], price_minor=699_900, currency="CNY", start_on=on, months=12,
-    ...     resale=[Resale(12, 300_000)],
+    ...     resale=[Resale(1, 550_000), Resale(12, 300_000)],
     ... )
     >>> both.break_even_month, [(way.id, way.cost_minor) for way in both.ways]
-    (3, [('buy', 399900), ('rent', 598800)])
+    (5, [('buy', 399900), ('rent', 598800)])
     """
     check_currency(currency)
     check_minor(price_minor, currency, place="price_minor")
@@ -357,14 +410,8 @@ def _owning(way: Way, price_minor: int, over: int, simple_e12: int | None) -> Se
         return Sentence(_TEXTS["own_cheaper"], params | {"less": -over})
     if simple_e12 is None:
         return Sentence(_TEXTS["own_dearer_no_rate"], params | {"more": over})
-    rate = (
-        str(Fraction(simple_e12, 10**12).limit_denominator(10**12)) if simple_e12 < 0 else _ratio(simple_e12)
-    )
+    rate = Decimal(simple_e12).scaleb(-12)
     return Sentence(_TEXTS["own_dearer"], params | {"more": over, "rate": rate})
-
-
-def _ratio(rate_e12: int) -> str:
-    return format(Decimal(rate_e12).scaleb(-12), "f")
 
 
 def _sentence(

@@ -22,6 +22,7 @@ __all__ = [
     "Money",
     "MoneyError",
     "Residue",
+    "Rounding",
     "apply_rate",
     "check_currency",
     "check_minor",
@@ -29,11 +30,16 @@ __all__ = [
     "format_rate",
     "parse_money",
     "round_half_even",
+    "round_ratio",
+    "round_to_multiple",
     "split_evenly",
 ]
 
 Residue = Literal["first", "last", "spread"]
 """Which part takes what does not divide: the first, the last, or one unit each from the first on."""
+
+Rounding = Literal["half_even", "half_up", "up"]
+"""Where a half goes: to the even unit, or up; `up` takes every fraction up."""
 
 CURRENCIES: Final[dict[str, int]] = {
     "AUD": 2,
@@ -196,6 +202,30 @@ def round_half_even(numerator: int, denominator: int) -> int:
     if twice > denominator or (twice == denominator and whole & 1):
         return whole + 1
     return whole
+
+
+def round_ratio(numerator: int, denominator: int, rounding: Rounding) -> int:
+    """The integer next to numerator/denominator (denominator > 0) by `rounding`.
+
+    >>> [round_ratio(5, 2, mode) for mode in ("half_even", "half_up", "up")], round_ratio(9, 4, "up")
+    ([2, 3, 3], 3)
+    """
+    if rounding == "half_even":
+        return round_half_even(numerator, denominator)
+    if rounding == "half_up":
+        return (2 * numerator + denominator) // (2 * denominator)
+    return -(-numerator // denominator)
+
+
+def round_to_multiple(minor: int, multiple: int, rounding: Rounding = "half_even") -> int:
+    """The multiple of `multiple` next to an amount; the amount itself where that would be nothing.
+
+    >>> round_to_multiple(31_250, 100), round_to_multiple(31_350, 100), round_to_multiple(30, 100)
+    (31200, 31400, 30)
+    """
+    if multiple == 1:
+        return minor
+    return round_ratio(minor, multiple, rounding) * multiple or minor
 
 
 def apply_rate(amount_minor: int, rate: Fraction | Decimal) -> int:

@@ -37,6 +37,7 @@ __all__ = [
     "local_minute_of_day",
     "local_weekday",
     "period_dates",
+    "regular_start",
     "to_business_day",
     "to_epoch",
     "zone_of",
@@ -110,6 +111,33 @@ def _after_halves(anchor: date, day: int, halves: int) -> date:
     return on + timedelta(days=15) if half else on
 
 
+def _first_step(start_on: date, unit: Unit, due_day: int, min_first_days: int) -> int:
+    """How many units after the start's own month the first due day lies."""
+    if not 1 <= due_day <= 31:
+        raise CalendarError("due_day", due_day, "1 to 31")
+    if min_first_days < 0:
+        raise CalendarError("min_first_days", min_first_days, "0 or more")
+    later = _after_months if unit == "month" else _after_halves
+    earliest = start_on.toordinal() + max(1, min_first_days)
+    # Half months before the start's month can reach into it: the 20th + 15 days.
+    first = -1
+    while later(start_on, due_day, first).toordinal() < earliest:
+        first += 1
+    return first
+
+
+def regular_start(start_on: date, unit: Unit, due_day: int | None = None, min_first_days: int = 0) -> date:
+    """Where a whole first period would have begun: the due day before the first, or the start itself.
+
+    >>> regular_start(date(2026, 11, 23), "month", 31).isoformat()
+    '2026-10-31'
+    """
+    if due_day is None:
+        return start_on
+    later = _after_months if unit == "month" else _after_halves
+    return later(start_on, due_day, _first_step(start_on, unit, due_day, min_first_days) - 1)
+
+
 @lru_cache(maxsize=4096)
 def period_dates(
     start_on: date,
@@ -141,15 +169,7 @@ def period_dates(
         later = _after_months if unit == "month" else _after_halves
         if due_day is None:
             return (start_on, *[later(start_on, start_on.day, step) for step in steps])
-        if not 1 <= due_day <= 31:
-            raise CalendarError("due_day", due_day, "1 to 31")
-        if min_first_days < 0:
-            raise CalendarError("min_first_days", min_first_days, "0 or more")
-        earliest = start_on.toordinal() + max(1, min_first_days)
-        # Half months before the start's month can reach into it: the 20th + 15 days.
-        first = -1
-        while later(start_on, due_day, first).toordinal() < earliest:
-            first += 1
+        first = _first_step(start_on, unit, due_day, min_first_days)
         return (start_on, *[later(start_on, due_day, first - 1 + step) for step in steps])
     if unit not in ("day", "week"):
         raise CalendarError("unit", unit, "day, week, half_month or month")

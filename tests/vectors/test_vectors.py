@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.vectors.schedules import check_schedule
 
 from fenqi.terms.cost import (
     COMPOUNDED,
@@ -86,7 +87,7 @@ def _of_market_cases(content: Mapping[str, Any]) -> Checked:
 
 def _of_servicing(content: Mapping[str, Any]) -> Checked:
     for vector in content["vectors"]:
-        yield None, vector
+        yield FAMILIES.get(vector.get("family", "")), vector
 
 
 # true_cost.json
@@ -330,6 +331,11 @@ KINDS: dict[str, Callable[[Vector], None]] = {
     "max_flat_fee": check_max_flat_fee,
     "monthly_irr": check_monthly_irr,
 }
+
+
+# servicing.json
+
+FAMILIES: dict[str, Callable[[Vector], None]] = {"schedule": check_schedule, "schedule-unit": check_schedule}
 
 
 def _in_whole_units(amounts: Sequence[Decimal]) -> list[int]:

@@ -23,22 +23,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fenqi.money import Residue, Rounding, round_ratio, round_to_multiple, split_evenly
+from fenqi.money import Residue, Rounding, round_ratio, round_to_multiple
+from fenqi.terms.charges import split_by_multiple
 from fenqi.terms.interest import arithmetic_of
 from fenqi.terms.plan import (
     Annuity,
     Balloon,
     Conventions,
     EqualPrincipal,
-    FlatFee,
     FlatInterest,
     InterestOnly,
     Plan,
     TermsError,
-    ZeroInterest,
 )
 
-__all__ = ["Accrual", "Parts", "amortize", "equal_instalment", "split_in_multiples"]
+__all__ = ["Accrual", "Parts", "amortize", "equal_instalment"]
 
 _SMOOTHING_ROUNDS: Final = 3
 _WIDE: Final = arithmetic_of(200)
@@ -126,12 +125,8 @@ def amortize(
         if rules.flat_interest_on == "price" and price_minor is not None:
             base = price_minor
         rows = _flat(terms, base, plan.interest_free_periods)
-    elif isinstance(pricing, (ZeroInterest, FlatFee)):
-        principal = _even_principal(terms, plan.residue)
-        terms = msgspec.structs.replace(terms, factors=(Fraction(0),) * count)
-        rows = _on_balance(terms, principal)
     else:
-        raise TermsError(f"plan {plan.id}: pricing.kind", type(pricing).__name__, "a pricing with instalments")
+        raise TermsError(f"plan {plan.id}: pricing.kind", type(pricing).__name__, "a pricing with interest")
     if plan.grace_interest:
         rows = _interest_later(rows, min(plan.grace_interest, count - 1))
     if capitalised:
@@ -177,25 +172,6 @@ def equal_instalment(
     return round_to_multiple(max(value, 0), conventions.instalment_multiple_minor, conventions.rounding)
 
 
-def split_in_multiples(
-    total: int, n: int, residue: Residue, multiple: int, rounding: Rounding
-) -> tuple[int, ...]:
-    """`split_evenly` by whole multiples: what these leave over or lack is in the first or the last part; never below 0.
-
-    >>> split_in_multiples(62_500, 3, "last", 100, "half_even"), split_in_multiples(10, 3, "first", 1, "half_even")
-    ((20800, 20800, 20900), (4, 3, 3))
-    """
-    if multiple == 1:
-        return split_evenly(total, n, residue)
-    each = round_to_multiple(round_ratio(total, n, rounding), multiple, rounding)
-    parts: list[int] = []
-    left = total
-    for _ in range(n - 1):
-        parts.append(min(each, left))
-        left -= parts[-1]
-    return (left, *parts) if residue == "first" else (*parts, left)
-
-
 def _with_balloon(terms: _Terms, balloon: Balloon | None, financed: int) -> _Terms:
     if balloon is None:
         return terms
@@ -211,10 +187,11 @@ def _with_balloon(terms: _Terms, balloon: Balloon | None, financed: int) -> _Ter
 def _annuity(terms: _Terms) -> list[Parts]:
     paying = terms.factors[terms.grace :]
     instalment = equal_instalment(terms.owed, paying, terms.conventions, terms.balloon)
-    rows = _equal_rows(terms, instalment)
     if terms.conventions.smoothing:
-        rows = _smoothed(terms, instalment, rows)
-    return rows
+        # As agreed: what falls due unpaid later moves no instalment.
+        agreed = tuple(None if accrual is None or accrual.unpaid else accrual for accrual in terms.accruals)
+        instalment = _smoothed(msgspec.structs.replace(terms, accruals=agreed), instalment)
+    return _equal_rows(terms, instalment)
 
 
 def _equal_rows(terms: _Terms, instalment: int) -> list[Parts]:
@@ -223,12 +200,12 @@ def _equal_rows(terms: _Terms, instalment: int) -> list[Parts]:
     )
 
 
-def _smoothed(terms: _Terms, instalment: int, rows: list[Parts]) -> list[Parts]:
+def _smoothed(terms: _Terms, instalment: int) -> int:
     """Move the instalment by the n-th part of the last row's distance, as long as that brings it nearer."""
-    count = len(rows) - terms.grace
+    count = len(terms.factors) - terms.grace
     half = count // 2
     rules = terms.conventions
-    apart = _last_apart(terms, rows)
+    apart = _last_apart(terms, _equal_rows(terms, instalment))
     for _ in range(_SMOOTHING_ROUNDS):
         if not half or abs(apart) <= half:
             break
@@ -236,12 +213,11 @@ def _smoothed(terms: _Terms, instalment: int, rows: list[Parts]) -> list[Parts]:
         moved = round_to_multiple(moved, rules.instalment_multiple_minor, rules.rounding)
         if moved == instalment:
             break
-        rows_moved = _equal_rows(terms, moved)
-        apart_moved = _last_apart(terms, rows_moved)
+        apart_moved = _last_apart(terms, _equal_rows(terms, moved))
         if abs(apart_moved) >= abs(apart):
             break
-        instalment, rows, apart = moved, rows_moved, apart_moved
-    return rows
+        instalment, apart = moved, apart_moved
+    return instalment
 
 
 def _last_apart(terms: _Terms, rows: list[Parts]) -> int:
@@ -261,14 +237,9 @@ def _share_of(total: int, count: int, rules: Conventions) -> int:
 
 def _even_principal(terms: _Terms, residue: Residue) -> Callable[[int, int], int]:
     """The same principal in each row after the grace, before the balloon."""
-    rules = terms.conventions
-    parts = (0,) * terms.grace + split_in_multiples(
-        terms.owed - terms.balloon,
-        len(terms.factors) - terms.grace,
-        residue,
-        rules.instalment_multiple_minor,
-        rules.rounding,
-    )
+    multiple = terms.conventions.instalment_multiple_minor
+    even = split_by_multiple(terms.owed - terms.balloon, len(terms.factors) - terms.grace, residue, multiple)
+    parts = (*(0,) * terms.grace, *even)
     return lambda number, interest: parts[number]
 
 

@@ -2,7 +2,9 @@
 
 `build_schedule` applies a plan to an amount on a date. Everything is integer arithmetic: a flat fee and
 its shares follow the plan's residue rule, an annuity rounds each row half to even and lets the last row
-absorb what is left. A holiday moves the day on which something is due, never what is due.
+absorb what is left. That is the short way, for what most checkouts ask; every other pricing and convention
+goes through `fenqi.terms.interest` and `fenqi.terms.amortization`, which give the same where both apply. A
+holiday moves the day on which something is due, never what is due.
 """
 
 from __future__ import annotations
@@ -11,28 +13,40 @@ from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
 
 from fenqi.business_days import SHIPPED
-from fenqi.calendars import BusinessCalendar, Holiday, Unit, due_dates, to_business_day
+from fenqi.calendars import (
+    BusinessCalendar,
+    Holiday,
+    due_dates,
+    period_dates,
+    regular_start,
+    to_business_day,
+)
 from fenqi.money import Residue, check_minor, round_half_even
+from fenqi.terms.amortization import Accrual, amortize
 from fenqi.terms.charges import Charging, charge, charging_of, split_by_multiple
+from fenqi.terms.interest import Period, period_factor, period_factors, period_rate
 from fenqi.terms.plan import (
     Annuity,
     DownPayment,
+    EqualPrincipal,
     FlatFee,
+    FlatInterest,
+    InterestOnly,
     Party,
     PayInFull,
     Plan,
     TermsError,
-    ZeroInterest,
     check_plan,
 )
 from fenqi.terms.rent import Lease, LeaseFigures, Pledge
 
-__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "check_terms", "period_rate"]
+__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "check_terms"]
 
 RowKind = Literal[
     "down_payment",
@@ -118,10 +132,18 @@ def build_schedule(
     calendars: Mapping[str, BusinessCalendar] = SHIPPED,
     *,
     deposit_waived: bool = False,
+    dates_from: date | None = None,
+    unpaid_on: date | None = None,
+    rest: Literal["day", "period"] = "day",
 ) -> Schedule:
     """The dated payments of `plan` for an amount, starting on `start_on` (the shop's date).
 
     A lease is followed to ownership where it can be had, else to the goods' return; `fenqi.terms.lease` has the other paths.
+
+    `dates_from`: the day from which due dates are counted where it is an earlier one, such as that of the application;
+    interest still begins at the start. `unpaid_on`: the schedule as it stands on that day if nothing has been paid: principal
+    that fell due bears interest up to then (`rest` "period": to the end of the running period), instalments stay, the
+    last one grows.
 
     `calendars` are those that a plan may name. Raises `TermsError` where the plan itself is wrong, names a calendar that
     there is not, or its down payment leaves nothing to finance; `MoneyError` where the amount cannot be used;
@@ -150,13 +172,18 @@ def build_schedule(
     if financed <= 0:
         raise TermsError("amount_minor", amount_minor, f"more than the down payment of {down_minor}")
     periods = terms.periods
+    counted_from = dates_from or start_on
     dates = due_dates(
-        start_on, plan.unit, plan.every, periods, plan.defer_periods, plan.due_day, plan.min_first_days
+        counted_from, plan.unit, plan.every, periods, plan.defer_periods, plan.due_day, plan.min_first_days
     )
     if plan.calendar is not None:
         dates = _moved(dates, start_on, plan.holiday, _calendar_of(plan, plan.calendar, calendars))
 
-    if terms.annuity_numerator:
+    if terms.amortized or (terms.annuity_numerator and (dates_from or unpaid_on)):
+        rows, fee = _interest_rows(
+            terms, amount_minor, financed, start_on, counted_from, dates, unpaid_on, rest
+        )
+    elif terms.annuity_numerator:
         rows, fee = _annuity_rows(terms, financed, dates)
     else:
         fee = 0
@@ -246,25 +273,13 @@ def _charged(
     )
 
 
-def period_rate(annual_rate: Fraction, unit: Unit, every: int) -> Fraction:
-    """The rate of one period from a nominal yearly one: months are twelfths, days are 365ths.
-
-    >>> period_rate(Fraction(72, 1000), "month", 1)
-    Fraction(3, 500)
-    """
-    if unit == "month":
-        return annual_rate * Fraction(every, 12)
-    if unit == "half_month":
-        return annual_rate * Fraction(every, 24)
-    return annual_rate * Fraction(every * (7 if unit == "week" else 1), 365)
-
-
 class _Prepared(msgspec.Struct, frozen=True):
     """A checked plan with its rates as integer ratios, so that a schedule is integer work alone."""
 
     plan: Plan
     at_once: bool
     elsewhere: bool
+    amortized: bool
     periods: int
     residue: Residue
     down_minor: int = 0
@@ -303,10 +318,6 @@ def _prepare(plan: Plan) -> _Prepared:
     if problems:
         worst = problems[0]
         raise TermsError(f"plan {plan.id}: {worst.place}", worst.value, worst.expected, worst.way_out)
-    if not isinstance(plan.pricing, (ZeroInterest, FlatFee, Annuity, PayInFull, Lease, Pledge)):
-        raise TermsError(
-            f"plan {plan.id}: pricing.kind", type(plan.pricing).__name__, "a pricing with a schedule"
-        )
     down_minor, down_rate = _down(plan.down_payment)
     fee, fee_minimum = Fraction(0), 0
     annuity = interest = Fraction(0)
@@ -317,7 +328,7 @@ def _prepare(plan: Plan) -> _Prepared:
         elif pricing.total_rate is not None:
             fee = Fraction(pricing.total_rate)
         fee_minimum = pricing.minimum_minor
-    elif isinstance(pricing, Annuity) and pricing.annual_rate:
+    elif isinstance(pricing, Annuity) and pricing.annual_rate and _is_plain(plan):
         interest = period_rate(Fraction(pricing.annual_rate), plan.unit, plan.every)
         growth = (1 + interest) ** plan.periods
         annuity = interest * Fraction(growth, growth - 1)
@@ -325,6 +336,7 @@ def _prepare(plan: Plan) -> _Prepared:
         plan=plan,
         at_once=isinstance(pricing, PayInFull),
         elsewhere=isinstance(pricing, (Lease, Pledge)),
+        amortized=isinstance(pricing, _BEAR_INTEREST) and not _is_plain(plan),
         periods=plan.periods,
         residue=plan.residue,
         down_minor=down_minor,
@@ -339,6 +351,26 @@ def _prepare(plan: Plan) -> _Prepared:
         interest_denominator=interest.denominator,
         multiple=plan.conventions.instalment_multiple_minor,
         charging=charging_of(plan),
+    )
+
+
+_BEAR_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
+
+
+def _is_plain(plan: Plan) -> bool:
+    """Whether this is an annuity of whole periods, exactly, which has its own short way."""
+    rules = plan.conventions
+    return (
+        isinstance(plan.pricing, Annuity)
+        and plan.pricing.balloon is None
+        and rules.day_count == "period"
+        and rules.rounding == "half_even"
+        and rules.digits is None
+        and rules.instalment_multiple_minor == 1
+        and not rules.smoothing
+        and not (plan.grace_principal or plan.grace_interest or plan.interest_free_periods)
+        and plan.deferral_interest == "none"
+        and (plan.due_day is None or plan.odd_first == "whole")
     )
 
 
@@ -385,3 +417,91 @@ def _annuity_rows(terms: _Prepared, financed: int, dates: tuple[date, ...]) -> t
         charged += whole
         rows.append(Row(number, "instalment", due_on, principal, whole))
     return rows, charged
+
+
+def _interest_rows(
+    terms: _Prepared,
+    amount_minor: int,
+    financed: int,
+    start_on: date,
+    counted_from: date,
+    dates: tuple[date, ...],
+    unpaid_on: date | None,
+    rest: Literal["day", "period"],
+) -> tuple[list[Row], int]:
+    """Rows by the plan's pricing and conventions. Interest runs to the day agreed, also where `dates` moved for a holiday."""
+    plan = terms.plan
+    periods = _periods(plan, counted_from)
+    if not counted_from <= start_on < periods[0].due_on:
+        raise TermsError(
+            "start_on", start_on.isoformat(), f"a day from {counted_from} to before {periods[0].due_on}"
+        )
+    late_on = start_on if start_on > counted_from else None
+    rate = _annual_rate(plan)
+    factors = period_factors(rate, plan.conventions, plan.unit, plan.every, periods)
+    waited, paid = periods[: plan.defer_periods], periods[plan.defer_periods :]
+    parts = amortize(
+        plan,
+        financed,
+        factors[len(waited) :],
+        price_minor=amount_minor,
+        days=[(period.due_on - period.from_on).days for period in paid],
+        accruals=[_accrual(plan, rate, period, late_on, unpaid_on, rest) for period in paid],
+        deferral_factor=sum(factors[: len(waited)], Fraction(0)),
+    )
+    rows = [
+        Row(number, "instalment", due_on, principal, interest)
+        for number, (due_on, (principal, interest)) in enumerate(zip(dates, parts, strict=True), 1)
+    ]
+    return rows, sum(part.interest_minor for part in parts)
+
+
+def _annual_rate(plan: Plan) -> Fraction:
+    pricing = plan.pricing
+    return Fraction(pricing.annual_rate) if isinstance(pricing, _BEAR_INTEREST) else Fraction(0)
+
+
+def _periods(plan: Plan, counted_from: date) -> list[Period]:
+    """The deferred periods, then those that end with an instalment."""
+    days = period_dates(
+        counted_from,
+        plan.unit,
+        plan.every,
+        plan.periods,
+        plan.defer_periods,
+        plan.due_day,
+        plan.min_first_days,
+    )
+    periods = [Period(from_on, due_on) for from_on, due_on in pairwise(days)]
+    if plan.due_day is not None:
+        whole_from = regular_start(counted_from, plan.unit, plan.due_day, plan.min_first_days)
+        first_due = periods[0].due_on
+        if plan.odd_first == "by_days":
+            periods[0] = Period(counted_from, first_due, whole_from)
+        else:
+            periods[0] = Period(whole_from, first_due)
+    return periods
+
+
+def _accrual(
+    plan: Plan,
+    rate: Fraction,
+    period: Period,
+    late_on: date | None,
+    unpaid_on: date | None,
+    rest: Literal["day", "period"],
+) -> Accrual | None:
+    """How interest runs in a period in which the money came later, or what fell due is not paid yet."""
+    whole_days = (period.due_on - period.from_on).days
+
+    def since(day: date) -> Fraction:
+        return period_factor(rate, plan.conventions, plan.unit, plan.every, period, day)
+
+    if late_on is not None and period.from_on < late_on < period.due_on:
+        left = (period.due_on - late_on).days
+        return Accrual(False, Fraction(0), 0, whole_days, since(late_on), left)
+    if unpaid_on is None or unpaid_on <= period.from_on:
+        return None
+    until = period.due_on if rest == "period" else min(unpaid_on, period.due_on)
+    left = (period.due_on - until).days
+    return Accrual(True, since(period.from_on), whole_days - left, whole_days, since(until), left)

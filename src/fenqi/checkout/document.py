@@ -22,7 +22,7 @@ from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Change, Layer
 from fenqi.policy.snapshot import Group as GroupId
 from fenqi.policy.verdict import Reason, State, Until, for_customer
-from fenqi.terms.disclosure import DisclosedCost, Disclosure, percent
+from fenqi.terms.disclosure import ContingentKind, DisclosedCost, Disclosure, ItemKind, percent, rates_of
 from fenqi.terms.disclosure import digest as digest_of
 from fenqi.terms.plan import Authority, LegalForm
 from fenqi.terms.schedule import RowKind, Schedule
@@ -103,17 +103,23 @@ class RowDocument(msgspec.Struct, frozen=True, gc=False):
 
 
 class CostDocument(msgspec.Struct, frozen=True):
-    """What it costs in a year, by which method; null with a reason where that is not defined, never 0."""
+    """What it costs in a year: `percent`, by `method` and never shown without `label`, is the figure that leads; the others
+    stand beside it. Null with a reason where that is not defined, never 0."""
 
     percent: str | None
     method: str
     label: Words
+    simple_percent: str | None
     compounded_percent: str | None
+    sum_of_items_percent: str | None
     undefined: str | None
 
 
 class DisclosureItemDocument(msgspec.Struct, frozen=True):
-    """One cost: what, when, by what standard, how much, to whom."""
+    """One cost of the plan kept as agreed: what, when, by what standard, how much, to whom.
+
+    `annual_percent` is agreed, or worked out for this cost alone, as `rate_method` says.
+    """
 
     code: str
     name: Words
@@ -123,19 +129,28 @@ class DisclosureItemDocument(msgspec.Struct, frozen=True):
     annual_percent: str | None
     payee: str
     payee_name: Words
+    kind: ItemKind
+    rate_type: Words | None
+    repay_mode: Words | None
+    rate_method: str
+    phase: Literal["normal"] = "normal"
 
 
 class ContingentDocument(msgspec.Struct, frozen=True):
-    """A cost that arises only if something goes otherwise than agreed."""
+    """A cost that arises only if something goes otherwise than agreed: it is in no figure of the table."""
 
     code: str
     name: Words
     basis: Words
     payee: str
+    payee_name: Words | None
+    kind: ContingentKind
+    phase: Literal["contingent"] = "contingent"
 
 
 class DisclosureDocument(msgspec.Struct, frozen=True):
-    """The table of all costs. `digest` names it: it is what the customer acknowledges."""
+    """The table of all costs. `digest` names it: it is what the customer acknowledges, after it was shown for at least
+    `reading_seconds`. `ceiling_percent` is null where the funder's agreement states no ceiling of the yearly cost."""
 
     digest: str
     table_version: str
@@ -143,6 +158,9 @@ class DisclosureDocument(msgspec.Struct, frozen=True):
     contingent: tuple[ContingentDocument, ...]
     nothing_else: Words
     indicative_basis: Words | None
+    reading_seconds: int
+    capped: bool
+    ceiling_percent: str | None
 
 
 class SpecialCaseDocument(msgspec.Struct, frozen=True):
@@ -392,16 +410,20 @@ class _Writer:
         return SpecialCaseDocument(_instant(min(ends), self.zone)) if ends else None
 
     def cost(self, cost: DisclosedCost) -> CostDocument:
+        leading = rates_of(cost)[0]
         return CostDocument(
+            leading.shown_percent,
+            leading.method,
+            _words(leading.label, self.locale),
             cost.shown_percent,
-            cost.method,
-            _words(cost.label, self.locale),
             cost.shown_compounded_percent,
+            cost.shown_sum_percent,
             cost.undefined,
         )
 
     def disclosure(self, disclosure: Disclosure, known_digest: str | None) -> DisclosureDocument:
         locale = self.locale
+        ceiling = disclosure.ceiling_e12
         return DisclosureDocument(
             digest_of(disclosure) if known_digest is None else known_digest,
             disclosure.table_version,
@@ -416,6 +438,10 @@ class _Writer:
                         None if item.annual_rate_e12 is None else percent(item.annual_rate_e12),
                         item.payee,
                         _words(item.payee_name, locale),
+                        item.kind,
+                        None if item.rate_type is None else _words(item.rate_type, locale),
+                        None if item.repay_mode is None else _words(item.repay_mode, locale),
+                        item.rate_method,
                     )
                     for item in disclosure.items
                 ]
@@ -423,13 +449,21 @@ class _Writer:
             tuple(
                 [
                     ContingentDocument(
-                        cost.code, _words(cost.name, locale), _words(cost.basis, locale), cost.payee
+                        cost.code,
+                        _words(cost.name, locale),
+                        _words(cost.basis, locale),
+                        cost.payee,
+                        None if cost.payee_name is None else _words(cost.payee_name, locale),
+                        cost.kind,
                     )
                     for cost in disclosure.contingent
                 ]
             ),
             _words(disclosure.nothing_else, locale),
             None if disclosure.indicative_basis is None else _words(disclosure.indicative_basis, locale),
+            disclosure.reading_seconds,
+            disclosure.capped,
+            None if ceiling is None else percent(ceiling),
         )
 
     def place(self, option: Option) -> PlaceDocument:

@@ -23,11 +23,11 @@ from fenqi.money import MoneyError
 from fenqi.policy.compile import next_boundary, next_told, place
 from fenqi.policy.facts import Facts, FactValue
 from fenqi.policy.placement import Placed
-from fenqi.policy.snapshot import LAYERS
+from fenqi.policy.snapshot import LAYERS, ceiling_of
 from fenqi.policy.snapshot import Group as GroupId
 from fenqi.policy.verdict import Reason, Until, Verdict, decide
 from fenqi.terms.cost import Cost, cost_of
-from fenqi.terms.disclosure import Disclosure, disclose
+from fenqi.terms.disclosure import Disclosure, Manner, disclose
 from fenqi.terms.plan import LegalForm, Plan, TermsError
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
@@ -35,7 +35,7 @@ from fenqi.texts import Text
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["Evaluation", "Group", "Option", "evaluate", "priced_facts"]
+__all__ = ["Evaluation", "Group", "Option", "disclosed", "evaluate", "priced_facts"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +145,6 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         for position, (plan, placed) in enumerate(order)
         if plan.id in prices and verdicts[plan.id].state in _OFFERED
     ]
-    names = layout.funder_names
     options = []
     for plan, placed in order:
         plan_id = plan.id
@@ -158,7 +157,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         is_last_used = plan.family == last_used
         if verdict.state in _OFFERED:
             if schedule is not None and cost is not None:
-                disclosure = disclose(plan, schedule, cost, names[plan.funder])
+                disclosure = disclosed(policy, plan, schedule, cost, at)
         else:
             instead = [other for reason in verdict.reasons for other in reason.instead]
             total = None if schedule is None else schedule.total_minor
@@ -236,6 +235,22 @@ def priced_facts(schedule: Schedule, cost: Cost, periods: int) -> dict[str, Fact
     return facts
 
 
+def disclosed(policy: Policy, plan: Plan, schedule: Schedule, cost: Cost, at: int) -> Disclosure:
+    """The table of all costs of a priced plan, as the policy's shop discloses it at an instant (epoch seconds)."""
+    known = _NAMES.get(policy)
+    if known is None:
+        shop = policy.shop
+        known = _NAMES[policy] = (
+            {funder.id: funder.name for funder in policy.funders.values()},
+            Manner(shop.reading_seconds, shop.shown_cost),
+        )
+    names, manner = known
+    ceiling = ceiling_of(policy.funders[plan.funder], at)
+    if ceiling is not None:
+        manner = Manner(manner.reading_seconds, manner.shown, ceiling)
+    return disclose(plan, schedule, cost, names[plan.funder], names=names, manner=manner)
+
+
 def _priced(
     plans: Sequence[Plan], amount: int, currency: str, start_on: date
 ) -> tuple[dict[str, tuple[Schedule, Cost, int]], dict[str, str], dict[str, Facts]]:
@@ -288,11 +303,11 @@ class _Layout(msgspec.Struct, frozen=True):
 
     segment: Mapping[str, Placed]
     groups: tuple[tuple[_Unit, ...], ...]
-    funder_names: Mapping[str, Text]
 
 
-# What only depends on the policy is worked out once for each: its page, and its next boundary for a stretch of time.
+# What only depends on the policy is worked out once for each: its parties' names, its page, and its next boundary for a stretch of time.
 _LAYOUTS: Final[WeakKeyDictionary[Policy, _Layout]] = WeakKeyDictionary()
+_NAMES: Final[WeakKeyDictionary[Policy, tuple[Mapping[str, Text], Manner]]] = WeakKeyDictionary()
 _BOUNDARIES: Final[WeakKeyDictionary[Policy, tuple[int, int | None]]] = WeakKeyDictionary()
 
 
@@ -314,7 +329,6 @@ def _layout(policy: Policy, at: int) -> _Layout:
     layout = _Layout(
         segment,
         tuple([tuple([unit for _, _, unit in units]) for units in ordered]),
-        {funder.id: funder.name for funder in policy.funders.values()},
     )
     _LAYOUTS[policy] = layout
     return layout

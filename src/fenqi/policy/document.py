@@ -63,6 +63,7 @@ from fenqi.policy.snapshot import (
     selects,
 )
 from fenqi.policy.wording import banned_words
+from fenqi.terms.disclosure import MAX_READING_SECONDS, READING_SECONDS, ShownCost
 from fenqi.terms.plan import (
     Annuity,
     Authority,
@@ -371,7 +372,9 @@ class _PolicyReader(PackReading):
         return ids
 
     def shop(self, node: Node) -> ShopTerms:
-        fields = self.fields(node, "shop", ("id", "name", "time_zone", "currency"))
+        fields = self.fields(
+            node, "shop", ("id", "name", "time_zone", "currency"), ("reading_seconds", "shown_cost")
+        )
         if "time_zone" in fields:
             zone = self.scalar(fields["time_zone"], "time_zone")
             try:
@@ -388,7 +391,17 @@ class _PolicyReader(PackReading):
             self.optional(fields, "name", self.text, NO_TEXT),
             self.zone,
             self.currency,
+            self.optional(fields, "reading_seconds", self.reading_seconds, READING_SECONDS),
+            self.literal(fields["shown_cost"], ShownCost, "shown_cost")
+            if "shown_cost" in fields
+            else "simple",
         )
+
+    def reading_seconds(self, node: Node, what: str) -> int:
+        seconds = self.integer(node, what)
+        if not 0 <= seconds <= MAX_READING_SECONDS:
+            self.problem(node, f"{what} is {seconds}: not from 0 to {MAX_READING_SECONDS}")
+        return seconds
 
     def fact(self, node: Node) -> FactType:
         fields = self.fields(

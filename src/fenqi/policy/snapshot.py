@@ -18,6 +18,7 @@ import msgspec
 from fenqi.policy.conditions import Condition
 from fenqi.policy.facts import FactType, vocabulary_for
 from fenqi.problems import BadInput
+from fenqi.terms.disclosure import READING_SECONDS, ShownCost
 from fenqi.terms.plan import LegalForm, Plan
 from fenqi.texts import Text
 
@@ -50,6 +51,7 @@ __all__ = [
     "Snapshot",
     "SnapshotError",
     "Window",
+    "ceiling_of",
     "decode",
     "digest",
     "encode",
@@ -151,12 +153,18 @@ def selects(selector: Selector, plan: Plan) -> bool:
 
 
 class ShopTerms(msgspec.Struct, frozen=True):
-    """The storefront: its zone decides what a day is, its currency what an amount is."""
+    """The storefront: its zone decides what a day is, its currency what an amount is.
+
+    `reading_seconds`: how long the table of all costs is shown at least before it can be agreed to. `shown_cost`: which of its
+    yearly figures leads.
+    """
 
     id: str
     name: Text
     time_zone: str
     currency: str
+    reading_seconds: int = READING_SECONDS
+    shown_cost: ShownCost = "simple"
 
 
 class Agreement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -202,6 +210,20 @@ class Funder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def versions_of(funder: Funder) -> tuple[Agreement, ...]:
     """All versions of the funder's terms with the shop, in order of their beginning."""
     return funder.agreements if funder.agreement is None else (funder.agreement, *funder.agreements)
+
+
+def ceiling_of(funder: Funder, at: int) -> Decimal | None:
+    """The most that the yearly cost may come to by the terms in force at an instant, for whomever they are: the highest of
+    their ceilings; None where one of them states none."""
+    ceilings: list[Decimal | None] = []
+    for version in reversed(versions_of(funder)):
+        begun = version.valid_from is None or version.valid_from <= at
+        if begun and (version.valid_to is None or at < version.valid_to):
+            ceilings.append(version.cost_ceiling)
+            if version.audience is None:
+                break
+    stated = [ceiling for ceiling in ceilings if ceiling is not None]
+    return max(stated) if stated and len(stated) == len(ceilings) else None
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,7 +60,7 @@ def bench_policy() -> Policy:
     loaded = load_policy(POLICY_FOLDER)
     if loaded.snapshot is None:
         raise SystemExit("\n".join(map(str, loaded.problems)))
-    return compile_policy(loaded.snapshot)
+    return compile_policy(loaded.snapshot, loaded.sets)
 
 
 def request_number(number: int) -> CheckoutRequest:

@@ -76,6 +76,7 @@ _ATTRIBUTES: Final[dict[str, Callable[[Line], str]]] = {
     "cart.kinds": lambda line: line.kind,
     "cart.categories": lambda line: line.category,
     "cart.sellers": lambda line: line.seller,
+    "cart.skus": lambda line: line.sku,
 }
 # What can be turned one way only: nobody is told to sign out, or to come up with a coupon.
 _ONE_WAY: Final = {"customer.signed_in": True, "cart.has_coupon": False}
@@ -238,8 +239,9 @@ class _Search:
         for name, clauses in asked.items():
             if name in _ATTRIBUTES:
                 present = facts.get(name)
-                mentioned = {word for clause in clauses for word in _words(clause.value)}
-                names[name] = mentioned & (present if isinstance(present, frozenset) else set())
+                # From the cart to the names, since a set may hold 100,000 of those.
+                known = present if isinstance(present, frozenset) else frozenset()
+                names[name] = {word for clause in clauses for word in known & _words(clause.value)}
                 continue
             fact = policy.vocabulary[name]
             values = (
@@ -310,7 +312,8 @@ class _Search:
             yield from (value for value in (True, False) if value is not was and wanted in (None, value))
             return
         if fact.type in ("enum", "text"):
-            named = [word for clause in clauses for word in sorted(_words(clause.value))]
+            # Nobody is told to become one out of a long list.
+            named = [word for each in clauses if each.members is None for word in sorted(_words(each.value))]
             words = dict.fromkeys((*named, *fact.values))
             yield from (word for word in words if word != was)
             return
@@ -371,7 +374,7 @@ def _domain(policy: Policy, plan: Plan) -> _Domain:
 def _read_domain(policy: Policy, plan: Plan) -> _Domain:
     clauses: dict[str, list[Clause]] = {}
     touched: dict[str, frozenset[str]] = {}
-    for rule, personal in zip(policy.rules, policy.personal, strict=True):
+    for rule, personal in zip(policy.resolved, policy.personal, strict=True):
         if not selects(rule.applies, plan):
             continue
         keys: set[str] = set()
@@ -452,6 +455,10 @@ _SAID: Final[dict[tuple[str, Bound], _Words]] = {
             "Available for an order without items sold by: {value}.",
         ),
         Text("订单不含这些卖家的商品：{value}", "the order has no item sold by: {value}"),
+    ),
+    ("cart.skus", "without"): _Words(
+        Text("订单不含这些商品时可用：{value}。", "Available for an order without these items: {value}."),
+        Text("订单不含这些商品：{value}", "the order has none of these items: {value}"),
     ),
 }
 _OTHER: Final[dict[Bound, _Words]] = {

@@ -202,6 +202,7 @@ def cart_facts(request: CheckoutRequest, amount_minor: int) -> dict[str, FactVal
         "cart.categories": frozenset([line.category for line in lines]),
         "cart.kinds": frozenset([line.kind for line in lines]),
         "cart.sellers": frozenset([line.seller for line in lines]),
+        "cart.skus": frozenset([line.sku for line in lines]),
         "cart.has_coupon": request.coupon is not None,
         "cart.line_count": len(lines),
         "channel.kind": request.channel,

@@ -17,6 +17,7 @@ from fenqi.policy.conditions import RATE_ONE, All, Clause, Condition, Not, Op, R
 from fenqi.policy.facts import Facts, FactType
 from fenqi.policy.placement import Placed, Placements, placements_of
 from fenqi.policy.placement import place as _place
+from fenqi.policy.sets import Sets, members_in, resolved
 from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
@@ -58,6 +59,9 @@ Bits = tuple[int, int, int]
 """Violated (unknowns resolved as their rules say), of these decided by an unknown fact, pending."""
 
 
+_NO_SETS: Final[Sets] = {}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Policy:
     """A compiled snapshot. `rules` are ordered by layer; rule `i` has bit `1 << i` everywhere."""
@@ -72,6 +76,9 @@ class Policy:
     notices: Mapping[str, Notice]
     vocabulary: Mapping[str, FactType]
     rules: tuple[Rule, ...]
+    resolved: tuple[Rule, ...]
+    """The same rules with the members of the sets that they ask about: what is evaluated. `rules` is what is shown."""
+    sets: Sets
     timings: tuple[Timing, ...]
     personal: tuple[bool, ...]
     masks: tuple[int, ...]
@@ -128,8 +135,11 @@ class Policy:
         return tuple(sorted(instants)), tuple(sorted({n for timing in self.timings for n in timing.times}))
 
 
-def compile_policy(snapshot: Snapshot) -> Policy:
-    """Compile a snapshot. Raises `SnapshotError` where it refers to what it does not contain."""
+def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
+    """Compile a snapshot, with the members of its sets by their digest.
+
+    Raises `SnapshotError` where it refers to what it does not contain, and `MissingSet` where a set is not there.
+    """
     if snapshot.format != FORMAT or snapshot.semantics != SEMANTICS:
         raise SnapshotError(
             "snapshot.semantics",
@@ -148,9 +158,11 @@ def compile_policy(snapshot: Snapshot) -> Policy:
         key=lambda rule: LAYERS.index(rule.layer),
     )
     _check_references(snapshot, rules, vocabulary)
+    own_sets = members_in(snapshot, sets)
+    asked = tuple(resolved(rule, own_sets) for rule in rules) if own_sets else tuple(rules)
     first_rules: list[tuple[int, Rule]] = []
     priced_rules: list[tuple[int, Rule]] = []
-    for index, rule in enumerate(rules):
+    for index, rule in enumerate(asked):
         (priced_rules if is_priced(rule) else first_rules).append((index, rule))
     sources: list[str] = []
     first, source = _generate(first_rules, vocabulary, priced=False)
@@ -180,6 +192,8 @@ def compile_policy(snapshot: Snapshot) -> Policy:
         notices={notice.id: notice for notice in snapshot.notices},
         vocabulary=vocabulary,
         rules=tuple(rules),
+        resolved=asked,
+        sets=own_sets,
         timings=tuple(timing_of(rule) for rule in rules),
         personal=tuple(_is_personal(rule, vocabulary) for rule in rules),
         masks=tuple(masks),

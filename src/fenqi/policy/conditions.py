@@ -33,6 +33,7 @@ __all__ = [
     "ConditionError",
     "Constant",
     "Dialect",
+    "Members",
     "Not",
     "Op",
     "Range",
@@ -82,10 +83,18 @@ class Range(msgspec.Struct, frozen=True):
 Constant = int | bool | str | frozenset[str] | Range
 
 
-class Clause(msgspec.Struct, frozen=True, tag_field="is", tag="clause", omit_defaults=True):
-    """One comparison: of `fact` with `value`, or with the fact named `other`.
+class Members(msgspec.Struct, frozen=True):
+    """A set of names that is kept beside the policy: what it is called, and the digest of what is in it."""
 
-    `open_end`: the range's high end does not belong to it (times and instants).
+    name: str
+    digest: str
+
+
+class Clause(msgspec.Struct, frozen=True, tag_field="is", tag="clause", omit_defaults=True):
+    """One comparison: of `fact` with `value`, with the fact named `other`, or with the names in the set `members`.
+
+    `open_end`: the range's high end does not belong to it (times and instants). Compiling puts the names themselves into
+    `value` (`fenqi.policy.sets.resolved`); before that a clause about a set cannot be evaluated.
     """
 
     fact: str
@@ -93,6 +102,7 @@ class Clause(msgspec.Struct, frozen=True, tag_field="is", tag="clause", omit_def
     value: Constant | None = None
     other: str | None = None
     open_end: bool = False
+    members: Members | None = None
 
 
 class All(msgspec.Struct, frozen=True, tag_field="is", tag="all"):
@@ -197,6 +207,10 @@ def evaluate_plain(condition: Condition, facts: Facts) -> bool | None:
     if isinstance(condition, Clause):
         actual = facts.get(condition.fact)
         bound = condition.value if condition.other is None else facts.get(condition.other)
+        if actual is not None and bound is None and condition.members is not None:
+            raise ValueError(
+                f"the set {condition.members.name} is not there: compile the policy with its sets"
+            )
         if actual is None or bound is None:
             return None
         return compare(condition.op, actual, bound, condition.open_end)
@@ -236,11 +250,12 @@ def facts_of(condition: Condition) -> frozenset[str]:
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """What a clause's words mean here: the vocabulary, the shop's currency and its zone."""
+    """What a clause's words mean here: the vocabulary, the shop's currency and its zone, and the sets there are."""
 
     vocabulary: Mapping[str, FactType]
     currency: str
     zone: str
+    sets: Mapping[str, Members] = {}
 
 
 class ConditionError(ValueError):
@@ -301,7 +316,7 @@ def parse(text: str, dialect: Dialect) -> Clause:
     >>> from fenqi.policy.facts import VOCABULARY
     >>> here = Dialect(VOCABULARY, "CNY", "Asia/Shanghai")
     >>> parse("cart.amount >= ¥300", here)
-    Clause(fact='cart.amount', op='>=', value=30000, other=None, open_end=False)
+    Clause(fact='cart.amount', op='>=', value=30000, other=None, open_end=False, members=None)
     >>> parse("card.bank is cbc", here)
     Traceback (most recent call last):
         ...
@@ -311,7 +326,7 @@ def parse(text: str, dialect: Dialect) -> Clause:
 
 
 class _Parser:
-    """Reads: FACT OPERATOR (VALUE | LIST | RANGE | FACT)."""
+    """Reads: FACT OPERATOR (VALUE | LIST | RANGE | FACT | set NAME)."""
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         self.text = text
@@ -370,6 +385,8 @@ class _Parser:
         known = self.dialect.vocabulary.get(word.text)
         if known is not None:
             return known
+        if any(sign in word.text for sign in "/*+%"):
+            raise self._wrong(word, f"{self.text}: conditions do not calculate", _WAYS)
         raise self._wrong(word, f"{word.text} is not a fact", _meant(word.text, self.dialect.vocabulary))
 
     def _operator(self, fact: FactType) -> tuple[Op, _Word]:
@@ -417,6 +434,8 @@ class _Parser:
             )
 
     def _bound(self, fact: FactType, op: Op) -> Clause:
+        if self._peek() == "set" and (op in ("in", "not in") or op.startswith("has")):
+            return self._set(fact, op)
         if op in ("in", "not in"):
             if self._peek() == "[":
                 if fact.type not in ("enum", "text"):
@@ -435,6 +454,12 @@ class _Parser:
         word = self._take(_TYPE_WORDS[fact.type])
         other = self.dialect.vocabulary.get(word.text)
         if other is not None:
+            if other.name == fact.name:
+                raise self._wrong(
+                    word,
+                    f"{fact.name} is compared with itself",
+                    "compare it with a value or with another fact",
+                )
             if other.type != fact.type:
                 raise self._wrong(
                     word,
@@ -451,6 +476,24 @@ class _Parser:
         if word.text in ("[", "]", ","):
             raise self._wrong(word, f"{word.text} stands where {_TYPE_WORDS[fact.type]} is expected")
         return Clause(fact.name, op, self._value(fact, word))
+
+    def _set(self, fact: FactType, op: Op) -> Clause:
+        word = self._take("set")
+        if fact.type not in ("text", "set") or fact.values:
+            raise self._wrong(
+                word,
+                f"{fact.name} is {_TYPE_WORDS[fact.type]}, of which there is no set",
+                "write the few values as a list: [a, b]" if fact.values else "write a value",
+            )
+        named = self._take("a set's name")
+        known = self.dialect.sets.get(named.text)
+        if known is None:
+            raise self._wrong(
+                named,
+                f"{named.text} is not a set: there is no file sets/{named.text}.txt",
+                _meant(named.text, self.dialect.sets),
+            )
+        return Clause(fact.name, op, members=known)
 
     def _list(self, fact: FactType) -> frozenset[str]:
         self._take("[")

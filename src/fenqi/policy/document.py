@@ -1,6 +1,6 @@
-"""Policy documents: the YAML files that people write, read into a snapshot.
+"""Policy documents: the files that people write, read into a snapshot.
 
-Every scalar is read as text and typed by its field or its fact, so that `no`, `012` and `22:30` mean what they say.
+They are YAML, with band tables beside them as `tables/NAME.csv` and long lists of names as `sets/NAME.txt`. Every scalar is read as text and typed by its field or its fact, so that `no`, `012` and `22:30` mean what they say.
 What is wrong comes back as values, all of it and not only the first, each with file, line, column, the text found
 and, where there is one, what was perhaps meant.
 """
@@ -8,7 +8,7 @@ and, where there is one, what was perhaps meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,10 @@ from fenqi.policy.conditions import (
     Condition,
     ConditionError,
     Dialect,
+    Members,
     Not,
+    ValueTrouble,
+    clauses_of,
     facts_of,
     parse,
 )
@@ -34,8 +37,9 @@ from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocab
 from fenqi.policy.pack_reading import RULE_OPTIONAL, RULE_REQUIRED, PackReading
 from fenqi.policy.packs import put
 from fenqi.policy.placement import default_group
-from fenqi.policy.reading import NO_TEXT, Problem
+from fenqi.policy.reading import NO_TEXT, SHOWN_CHARACTERS, Fields, Problem
 from fenqi.policy.reasons import CATALOGUE
+from fenqi.policy.sets import Sets, digest_of, encode_members, read_set
 from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
@@ -57,11 +61,14 @@ from fenqi.policy.snapshot import (
     RepaymentImpact,
     Rule,
     Selector,
+    SetInfo,
     ShopTerms,
     Snapshot,
     SnapshotError,
     selects,
+    versions_of,
 )
+from fenqi.policy.tables import Span, read_span, read_table, rules_of, whole_span
 from fenqi.policy.wording import banned_words
 from fenqi.terms.disclosure import MAX_READING_SECONDS, READING_SECONDS, ShownCost
 from fenqi.terms.plan import (
@@ -79,9 +86,13 @@ from fenqi.terms.plan import (
 )
 from fenqi.texts import Text
 
-__all__ = ["LoadResult", "Problem", "files_in", "load_policy", "read_policy"]
+__all__ = ["LoadResult", "Problem", "files_in", "is_policy_file", "load_policy", "read_policy"]
 
 MAX_FILE_BYTES: Final = 2_000_000
+MAX_SET_BYTES: Final = 32_000_000
+_TABLE_FILE: Final = re.compile(r"(?:.*/)?tables/([^/]+)\.csv", re.IGNORECASE)
+_SET_FILE: Final = re.compile(r"(?:.*/)?sets/([^/]+)\.txt", re.IGNORECASE)
+_FILE_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 MAX_DEPTH: Final = 16
 _UNKNOWN_MANDATORY: Final = ("law", "risk", "health")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
@@ -89,15 +100,20 @@ _FUNDER_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 _FACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 
 
+_MADE: Final = (("agreement.", "agreements"), ("budget.", "budgets"), ("table.", "tables"))
+"""How the ids of rules begin that are made from something else, and what that is."""
+
+
 class LoadResult(msgspec.Struct, frozen=True):
-    """A snapshot, or all the problems that keep it from being one."""
+    """A snapshot with the members of its sets, or all the problems that keep it from being one."""
 
     snapshot: Snapshot | None
     problems: tuple[Problem, ...]
+    sets: Sets = {}
 
 
 def load_policy(folder: Path | str) -> LoadResult:
-    """Read every `*.yaml` and `*.yml` under a folder as one policy."""
+    """Read every `*.yaml`, `*.yml`, `tables/*.csv` and `sets/*.txt` under a folder as one policy."""
     files, problems = files_in(folder)
     return LoadResult(None, problems) if problems else read_policy(files)
 
@@ -111,25 +127,40 @@ def files_in(folder: Path | str) -> tuple[dict[str, str], tuple[Problem, ...]]:
     paths = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in (".yaml", ".yml") and (path.is_file() or path.is_symlink())
+        if is_policy_file(path.relative_to(root).as_posix()) and (path.is_file() or path.is_symlink())
     )
     for path in paths:
         name = path.relative_to(root).as_posix()
+        most = MAX_SET_BYTES if _SET_FILE.fullmatch(name) else MAX_FILE_BYTES
         try:
             with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-            if len(data) > MAX_FILE_BYTES:
-                problems.append(Problem(name, 1, 1, "", f"the file has more than {MAX_FILE_BYTES} bytes"))
+                data = file.read(most + 1)
+            if len(data) > most:
+                problems.append(Problem(name, 1, 1, "", f"the file has more than {most} bytes"))
                 continue
             files[name] = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            problems.append(Problem(name, line, 1, "", "the file is not UTF-8", "save it as UTF-8"))
+            way_out = "save it as UTF-8"
+            if _TABLE_FILE.fullmatch(name):
+                way_out += "; a spreadsheet program calls that CSV UTF-8"
+            problems.append(Problem(name, line, 1, "", "the file is not UTF-8", way_out))
         except OSError as error:
             problems.append(Problem(name, 1, 1, "", f"the file cannot be read: {error.strerror}"))
     if not paths:
         problems.append(Problem(str(folder), 1, 1, "", "there is no policy here: no *.yaml file"))
     return files, tuple(problems)
+
+
+def is_policy_file(name: str) -> bool:
+    """Whether a file of that name (a path inside the policy's folder) is part of the policy.
+
+    >>> [is_policy_file(name) for name in ("rules/law.yaml", "tables/terms.csv", "sets/vip.txt", "notes.txt")]
+    [True, True, True, False]
+    """
+    if name.lower().endswith((".yaml", ".yml")):
+        return True
+    return _TABLE_FILE.fullmatch(name) is not None or _SET_FILE.fullmatch(name) is not None
 
 
 def read_policy(files: Mapping[str, str]) -> LoadResult:
@@ -139,7 +170,7 @@ def read_policy(files: Mapping[str, str]) -> LoadResult:
     if reader.problems:
         ordered = sorted(reader.problems, key=lambda problem: (problem.file, problem.line, problem.column))
         return LoadResult(None, tuple(dict.fromkeys(ordered)))
-    return LoadResult(snapshot, ())
+    return LoadResult(snapshot, (), reader.members_of(snapshot))
 
 
 _SECTIONS: Final = (
@@ -154,17 +185,46 @@ _SECTIONS: Final = (
     "notices",
     "budgets",
     "packs",
+    "tables",
+    "sets",
+)
+_TABLE_OPTIONAL: Final = (
+    "over",
+    "valid",
+    "unknown",
+    "instead",
+    "notice",
+    "public",
+    "change",
+    "source",
+    "title",
+    "detail",
+    "fix",
 )
 
 
 class _PolicyReader(PackReading):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[str, tuple[str, str]] = {}
+        """By name: the file and its text."""
+        self.sets: dict[str, Members] = {}
+        self.members: dict[str, frozenset[str]] = {}
+        self.labels: dict[str, Text] = {}
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect(self.vocabulary, self.currency, self.zone, self.sets)
+
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
         sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
         shops: list[tuple[Node, Node]] = []
-        first_file = min(files, default="")
-        for name in sorted(files):
+        written = [name for name in sorted(files) if name.lower().endswith((".yaml", ".yml"))]
+        first_file = min(written, default=min(files, default=""))
+        self.beside({name: files[name] for name in sorted(files) if name not in written})
+        for name in written:
             root = self.compose(name, files[name])
             if root is None:
                 continue
@@ -187,7 +247,17 @@ class _PolicyReader(PackReading):
         for _, extra in shops[1:]:
             self.problem(extra, "the shop is described twice", "keep one")
         shop = self.shop(shops[0][1])
-        for section in ("funders", "families", "plans", "rules", "placements", "notices", "budgets"):
+        for section in (
+            "funders",
+            "families",
+            "plans",
+            "rules",
+            "placements",
+            "notices",
+            "budgets",
+            "tables",
+            "sets",
+        ):
             self.ids[section] = self.collect_ids(section, sections[section])
         for node in sections["packs"]:
             self.pack_use(node)
@@ -201,6 +271,8 @@ class _PolicyReader(PackReading):
         # A funder's terms may be for some only: their conditions need the facts before the funders have names.
         unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
         self.vocabulary = vocabulary_for(unnamed, facts)
+        for node in sections["sets"]:
+            self.set_label(node)
         funders = tuple(self.funder(node) for node in sections["funders"])
         self.funder_kinds = {funder.id: funder.kind for funder in funders}
         budgets = tuple(self.budget(node) for node in sections["budgets"])
@@ -213,13 +285,20 @@ class _PolicyReader(PackReading):
         notices = tuple(self.notice(node) for node in sections["notices"])
         rules = tuple(self.rule(node) for node in sections["rules"])
         pack_rules = tuple(rule for use in self.packs for rule in self.pack_rules(use))
-        placements = tuple(self.placement(node, plans) for node in sections["placements"])
         of_packs = [node for use in self.packs for node in use.rule_nodes]
-        self.check_notices(
-            (*rules, *pack_rules),
-            [*sections["rules"], *of_packs],
-            {notice.id: notice for notice in notices},
-        )
+        told = {notice.id: notice for notice in notices}
+        self.check_notices((*rules, *pack_rules), [*sections["rules"], *of_packs], told)
+        for node in sections["tables"]:
+            made = self.table(node, plans)
+            self.check_notices(made[:1], [node][: len(made)], told)
+            rules += made
+        for name, (file, _) in self.tables.items():
+            if name not in self.ids["tables"]:
+                way_out = (
+                    self.meant(name, self.ids["tables"]) or f"describe it under tables:, with id: {name}"
+                )
+                self.problems.append(Problem(file, 1, 1, "", f"no table is called {name}", way_out))
+        placements = tuple(self.placement(node, plans) for node in sections["placements"])
         if self.problems:
             return None
         snapshot = Snapshot(
@@ -233,15 +312,154 @@ class _PolicyReader(PackReading):
             notices=notices,
             facts=facts,
             budgets=budgets,
+            sets=self.sets_asked(rules, funders),
         )
         self.check_versions_notices(snapshot, sections["funders"])
         if self.problems:
             return None
         try:
-            compile_policy(snapshot)
+            compile_policy(snapshot, self.members_of(snapshot))
         except SnapshotError as error:
             self.problems.append(Problem(first_file, 1, 1, error.problem.value, error.problem.sentence))
         return snapshot
+
+    # --- files beside the YAML -----------------------------------------------------------------------------
+
+    def beside(self, files: Mapping[str, str]) -> None:
+        """Take in the tables' text and read the sets."""
+        for file, content in files.items():
+            table, named = _TABLE_FILE.fullmatch(file), _SET_FILE.fullmatch(file)
+            found = table or named
+            if found is None:
+                self.problems.append(
+                    Problem(
+                        file,
+                        1,
+                        1,
+                        "",
+                        "this is no file of a policy",
+                        "policies are *.yaml, tables/*.csv and sets/*.txt",
+                    )
+                )
+                continue
+            name = found[1]
+            if not _FILE_ID.fullmatch(name):
+                self.problems.append(
+                    Problem(
+                        file, 1, 1, name, f"{name} is not a name", "names are small letters, digits and _"
+                    )
+                )
+            elif name in (self.tables if table else self.sets):
+                self.problems.append(
+                    Problem(file, 1, 1, name, f"there are two files called {name}", "rename one")
+                )
+            elif table:
+                self.tables[name] = (file, content)
+            else:
+                self.read_set_file(file, name, content)
+
+    def read_set_file(self, file: str, name: str, content: str) -> None:
+        members = read_set(content, self.noting(file))
+        # One that cannot be read is there all the same: what asks about it is not wrong as well.
+        digest = digest_of(encode_members(members or ()))
+        self.sets[name] = Members(name, digest)
+        self.members[digest] = members or frozenset()
+
+    def noting(self, file: str) -> Callable[[int, int, str, str, str], None]:
+        def note(line: int, column: int, text: str, message: str, suggestion: str) -> None:
+            self.problems.append(Problem(file, line, column, text[:SHOWN_CHARACTERS], message, suggestion))
+
+        return note
+
+    def set_label(self, node: Node) -> None:
+        fields = self.fields(node, "a set", ("id", "label"))
+        name = self.optional(fields, "id", self.scalar, "")
+        if name and name not in self.sets:
+            self.problem(
+                fields["id"], f"{name}: there is no file sets/{name}.txt", self.meant(name, self.sets)
+            )
+        if "label" in fields:
+            self.labels[name] = self.text(fields["label"], "label")
+
+    def sets_asked(self, rules: Iterable[Rule], funders: Iterable[Funder]) -> tuple[SetInfo, ...]:
+        """The sets that something asks about: what nobody asks about is not part of the policy."""
+        trees: list[Condition | None] = [
+            version.audience for funder in funders for version in versions_of(funder)
+        ]
+        for rule in rules:
+            trees += (rule.when, rule.require, rule.pending.when if rule.pending else None)
+        asked = {clause.members for tree in trees if tree is not None for clause in clauses_of(tree)}
+        return tuple(
+            SetInfo(
+                name=known.name,
+                digest=known.digest,
+                count=len(self.members[known.digest]),
+                label=self.labels.get(known.name),
+            )
+            for known in self.sets.values()
+            if known in asked
+        )
+
+    def members_of(self, snapshot: Snapshot | None) -> dict[str, frozenset[str]]:
+        """The members of the sets that the snapshot asks about, by digest."""
+        return {} if snapshot is None else {info.digest: self.members[info.digest] for info in snapshot.sets}
+
+    def table(self, node: Node, plans: tuple[Plan, ...]) -> tuple[Rule, ...]:
+        """The rules that a table amounts to; none where something is wrong with it."""
+        fields = self.fields(node, "a table", RULE_REQUIRED, _TABLE_OPTIONAL)
+        template = self.rule_of(node, fields, "a table")
+        over = self.over(fields["over"]) if "over" in fields else {}
+        known = self.tables.get(template.id)
+        if known is None:
+            if template.id:
+                self.problem(
+                    fields["id"],
+                    f"there is no file tables/{template.id}.csv",
+                    self.meant(template.id, self.tables) or "write one, its first line naming the columns",
+                )
+            return ()
+        file, content = known
+        about = [plan for plan in plans if selects(template.applies, plan)]
+        table = read_table(content, self.dialect, over, about, self.noting(file))
+        if table is None:
+            return ()
+        made = rules_of(table, template.id, template, about)
+        taken = self.ids["rules"] & {rule.id for rule in made}
+        ids = [rule.id for rule in made]
+        for twice in sorted(taken | {name for name in ids if ids.count(name) > 1}):
+            self.problem(node, f"{twice} would be two rules", "name the table's row otherwise")
+        return made
+
+    def over(self, node: Node) -> dict[str, Span]:
+        if not isinstance(node, MappingNode):
+            self.problem(
+                node, "over is written as facts and ranges", "write {cart.amount: '[¥300, ¥50,000]'}"
+            )
+            return {}
+        found: dict[str, Span] = {}
+        for key, value in node.value:
+            fact = self.vocabulary.get(str(key.value))
+            if fact is None:
+                self.problem(key, f"{key.value} is not a fact", self.meant(str(key.value), self.vocabulary))
+                continue
+            text = self.scalar(value, f"over.{fact.name}")
+            try:
+                span = read_span(fact, text, self.dialect) if text else None
+            except ValueTrouble as trouble:
+                self.problem(value, trouble.message, trouble.suggestion)
+                continue
+            except CalendarError as error:
+                self.problem(value, error.problem.sentence)
+                continue
+            if text == "*" and not _is_ordered(fact):
+                span = whole_span(fact)
+                if span is None:
+                    self.problem(
+                        value, f"{fact.name} is {text}: nobody can list all its names", "write a | b"
+                    )
+            if span is not None:
+                found[fact.name] = span
+        return found
 
     def selector(self, node: Node, what: str) -> Selector:
         if isinstance(node, ScalarNode):
@@ -308,9 +526,7 @@ class _PolicyReader(PackReading):
             return nothing
         if isinstance(node, ScalarNode):
             try:
-                clause = parse(
-                    put(str(node.value), self.parameters), Dialect(self.vocabulary, self.currency, self.zone)
-                )
+                clause = parse(put(str(node.value), self.parameters), self.dialect)
                 if clause.fact == "customer.consents" and isinstance(clause.value, frozenset):
                     for name in sorted(clause.value - self.ids["funders"]):
                         self.problem(
@@ -318,7 +534,12 @@ class _PolicyReader(PackReading):
                         )
                 return clause
             except ConditionError as error:
-                self.problem(node, error.message, error.suggestion, offset=error.offset, length=error.length)
+                self.problem(
+                    node,
+                    *self.about_facts(str(node.value), error),
+                    offset=error.offset,
+                    length=error.length,
+                )
             except CalendarError as error:
                 self.problem(node, error.problem.sentence)
             return nothing
@@ -339,6 +560,19 @@ class _PolicyReader(PackReading):
         parts = self.parts(inner, f"{what}.{joint}", depth)
         return Any(parts) if joint == "any" else All(parts)
 
+    def about_facts(self, text: str, error: ConditionError) -> tuple[str, str]:
+        """What is wrong with a clause, and the way out. Who names a rule, a table or a set meant something else than a fact."""
+        word = text[error.offset : error.offset + error.length]
+        for section, what in (("rules", "rule"), ("tables", "table"), ("sets", "set"), ("plans", "plan")):
+            if word in self.ids.get(section, ()) or (what == "set" and word in self.sets):
+                if error.message != f"{word} is not a fact":
+                    continue
+                return (
+                    f"{word} is a {what}: a condition asks about facts, never about rules, tables or itself",
+                    f"write a fact and in set {word}" if what == "set" else "write out what that asks",
+                )
+        return error.message, error.suggestion
+
     def parts(self, node: Node, what: str, depth: int) -> tuple[Condition, ...]:
         if not node.value:
             self.problem(node, f"{what} is an empty list", "write a clause, or leave the key out")
@@ -356,14 +590,14 @@ class _PolicyReader(PackReading):
                     continue
                 if value.value in ids:
                     self.problem(value, f"{value.value} stands twice in {section}", "ids occur once")
-                pattern = _FUNDER_ID if section in ("funders", "budgets") else _ID
+                pattern = _FUNDER_ID if section in ("funders", "budgets", "tables", "sets") else _ID
                 if not pattern.fullmatch(str(value.value)):
                     self.problem(
                         value,
                         f"{value.value} is not an id",
                         "ids are small letters, digits, _ (and . or - except in funders)",
                     )
-                for made, source in (("agreement.", "agreements"), ("budget.", "budgets")):
+                for made, source in _MADE:
                     if section == "rules" and str(value.value).startswith(made):
                         self.problem(
                             value, f"{value.value}: ids in {made} are made from {source}", "rename it"
@@ -698,6 +932,12 @@ class _PolicyReader(PackReading):
 
     def rule(self, node: Node, more: tuple[str, ...] = ()) -> Rule:
         fields = self.fields(node, "a rule", RULE_REQUIRED, (*RULE_OPTIONAL, *more))
+        if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
+            self.problem(node, "the rule says nothing", "write require, when, blocked or daily")
+        return self.rule_of(node, fields, "a rule")
+
+    def rule_of(self, node: Node, fields: Fields, what: str) -> Rule:
+        """A rule of whatever of its keys were written."""
         layer = self.literal(fields["layer"], Layer, "layer") if "layer" in fields else LAYERS[0]
         reason = self.scalar(fields["reason"], "reason") if "reason" in fields else ""
         entry = CATALOGUE.get(reason)
@@ -709,11 +949,9 @@ class _PolicyReader(PackReading):
         if written in _UNKNOWN_MANDATORY and "unknown" not in fields:
             self.problem(
                 node,
-                f"a rule of the layer {layer} has no unknown",
+                f"{what} of the layer {layer} has no unknown",
                 "write unknown: block, ask or allow, for when a fact is missing",
             )
-        if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
-            self.problem(node, "the rule says nothing", "write require, when, blocked or daily")
         change = self.literal(fields["change"], Change, "change") if "change" in fields else None
         return Rule(
             id=self.optional(fields, "id", self.scalar, ""),
@@ -971,3 +1209,7 @@ class _PolicyReader(PackReading):
             hours=self.optional(fields, "hours", self.integer, 0),
             amount_minor=self.optional(fields, "amount", self.money, 0),
         )
+
+
+def _is_ordered(fact: FactType) -> bool:
+    return fact.type in ("int", "money", "rate", "time", "instant")

@@ -124,6 +124,7 @@ VOCABULARY: Final[dict[str, FactType]] = {
         _fact("cart.categories", "set", "cart", "商品类目", "product categories", changeable=True),
         _fact("cart.kinds", "set", "cart", "商品形式", "kinds of item", labels=_KIND_NAMES, changeable=True),
         _fact("cart.sellers", "set", "cart", "卖家", "sellers", changeable=True),
+        _fact("cart.skus", "set", "cart", "商品编号", "item numbers", changeable=True),
         _fact("cart.has_coupon", "bool", "cart", "使用优惠券", "coupon used", changeable=True),
         _fact("cart.line_count", "int", "cart", "商品行数", "number of lines", changeable=True),
         _fact("region.ship_to", "text", "cart", "收货地区", "delivery region", changeable=True),

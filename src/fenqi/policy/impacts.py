@@ -25,7 +25,7 @@ from fenqi.policy.conditions import (
     negated,
 )
 from fenqi.policy.placement import Placed, place
-from fenqi.policy.reasons import value_text
+from fenqi.policy.reasons import set_text, value_text
 from fenqi.policy.snapshot import Act, Confidence, DailyWindow, Notice, Placement, Rule, selects
 from fenqi.terms.plan import Plan
 from fenqi.texts import Text, fill
@@ -219,10 +219,15 @@ def _segment(affected: Condition) -> Condition | None:
     rest = tuple(
         part
         for part in parts
-        if not all(name in _READ_OFF for name in facts_of(part))
+        if not (all(name in _READ_OFF for name in facts_of(part)) and not _of_sets(part))
         and not any(_live(name) for name in facts_of(part))
     )
     return None if not rest else rest[0] if len(rest) == 1 else All(rest)
+
+
+def _of_sets(condition: Condition) -> bool:
+    """Whether it asks about a set, whose names nobody reads out."""
+    return any(clause.members is not None for clause in clauses_of(condition))
 
 
 def _channels(policy: Policy, affected: Condition) -> tuple[str, ...]:
@@ -236,6 +241,8 @@ def _channels(policy: Policy, affected: Condition) -> tuple[str, ...]:
 
 def _regions(affected: Condition) -> tuple[str, ...]:
     named: set[str] = set()
+    if any(clause.fact == "region.ship_to" and clause.members is not None for clause in clauses_of(affected)):
+        return ()
     for clause in clauses_of(affected):
         if clause.fact == "region.ship_to":
             if isinstance(clause.value, frozenset):
@@ -308,6 +315,8 @@ def condition_text(policy: Policy, condition: Condition, locale: str) -> str:
         params["bound"] = (
             policy.vocabulary[plain.other].label
             if plain.other is not None
+            else set_text(policy, plain.members.name, locale)
+            if plain.members is not None
             else value_text(policy, fact, plain.value, locale, None)
         )
     return fill(text, params, locale, currency=policy.currency, zone=policy.zone)

@@ -26,9 +26,9 @@ from fenqi.policy.reasons import GAP_KINDS, PARAMETERS
 from fenqi.policy.snapshot import AudienceText, DailyWindow, Window
 from fenqi.texts import Text, TextError, placeholders
 
-__all__ = ["NO_TEXT", "Fields", "Problem", "Reader"]
+__all__ = ["NO_TEXT", "SHOWN_CHARACTERS", "Fields", "Problem", "Reader"]
 
-_SHOWN_CHARACTERS: Final = 120
+SHOWN_CHARACTERS: Final = 120
 # What plain YAML comes to by itself; each scalar is text to us, whatever YAML takes it for.
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -81,7 +81,7 @@ class Reader:
             shown = content.splitlines()[line - 1].strip() if 0 < line <= len(content.splitlines()) else ""
             said = " ".join(str(part) for part in (error.context, error.problem) if part)
             self.problems.append(
-                Problem(name, line, column, shown[:_SHOWN_CHARACTERS], f"this is not YAML: {said}")
+                Problem(name, line, column, shown[:SHOWN_CHARACTERS], f"this is not YAML: {said}")
             )
             return None
         except RecursionError:
@@ -140,7 +140,7 @@ class Reader:
             text = text[offset : offset + length] or text
         file = self.files.get(id(node), "")
         self.problems.append(
-            Problem(file, mark.line + 1, column + 1, text[:_SHOWN_CHARACTERS], message, suggestion)
+            Problem(file, mark.line + 1, column + 1, text[:SHOWN_CHARACTERS], message, suggestion)
         )
 
     def meant(self, word: str, options: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "ReasonText",
     "clause_text",
     "reason_texts",
+    "set_text",
     "value_text",
 ]
 
@@ -201,7 +202,10 @@ def clause_text(policy: Policy, clause: Failing, locale: str, *, year: int | Non
         # "Should not be no" is a riddle where "should be yes" is a sentence.
         clause = msgspec.structs.replace(clause, op="is", bound=not clause.bound)
     fact = policy.vocabulary[clause.fact]
-    bound = value_text(policy, fact, clause.bound, locale, year)
+    if clause.members is not None and clause.bound is None:
+        bound = set_text(policy, clause.members, locale)
+    else:
+        bound = value_text(policy, fact, clause.bound, locale, year)
     if clause.other is not None:
         label = policy.vocabulary[clause.other].label.in_(locale)
         bound = f"{label}（{bound}）" if locale == "zh-CN" else f"{label} ({bound})"
@@ -211,6 +215,16 @@ def clause_text(policy: Policy, clause: Failing, locale: str, *, year: int | Non
         "bound": bound,
     }
     return fill(_SHOULD[clause.op], params, locale, currency=policy.currency, zone=policy.zone)
+
+
+_SET: Final = Text("名单“{name}”", "the list “{name}”")
+
+
+def set_text(policy: Policy, name: str, locale: str) -> str:
+    """What a set is called: by its label, or by its name where it has none."""
+    info = next((each for each in policy.snapshot.sets if each.name == name), None)
+    shown = info.label.in_(locale) if info is not None and info.label is not None else name
+    return fill(_SET, {"name": shown}, locale, currency=policy.currency, zone=policy.zone)
 
 
 def value_text(policy: Policy, fact: FactType, value: Constant | None, locale: str, year: int | None) -> str:

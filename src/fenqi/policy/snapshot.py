@@ -47,6 +47,7 @@ __all__ = [
     "RepaymentImpact",
     "Rule",
     "Selector",
+    "SetInfo",
     "ShopTerms",
     "Snapshot",
     "SnapshotError",
@@ -383,6 +384,19 @@ class PackTaken(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     added: tuple[str, ...] = ()
 
 
+class SetInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A set of names that rules ask about: what it is called, the digest of its members, and how many those are.
+
+    The members are kept beside the snapshot (`fenqi.policy.sets`), so that a list of 100,000 sellers is not part of
+    every policy that names it.
+    """
+
+    name: str
+    digest: str
+    count: int
+    label: Text | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A whole policy. Two snapshots with the same digest answer alike."""
 
@@ -396,6 +410,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     facts: tuple[FactType, ...] = ()
     budgets: tuple[Budget, ...] = ()
     packs: tuple[PackTaken, ...] = ()
+    sets: tuple[SetInfo, ...] = ()
     format: str = FORMAT
     semantics: int = SEMANTICS
 

@@ -49,7 +49,8 @@ class Until(msgspec.Struct, frozen=True, omit_defaults=True):
 class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
     """A clause that stands in the way: `fact` should be `op` `bound`, and is `actual` (None: unknown).
 
-    Where the bound is another fact, `other` names it and `bound` is its value.
+    Where the bound is another fact, `other` names it and `bound` is its value. Where it is a set of names, `members` is what
+    that is called, and `bound` those of its names that are in the way, if it is they that are.
     """
 
     fact: str
@@ -57,6 +58,7 @@ class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
     actual: FactValue | None
     bound: Constant | None
     other: str | None = None
+    members: str | None = None
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -305,7 +307,7 @@ class _Case:
             bit = rest & -rest
             rest ^= bit
             index = bit.bit_length() - 1
-            rule = policy.rules[index]
+            rule = policy.resolved[index]
             if bit & mask:
                 reason = self.reasons.get(index)
                 if reason is None:
@@ -371,7 +373,7 @@ class _Case:
                 violated ^= bit
                 index = bit.bit_length() - 1
                 known = then if bit & mask else {**then, **(offer or _NO_OFFER)}
-                until = _until(policy.rules[index], policy, index, known, at)
+                until = _until(policy.resolved[index], policy, index, known, at)
                 if until.kind != "instant" or until.at is None:
                     return until
                 latest = max(latest, until.at)
@@ -474,7 +476,14 @@ def _missing(condition: Condition, facts: Facts, *, wanted: bool) -> Iterator[Fa
         ):
             return
         op = condition.op if wanted else negated(condition.op)
-        yield Failing(condition.fact, op, actual, bound, condition.other)
+        if condition.members is None:
+            yield Failing(condition.fact, op, actual, bound, condition.other)
+            return
+        # 100,000 names are no explanation; those of the cart that are among them are.
+        met = None
+        if op == "has none of" and isinstance(actual, frozenset) and isinstance(bound, frozenset):
+            met = actual & bound
+        yield Failing(condition.fact, op, actual, met, members=condition.members.name)
         return
     if isinstance(condition, Not):
         yield from _missing(condition.part, facts, wanted=not wanted)

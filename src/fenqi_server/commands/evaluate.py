@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         for problem in loaded.problems:
             print(problem, file=sys.stderr)
         return _refuse(f"{folder} is not a policy: {len(loaded.problems)} problems")
-    policy = compile_policy(loaded.snapshot)
+    policy = compile_policy(loaded.snapshot, loaded.sets)
     try:
         if arguments.request == "-":
             data = sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1)

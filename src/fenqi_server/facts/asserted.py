@@ -33,6 +33,7 @@ _FROM_CART: Final = frozenset(
         "cart.categories",
         "cart.kinds",
         "cart.sellers",
+        "cart.skus",
         "cart.has_coupon",
         "cart.line_count",
     }

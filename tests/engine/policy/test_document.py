@@ -310,10 +310,17 @@ def test_all_problems_of_all_files_come_together_in_order() -> None:
 def test_the_page_about_the_language_shows_a_policy_that_works() -> None:
     page = (Path(__file__).parents[3] / "docs" / "policy-language.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    result = read_policy({f"{number}.yaml": block for number, block in enumerate(blocks)})
+    (sheet,) = re.findall(r"```\n(cart\.amount.*?)```", page, re.DOTALL)
+    files = {f"{number}.yaml": block for number, block in enumerate(blocks)}
+    result = read_policy({**files, "tables/terms.csv": sheet, "sets/banned.txt": "knife\n"})
     assert result.problems == ()
     assert result.snapshot is not None
-    assert len(result.snapshot.rules) == 11
+    # Eleven in the files, and what the table comes to.
+    assert [rule.id for rule in result.snapshot.rules[11:]] == [
+        "table.terms.mall_3",
+        "table.terms.mall_12",
+        "table.terms.2",
+    ]
     assert [version.version for version in result.snapshot.funders[-1].agreements] == ["v7", "v8"]
     assert [budget.id for budget in result.snapshot.budgets] == ["interest_free"]
     night = next(notice for notice in result.snapshot.notices if notice.id == "mall-night")
@@ -329,12 +336,14 @@ nothing: 1
 funders: [{nothing_at_all: 1, agreement: {nothing_at_all: 1}}]
 rules: [{nothing_at_all: 1}]
 budgets: [{nothing_at_all: 1}]
+tables: [{nothing_at_all: 1}]
+sets: [{nothing_at_all: 1}]
 placements: [{nothing_at_all: 1}]
 notices: [{nothing_at_all: 1, repayment: {nothing_at_all: 1}, compensation: [{nothing_at_all: 1}]}]
 """
     )
     lists = [problem.split("keys are ")[1] for problem in told if "keys are " in problem]
-    assert len(lists) == 9
+    assert len(lists) == 11
     keys = {key for listed in lists for key in listed.split(", ")}
     assert len(keys) > 60
     assert [key for key in sorted(keys) if not re.search(rf"\b{re.escape(key)}\b", page)] == []

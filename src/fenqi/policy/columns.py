@@ -708,14 +708,13 @@ def rule_outcomes(
     exprs: list[pl.Expr] = []
     columns: dict[str, pl.Series] = {}
     for index in rules:
-        rule = policy.rules[index]
-        same = before.get(_asked(rule))
+        same = before.get(_asked(policy.rules[index]))
         if known is not None and same is not None:
             for prefix in "vp":
                 if f"{prefix}{same}" in known.frame.columns:
                     columns[f"{prefix}{index}"] = known.frame[f"{prefix}{same}"].alias(f"{prefix}{index}")
             continue
-        violated, pending = _rule_exprs(rule, translator)
+        violated, pending = _rule_exprs(policy.resolved[index], translator)
         exprs.append(violated.alias(f"v{index}"))
         if pending is not None:
             exprs.append(pending.alias(f"p{index}"))

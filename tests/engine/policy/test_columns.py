@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from benchmarks.engine import FACTS
 
 from fenqi.policy.columns import (
     WORD_BITS,
@@ -352,6 +353,13 @@ def test_states_are_those_that_decide_gives() -> None:
     for row in rows[:1_000]:  # some carts that nothing stands in the way of
         row |= {"cart.kinds": frozenset({"goods"}), "cart.categories": frozenset(), "customer.age": 30}
         row |= {"cart.amount": 500_000, "funder.lender.prequal": "pending"}
+    for row in rows[:20]:  # and some for which a funder's answer is all that is waited for
+        row |= {**FACTS, "cart.sellers": frozenset({"mall"}), "channel.kind": "web", "cart.line_count": 2}
+        row |= {
+            "funder.lender.prequal": "pending",
+            "funder.lender.prequal_deadline": row["clock.now"] + 3_600,
+        }
+        row["funder.lender.connected"] = True
     states = states_of(policy, rule_outcomes(policy, columns_of(rows, policy.vocabulary, policy.zone)))
     expected = [{plan: verdict.state for plan, verdict in decide(policy, row).items()} for row in rows]
     assert states.to_dicts() == expected

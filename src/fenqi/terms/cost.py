@@ -102,6 +102,7 @@ _LOWEST_LOG: Final = log(0.01)
 _HIGHEST_LOG: Final = log(11.0)
 _BEYOND_LOG: Final = log(1e100)
 _TINY: Final = 1e-9
+_FAR_BEYOND: Final = 16
 
 
 class CostError(BadInput):
@@ -235,6 +236,8 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
         return _irregular_cost(schedule, plan)
     totals = [row.principal_minor + row.fee_minor for row in rows if row.number]
     log_rate = _regular_log_rate(advance, totals, plan.defer_periods)
+    if log_rate is None:
+        return _irregular_cost(schedule, plan)
     yearly = float(periods_per_year(plan.unit, plan.every))
     compounded = _compound(yearly, log_rate)
     # A charge is never shown as free, however small: "or 1".
@@ -596,18 +599,20 @@ def _compound(yearly: float, log_rate: float) -> float:
     return expm1(grown) if grown <= _BEYOND_LOG else inf
 
 
-def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float:
-    """ln(1+i) for one advance and payments at the periods defer+1, defer+2, ... that exceed it.
+def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float | None:
+    """ln(1+i) for one advance and payments at the periods defer+1, defer+2, ... that exceed it; None where that is not safe.
 
     With v = 1/(1+i), discount d = 1 - v and R_j = what is still to be paid after period j,
 
         present value - advance = (total - advance) - d * (R_0 + R_1 v + R_2 v^2 + ...)
 
-    All R are positive integers and the charge is an integer, so nothing cancels, at any rate: this is what
-    keeps twelve digits where the cost is a millionth of a percent.
+    All R are positive integers and the charge is an integer, so nothing cancels while the charge is not
+    far beyond the advance: this is what keeps twelve digits where the cost is a millionth of a percent.
     """
     tails = list(accumulate(reversed(totals)))
     total = tails[-1]
+    if total > _FAR_BEYOND * advance:
+        return None
     charge = total - advance
     if defer:
         tails += [total] * defer
@@ -628,13 +633,12 @@ def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float:
         over = charge - discount * sum_
         ratio = over / advance
         if not -0.9 < ratio < 1e6:
-            break
+            return None
         step = log1p(ratio) * (advance + over) / (v * (sum_ - discount * slope))
         rate += step
         if -_TINY <= step / rate <= _TINY:  # the next step would be about the square of this
             return rate
-    times = range(defer + 1, defer + count + 1)
-    return _log_rate([(0, -advance), *zip(times, totals, strict=True)], simple=False)
+    return None
 
 
 def _net(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) -> list[tuple[int | Fraction, int]]:
@@ -701,15 +705,30 @@ def _discounts(flows: list[tuple[int | Fraction, int]], origin: int | Fraction, 
 
 
 def _log_rate(net: list[tuple[int | Fraction, int]], *, simple: bool) -> float:
-    """ln(1+i) of flows that change sign once, advances first; 0.0 exactly where their sums are equal.
+    """ln(1+i) of flows that change sign once, advances first; 0.0 exactly where their sums are equal."""
+    charge = sum(amount for _, amount in net)
+    if charge == 0:
+        return 0.0
+    start, advance = net[0]
+    if charge > 0 and net[1][1] > 0 and not simple and all((at - start).denominator == 1 for at, _ in net):
+        periods = int(net[-1][0] - start)
+        if periods <= 4 * len(net):
+            totals = [0] * periods
+            for at, paid in net[1:]:
+                totals[int(at - start) - 1] = paid
+            log_rate = _regular_log_rate(-advance, totals, 0)
+            if log_rate is not None:
+                return log_rate
+    return _careful_log_rate(net, charge, simple=simple)
+
+
+def _careful_log_rate(net: list[tuple[int | Fraction, int]], charge: int, *, simple: bool) -> float:
+    """The same for any times and any number of advances.
 
     Times are counted from the last advance. Then what discounting takes from the payments and adds to the advances has
     one sign, so that the charge (an integer) is balanced by terms of one sign: nothing cancels here
     either. Newton within a bracket, since this curve is convex only for a single advance.
     """
-    charge = sum(amount for _, amount in net)
-    if charge == 0:
-        return 0.0
     origin = max(at for at, amount in net if amount < 0)
     lent_at = _discounts([(at, -amount) for at, amount in net if amount < 0], origin, simple=simple)
     paid_at = _discounts([(at, amount) for at, amount in net if amount > 0], origin, simple=simple)
@@ -826,7 +845,7 @@ def _seen_zeros(discounts: Discounts) -> list[float]:
             low, high = places[at - 1], places[at + 1]
             for _ in range(100):
                 third = (high - low) / 3
-                if abs(value(low + third)) < abs(value(high - third)):
+                if (value(low + third) < value(high - third)) is (right > 0):
                     high -= third
                 else:
                     low += third

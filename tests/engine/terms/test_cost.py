@@ -398,6 +398,35 @@ def test_every_root_is_found(hundredths: list[int], scale: int) -> None:
     assert [round(float(root) * 100, 6) for root in found.roots] == wanted
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [("0.1", "0.2"), ("-0.5", "4"), ("0.1", "0.1001"), ("0.0300", "0.03001"), ("0", "0.05")],
+)
+def test_every_root_is_found_with_simple_interest_in_parts_of_periods(low: str, high: str) -> None:
+    # -A + B/((1+i/2)(1+i)) - C/(1+i)^3 with B and C solved so that both rates balance it, in integers.
+    rates = Fraction(low), Fraction(high)
+    middle = [1 / ((1 + rate / 2) * (1 + rate)) for rate in rates]
+    end = [1 / (1 + rate) ** 3 for rate in rates]
+    determinant = end[0] * middle[1] - end[1] * middle[0]
+    paid, back = (end[0] - end[1]) / determinant, (middle[0] - middle[1]) / determinant
+    scale = min(paid.denominator * back.denominator, 10**22)
+    advances = [CashFlow(0, scale), CashFlow(3, round(back * scale))]
+    payments = [CashFlow(Fraction(3, 2), round(paid * scale))]
+    found = internal_rate(advances, payments, odd="simple")
+    assert [float(root) for root in found.roots] == pytest.approx([float(low), float(high)], abs=1e-9)
+    assert (found.roots[0] == 0) is (low == "0")
+    assert found.undefined == (None if low == "-0.5" else "ambiguous")
+    compound = internal_rate(advances, payments)
+    assert [float(root) for root in compound.roots] != pytest.approx([float(low), float(high)], abs=1e-9)
+
+
+def test_the_only_rate_may_lie_beyond_the_range_of_roots() -> None:
+    found = internal_rate([CashFlow(0, 1)], [CashFlow(1, 20)])
+    assert found.periodic is not None
+    assert float(found.periodic) == pytest.approx(19, rel=1e-15)
+    assert found.roots == ()
+
+
 def test_one_sided_flows_have_no_rate_and_say_so() -> None:
     for advances, payments in (([CashFlow(0, 100)], []), ([], [CashFlow(1, 100)])):
         found = internal_rate(advances, payments)
@@ -432,6 +461,7 @@ def test_a_rate_beyond_measure_is_undefined_not_an_error() -> None:
         ([CashFlow(0, 5)], [CashFlow(10**6, 5)], "payments[0].at"),
         ([CashFlow(0, 5)], [CashFlow(0.5, 5)], "payments[0].at"),  # type: ignore[arg-type]
         ([CashFlow(0, 5)], [CashFlow(k, 1) for k in range(1, 10_001)], "flows"),
+        ([CashFlow(2 * k, 5) for k in range(60)], [CashFlow(2 * k + 1, 6) for k in range(60)], "flows"),
     ],
 )
 def test_flows_of_which_nothing_can_be_asked_are_refused(
@@ -446,7 +476,7 @@ def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(CostError, match="cn_irr_x12_simple@1") as refused:
         annual_cost("irr", CashFlows((CashFlow(0, 1),), (CashFlow(1, 1),)))
     assert refused.value.problem.place == "method"
-    assert all(name.rpartition("@")[2].isdigit() for name in METHODS)
+    assert all(name == method.id and name.rpartition("@")[2].isdigit() for name, method in METHODS.items())
 
 
 def test_a_cost_keeps_whose_figures_they_are() -> None:

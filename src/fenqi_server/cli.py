@@ -28,6 +28,7 @@ _COMMANDS = (
     "evaluate",
     "schedule",
     "cost",
+    "compare",
     "policy",
     "serve",
     "demo",
@@ -46,6 +47,7 @@ _EXAMPLES = """\
 examples:
   fenqi demo                                     the sample mall on http://127.0.0.1:8000
   fenqi evaluate --policy policy/ cart.json      how can this cart be paid, and why not otherwise?
+  fenqi compare --price 6999 --rent 499x12 --buyout 1600   rent or buy?
   fenqi policy check policy/                     is the folder a policy? what is wrong, and where?
   fenqi shop --help                              a shop of your own: shop, key, policy publish, customer
   fenqi staff --help                             who works in the console, and what they may do

@@ -116,7 +116,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """All ways over one time, the cheapest first (of equal ones the one that ends owned).
+    """All ways over one time, the cheapest first (of equal ones the one that ends owned). `sentence` says which of renting and
+    buying is cheaper where something is rented, else what owning over time comes to.
 
     `break_even_month`: the first month at whose end having rented so far costs as much as having bought and selling, or more; None
     where renting stays cheaper throughout, or where nothing is rented.
@@ -344,55 +345,55 @@ def _break_even(
 
 # Whole sentences, one for each case, so that neither language's order of words is the other's.
 _TEXTS: Final[Mapping[str, Text]] = {
-    "rent_then_buy": Text(
+    "rent_though": Text(
         "用 {n} 个月，租用后归还共花费 {rent:money}，比以 {price:money} 买下、期末还值 {value:money} 少花 {less:money}；"
-        "用满 {even} 个月起，买更省。",
-        "For {n} months, renting and giving it back costs {rent:money}, {less:money} less than buying it for {price:money} "
-        "and having {value:money} left; from month {even} on, buying is cheaper.",
+        "但若在第 {even} 个月末归还，买下并不更贵。",
+        "For {n}-month use, renting and giving it back costs {rent:money}, {less:money} less than buying it for {price:money} "
+        "with {value:money} of its value left; given back at the end of month {even}, it would have cost no less than buying.",
     ),
     "rent": Text(
         "用 {n} 个月，租用后归还共花费 {rent:money}，比以 {price:money} 买下、期末还值 {value:money} 少花 {less:money}；"
         "这段时间里租始终更省。",
-        "For {n} months, renting and giving it back costs {rent:money}, {less:money} less than buying it for {price:money} "
-        "and having {value:money} left; renting stays cheaper all that time.",
+        "For {n}-month use, renting and giving it back costs {rent:money}, {less:money} less than buying it for {price:money} "
+        "with {value:money} of its value left; renting stays cheaper all that time.",
     ),
     "buy_after": Text(
         "用 {n} 个月，以 {price:money} 买下、期末还值 {value:money}，净花费 {buy:money}，比租用后归还少花 {less:money}；"
-        "只有用不满 {even} 个月时租才更省。",
-        "For {n} months, buying it for {price:money} and having {value:money} left costs {buy:money}, {less:money} less than "
-        "renting and giving it back; renting is cheaper only for less than {even} months.",
+        "在第 {even} 个月末之前归还，租才更省。",
+        "For {n}-month use, buying it for {price:money} with {value:money} of its value left costs {buy:money}, {less:money} less than "
+        "renting and giving it back; renting is cheaper only if it is given back before the end of month {even}.",
     ),
     "buy": Text(
         "用 {n} 个月，以 {price:money} 买下、期末还值 {value:money}，净花费 {buy:money}，比租用后归还少花 {less:money}；"
         "从第一个月起就是买更省。",
-        "For {n} months, buying it for {price:money} and having {value:money} left costs {buy:money}, {less:money} less than "
+        "For {n}-month use, buying it for {price:money} with {value:money} of its value left costs {buy:money}, {less:money} less than "
         "renting and giving it back; buying is cheaper from the first month.",
     ),
     "same": Text(
         "用 {n} 个月，租用后归还与以 {price:money} 买下、期末还值 {value:money} 花费相同，都是 {buy:money}。",
-        "For {n} months, renting and giving it back costs the same as buying it for {price:money} and having {value:money} "
-        "left: {buy:money}.",
+        "For {n}-month use, renting and giving it back costs the same as buying it for {price:money} with {value:money} "
+        "of its value left: {buy:money}.",
     ),
     "own_dearer": Text(
-        "{way}，最后归您，共付 {total:money}，比现价 {price:money} 多 {more:money}，相当于按年化 {rate:rate}（单利）借款。",
-        "{way} and ending up owning it comes to {total:money}, {more:money} more than its price of {price:money}: "
-        "like borrowing at {rate:rate} a year (simple).",
+        "{way}：最后归您，共付 {total:money}，比现价 {price:money} 多 {more:money}，相当于按年化 {rate:rate}（单利）借款。",
+        "{way}: it ends up yours for {total:money}, {more:money} more than its price of {price:money}, which is like "
+        "borrowing at {rate:rate} a year (simple).",
     ),
     "own_dearer_no_rate": Text(
-        "{way}，最后归您，共付 {total:money}，比现价 {price:money} 多 {more:money}。",
-        "{way} and ending up owning it comes to {total:money}, {more:money} more than its price of {price:money}.",
+        "{way}：最后归您，共付 {total:money}，比现价 {price:money} 多 {more:money}。",
+        "{way}: it ends up yours for {total:money}, {more:money} more than its price of {price:money}.",
     ),
     "own_same": Text(
-        "{way}，最后归您，共付 {total:money}，与现价相同。",
-        "{way} and ending up owning it comes to {total:money}, the same as its price today.",
+        "{way}：最后归您，共付 {total:money}，与现价相同。",
+        "{way}: it ends up yours for {total:money}, the same as its price today.",
     ),
     "own_cheaper": Text(
-        "{way}，最后归您，共付 {total:money}，比现价 {price:money} 少 {less:money}。",
-        "{way} and ending up owning it comes to {total:money}, {less:money} less than its price of {price:money}.",
+        "{way}：最后归您，共付 {total:money}，比现价 {price:money} 少 {less:money}。",
+        "{way}: it ends up yours for {total:money}, {less:money} less than its price of {price:money}.",
     ),
     "cheapest": Text(
-        "用 {n} 个月，花费最少的是{way}：净花费 {cost:money}。",
-        "For {n} months, what costs least is {way}: {cost:money} in all.",
+        "用 {n} 个月，花费最少的方式：{way}，净花费 {cost:money}。",
+        "Costing least in {n}-month use: {way}, {cost:money} in all.",
     ),
 }
 
@@ -440,7 +441,7 @@ def _sentence(
         if rented < bought:
             if even is None:
                 return Sentence(_TEXTS["rent"], params)
-            return Sentence(_TEXTS["rent_then_buy"], params | {"even": even})
+            return Sentence(_TEXTS["rent_though"], params | {"even": even})
         if even is not None and even > 1:
             return Sentence(_TEXTS["buy_after"], params | {"even": even})
         return Sentence(_TEXTS["buy"], params)

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from fenqi.calendars import at_local, local_date
+from fenqi.calendars import CalendarError, at_local, local_date
 from fenqi.checkout.alternatives import Alternative, Candidate, alternatives_to
 from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, facts_of
 from fenqi.money import MoneyError
@@ -122,10 +122,10 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
     facts = facts_of(request, amount, zone)
     at = request.at
     start_on, day_ends_at = _day(at // 60, zone)
-    prices, unpriced, offers = _priced(policy.plans, amount, currency, start_on)
+    prices, unpriced, offers = _priced(policy, amount, currency, start_on)
     verdicts = decide(policy, facts, offers, overrides=request.overrides)
-    for plan_id in unpriced:
-        verdicts[plan_id] = _not_priced(verdicts[plan_id])
+    for plan_id, (_, reason) in unpriced.items():
+        verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
     layout = _layout(policy, at)
     last_used = request.last_used_family
     if last_used is None:
@@ -182,7 +182,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
                 disclosure=disclosure,
                 instalment_minor=instalment,
                 alternatives=alternatives,
-                not_priced=unpriced.get(plan_id),
+                not_priced=unpriced[plan_id][0] if plan_id in unpriced else None,
             )
         )
     boundaries = [_boundary(policy, at), next_told(policy, facts, at)]
@@ -252,17 +252,21 @@ def disclosed(policy: Policy, plan: Plan, schedule: Schedule, cost: Cost, at: in
 
 
 def _priced(
-    plans: Sequence[Plan], amount: int, currency: str, start_on: date
-) -> tuple[dict[str, tuple[Schedule, Cost, int]], dict[str, str], dict[str, Facts]]:
+    policy: Policy, amount: int, currency: str, start_on: date
+) -> tuple[dict[str, tuple[Schedule, Cost, int]], dict[str, tuple[str, Reason]], dict[str, Facts]]:
     """Every plan's schedule, cost and largest payment; why there is none; and the facts of the offers."""
     prices: dict[str, tuple[Schedule, Cost, int]] = {}
-    unpriced: dict[str, str] = {}
+    unpriced: dict[str, tuple[str, Reason]] = {}
     offers: dict[str, Facts] = {}
-    for plan in plans:
+    calendars = policy.calendars
+    for plan in policy.plans:
         try:
-            schedule = build_schedule(plan, amount, currency, start_on)
+            schedule = build_schedule(plan, amount, currency, start_on, calendars)
         except (TermsError, MoneyError) as error:
-            unpriced[plan.id] = str(error)
+            unpriced[plan.id] = (str(error), _TOO_LITTLE)
+            continue
+        except CalendarError as error:
+            unpriced[plan.id] = (str(error), _TOO_LATE)
             continue
         cost = cost_of(schedule, plan)
         facts = priced_facts(schedule, cost, plan.periods)
@@ -271,17 +275,21 @@ def _priced(
     return prices, unpriced, offers
 
 
-def _not_priced(verdict: Verdict) -> Verdict:
+def _not_priced(verdict: Verdict, why: Reason) -> Verdict:
     """What cannot be priced cannot be offered, whether or not a rule of the policy says so, and at no time."""
     reasons = verdict.reasons
-    if not any(reason.code == _TOO_LITTLE.code for reason in reasons):
-        reasons = tuple(sorted((*reasons, _TOO_LITTLE), key=lambda reason: LAYERS.index(reason.layer)))
+    if not any(reason.code == why.code for reason in reasons):
+        reasons = tuple(sorted((*reasons, why), key=lambda reason: LAYERS.index(reason.layer)))
     return msgspec.structs.replace(
-        verdict, state="unavailable", reasons=reasons, until=Until("none"), deadline=None
+        verdict, state="unavailable", reasons=reasons, until=why.until, deadline=None
     )
 
 
 _TOO_LITTLE: Final = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
+# Its last due date lies in a year whose holidays nobody knows yet; a shorter term may not.
+_TOO_LATE: Final = Reason(
+    code="TERM_UNAVAILABLE", layer="maintenance", rule="", until=Until("unknown"), change="shop"
+)
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from fenqi.calendars import local_date
+from fenqi.calendars import CalendarError, local_date
 from fenqi.checkout.evaluation import priced_facts
 from fenqi.checkout.request import CheckoutRequest, Line, cart_facts, checked_amount, facts_of
 from fenqi.money import MAX_MINOR, MoneyError
@@ -186,6 +186,7 @@ class _Pricing:
     def __init__(self, policy: Policy, plan: Plan, request: CheckoutRequest) -> None:
         self.plan = plan
         self.currency = policy.currency
+        self.calendars = policy.calendars
         self.start_on = local_date(request.at, policy.zone)
         self.known: dict[int, Facts | None] = {}
 
@@ -193,8 +194,8 @@ class _Pricing:
         """The priced facts at an amount; None where the plan's terms do not fit it."""
         if amount not in self.known:
             try:
-                schedule = build_schedule(self.plan, amount, self.currency, self.start_on)
-            except (TermsError, MoneyError):
+                schedule = build_schedule(self.plan, amount, self.currency, self.start_on, self.calendars)
+            except (TermsError, MoneyError, CalendarError):
                 self.known[amount] = None
             else:
                 self.known[amount] = priced_facts(schedule, cost_of(schedule, self.plan), self.plan.periods)

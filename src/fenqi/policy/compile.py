@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Final, Literal
 
+from fenqi.calendars import BusinessCalendar
 from fenqi.policy.conditions import RATE_ONE, All, Clause, Condition, Not, Op, Range, facts_of
 from fenqi.policy.facts import Facts, FactType
 from fenqi.policy.placement import Placed, Placements, placements_of
@@ -104,6 +105,11 @@ class Policy:
     def plan(self, plan_id: str) -> Plan:
         """The plan of that id; `KeyError` where there is none."""
         return self.plans[self.plan_index[plan_id]]
+
+    @cached_property
+    def calendars(self) -> Mapping[str, BusinessCalendar]:
+        """The business calendars by which the plans' due dates move, by id: the policy's own, so that it answers alike for good."""
+        return {calendar.id: calendar for calendar in self.snapshot.calendars}
 
     @cached_property
     def rule_index(self) -> dict[str, int]:
@@ -477,11 +483,14 @@ def _limit(
 def _check_references(snapshot: Snapshot, rules: list[Rule], vocabulary: Mapping[str, FactType]) -> None:
     funders = {funder.id for funder in snapshot.funders}
     families = {family.id for family in snapshot.families}
+    calendars = {calendar.id for calendar in snapshot.calendars}
     for plan in snapshot.plans:
         if plan.funder not in funders or plan.family not in families:
             raise SnapshotError(
                 f"plans.{plan.id}", f"{plan.funder}/{plan.family}", "a funder and a family of the snapshot"
             )
+        if plan.calendar is not None and plan.calendar not in calendars:
+            raise SnapshotError(f"plans.{plan.id}.calendar", plan.calendar, "a calendar of the snapshot")
     for kind, ids in (
         ("plans", [plan.id for plan in snapshot.plans]),
         ("rules", [rule.id for rule in rules]),

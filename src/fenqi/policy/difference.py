@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from fenqi.calendars import CalendarError
 from fenqi.policy.impacts import affected_by, condition_text, lower
 from fenqi.policy.placement import Placed, place
 from fenqi.policy.snapshot import Layer, Notice, Placement, Rule, Selector, Window, selects, versions_of
@@ -37,7 +38,9 @@ __all__ = [
     "review_layers",
 ]
 
-Kind = Literal["rule", "plan", "placement", "funder", "family", "notice", "budget", "fact", "shop"]
+Kind = Literal[
+    "rule", "plan", "placement", "funder", "family", "notice", "budget", "fact", "calendar", "shop"
+]
 Effect = Literal[
     "paused", "limited", "demoted", "promoted", "changed", "restored", "new", "withdrawn", "said"
 ]
@@ -483,13 +486,14 @@ def _others(before: Policy | None, after: Policy) -> Iterable[Change]:
                 one = now if now is not None else was
                 assert one is not None, "a name of one of the two"
                 yield Change(
-                    kind=kind,  # type: ignore[arg-type]  # one of the five words above
+                    kind=kind,  # type: ignore[arg-type]  # one of the words above
                     effect="said",
                     name=name,
                     plans=_plans_of_notice(after, now) if isinstance(now, Notice) else (),
                     notice=name if kind == "notice" else None,
                     fields=_fields(was, now, _all_fields(one)),
                 )
+    yield from _calendars(before, after)
     if before.shop != after.shop:
         # Another zone is another day, another currency another price: every rule with an hour or an amount moves.
         moves = (before.shop.time_zone, before.shop.currency) != (after.shop.time_zone, after.shop.currency)
@@ -500,6 +504,26 @@ def _others(before: Policy | None, after: Policy) -> Iterable[Change]:
             plans=tuple(plan.id for plan in after.plans) if moves else (),
             fields=_fields(before.shop, after.shop, _all_fields(after.shop)),
             availability=moves,
+        )
+
+
+def _calendars(before: Policy, after: Policy) -> Iterable[Change]:
+    """Other business days move the due dates of the plans that go by them."""
+    for name in dict.fromkeys((*before.calendars, *after.calendars)):
+        was, now = before.calendars.get(name), after.calendars.get(name)
+        one = now or was
+        if was == now or one is None:
+            continue
+        plans = tuple(
+            plan.id for plan in after.plans if plan.calendar == name and plan.id in before.plan_index
+        )
+        yield Change(
+            kind="calendar",
+            effect="changed" if plans else "said",
+            name=name,
+            plans=plans,
+            fields=_fields(was, now, _all_fields(one)),
+            availability=bool(plans),
         )
 
 
@@ -555,8 +579,8 @@ def betterments(
 
 def _figures(plan: Plan, policy: Policy, amount_minor: int, on: date) -> tuple[int, int | None] | None:
     try:
-        schedule = build_schedule(plan, amount_minor, policy.currency, on)
-    except TermsError:
+        schedule = build_schedule(plan, amount_minor, policy.currency, on, policy.calendars)
+    except (TermsError, CalendarError):
         return None
     return schedule.fee_minor, cost_of(schedule, plan).simple_e12
 
@@ -628,6 +652,44 @@ _SAYS: Final[dict[tuple[str, bool, bool], Text]] = {
     ("promoted", False, False): Text("{plans}：在页面上的位置靠前", "{plans}: higher on the page"),
 }
 _PLAN_CHANGED: Final = Text("{plans}：费用或期次改变", "{plans}: its price or terms change")
+_PLAN_CHANGED_IN: Final = Text("{plans}：{what}改变", "{plans}: what changes: {what}")
+_CALENDAR_CHANGED: Final = Text(
+    "{plans}：工作日历“{name}”改变，还款日随之变动",
+    "{plans}: the business calendar {name} changes, and due dates with it",
+)
+# What a plan's fields are called. A plan that goes over to another family, funder or form is told in general words.
+_PARTS: Final[dict[str, Text]] = {
+    "periods": Text("期数", "number of instalments"),
+    "pricing": Text("计费方式", "how it is priced"),
+    "unit": Text("还款周期", "length of a period"),
+    "every": Text("还款周期", "length of a period"),
+    "down_payment": Text("首付", "down payment"),
+    "defer_periods": Text("首期延后的期数", "periods put off at the start"),
+    "deferral_interest": Text("延后期间的利息", "interest while it is put off"),
+    "authority": Text("以谁的数字为准", "whose figures are binding"),
+    "residue": Text("除不尽的部分归入哪一期", "which instalment takes what does not divide"),
+    "conventions": Text("计息与取整惯例", "conventions of interest and rounding"),
+    "due_day": Text("每月还款日", "day of the month on which it is due"),
+    "min_first_days": Text("距首个还款日的最少天数", "least days before the first due date"),
+    "odd_first": Text("首期天数不足或超出时的计息", "interest of a first period of another length"),
+    "grace_principal": Text("只还息不还本的期数", "instalments of interest alone"),
+    "grace_interest": Text("暂不付息的期数", "instalments without interest yet"),
+    "interest_free_periods": Text("免息期数", "periods without interest"),
+    "holiday": Text("节假日还款日顺延规则", "where due dates move off holidays"),
+    "calendar": Text("工作日历", "business calendar"),
+    "bearers": Text("费用由谁承担", "who bears the charge"),
+    "fees": Text("其他费用", "fees beside the pricing"),
+    "fee_code": Text("费用代码", "code of the charge"),
+    "fee_payee": Text("收费方", "who receives the charge"),
+    "contingent": Text("或有费用", "contingent costs"),
+    "indicative_basis": Text("测算依据", "basis of the figures"),
+}
+_PRICING_PARTS: Final[dict[str, Text]] = {
+    "timing": Text("手续费收取时间", "when the fee is charged"),
+    "minimum_minor": Text("最低手续费", "least fee"),
+    "balloon": Text("尾款", "final payment"),
+    "borne_by": Text("费用由谁承担", "who bears the charge"),
+}
 _RATES: Final[dict[str, Text]] = {
     "rate_per_period": Text(
         "{plans}：每期费率由{rate_was:rate}改为{rate_now:rate}",
@@ -682,6 +744,7 @@ _SAID: Final[dict[str, Text]] = {
     "notice": Text("公告“{name}”的内容改变", "the notice {name} changes"),
     "budget": Text("预算“{name}”的信息改变", "what is said of the budget {name} changes"),
     "fact": Text("事实“{name}”的定义改变", "the fact {name} is described otherwise"),
+    "calendar": Text("工作日历“{name}”改变", "the business calendar {name} changes"),
     "shop": Text("店铺信息改变", "what is said of the shop changes"),
 }
 _EVERYBODY: Final = Text("所有客户", "everybody")
@@ -701,6 +764,7 @@ def change_text(before: Policy | None, after: Policy, change: Change, locale: st
     for field in change.fields:
         if isinstance(field.before, int) and isinstance(field.after, int):
             params["was_minor"], params["now_minor"] = field.before, field.after
+    params["what"] = _parts(change, locale)
     rates = _rates(change)
     if rates is not None:
         _, params["rate_was"], params["rate_now"] = rates
@@ -721,6 +785,26 @@ def _rates(change: Change) -> tuple[str, str, str] | None:
     return (name, was[name], now[name]) if was.get(name) and now.get(name) else None
 
 
+def _parts(change: Change, locale: str) -> str:
+    """What of a plan changes, named; empty where the names do not say it all."""
+    if change.kind != "plan":
+        return ""
+    named: list[str] = []
+    for field in change.fields:
+        parts = [_PARTS.get(field.path)]
+        if field.path == "pricing" and isinstance(field.before, dict) and isinstance(field.after, dict):
+            was, now = field.before, field.after
+            if was.get("kind") == now.get("kind"):
+                differing = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+                # A rate says more than that the pricing changes only where nothing else does (`_rates`).
+                parts = [_PRICING_PARTS.get(name, _PARTS["pricing"]) for name in differing]
+        for part in parts:
+            if part is None:
+                return ""
+            named.append(part.in_(locale))
+    return ("、" if locale == "zh-CN" else ", ").join(dict.fromkeys(named))
+
+
 def _template(change: Change) -> Text:
     if change.effect == "said":
         return _SAID[change.kind]
@@ -738,7 +822,11 @@ def _changed_template(change: Change) -> Text:
         return _SHOP_CHANGED
     if change.kind == "plan":
         rates = _rates(change)
-        return _PLAN_CHANGED if rates is None else _RATES[rates[0]]
+        if rates is not None:
+            return _RATES[rates[0]]
+        return _PLAN_CHANGED_IN if _parts(change, "en") else _PLAN_CHANGED
+    if change.kind == "calendar":
+        return _CALENDAR_CHANGED
     if change.kind == "funder":
         return _QUOTA_CHANGED if "daily_quota_minor" in paths else _FUNDER_CHANGED
     if change.kind == "placement":

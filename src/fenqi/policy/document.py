@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Final, get_args
 
 import msgspec
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fenqi.calendars import CalendarError, Unit, format_instant, local_date, zone_of
+from fenqi.calendars import CalendarError, format_instant, local_date, zone_of
 from fenqi.money import CURRENCIES
 from fenqi.policy.compile import agreement_rules, compile_policy
 from fenqi.policy.conditions import (
@@ -37,6 +36,7 @@ from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocab
 from fenqi.policy.pack_reading import RULE_OPTIONAL, RULE_REQUIRED, PackReading
 from fenqi.policy.packs import put
 from fenqi.policy.placement import default_group
+from fenqi.policy.plan_reading import PlanReading
 from fenqi.policy.reading import NO_TEXT, SHOWN_CHARACTERS, Fields, Problem
 from fenqi.policy.reasons import CATALOGUE
 from fenqi.policy.sets import Sets, digest_of, encode_members, read_set
@@ -72,17 +72,8 @@ from fenqi.policy.tables import Span, read_span, read_table, rules_of, whole_spa
 from fenqi.policy.wording import banned_words
 from fenqi.terms.disclosure import MAX_READING_SECONDS, READING_SECONDS, ShownCost
 from fenqi.terms.plan import (
-    Annuity,
-    Authority,
-    ContingentCost,
-    DownPayment,
-    FlatFee,
     LegalForm,
-    PayInFull,
     Plan,
-    Pricing,
-    ZeroInterest,
-    check_plan,
 )
 from fenqi.texts import Text
 
@@ -185,6 +176,7 @@ _SECTIONS: Final = (
     "notices",
     "budgets",
     "packs",
+    "calendars",
     "tables",
     "sets",
 )
@@ -203,7 +195,7 @@ _TABLE_OPTIONAL: Final = (
 )
 
 
-class _PolicyReader(PackReading):
+class _PolicyReader(PackReading, PlanReading):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
 
     def __init__(self) -> None:
@@ -257,6 +249,7 @@ class _PolicyReader(PackReading):
             "budgets",
             "tables",
             "sets",
+            "calendars",
         ):
             self.ids[section] = self.collect_ids(section, sections[section])
         for node in sections["packs"]:
@@ -281,6 +274,7 @@ class _PolicyReader(PackReading):
         )
         families = tuple(self.family(node) for node in sections["families"])
         by_id = {family.id: family for family in families}
+        calendars = tuple(self.calendar(node) for node in sections["calendars"])
         plans = tuple(self.plan(node, by_id) for node in sections["plans"])
         notices = tuple(self.notice(node) for node in sections["notices"])
         rules = tuple(self.rule(node) for node in sections["rules"])
@@ -313,6 +307,7 @@ class _PolicyReader(PackReading):
             facts=facts,
             budgets=budgets,
             sets=self.sets_asked(rules, funders),
+            calendars=self.used(calendars, plans),
         )
         self.check_versions_notices(snapshot, sections["funders"])
         if self.problems:
@@ -825,111 +820,6 @@ class _PolicyReader(PackReading):
             legal_form=form,
         )
 
-    def plan(self, node: Node, families: Mapping[str, Family]) -> Plan:
-        fields = self.fields(
-            node,
-            "a plan",
-            ("id", "family", "periods", "pricing"),
-            (
-                "unit",
-                "every",
-                "down_payment",
-                "defer_periods",
-                "authority",
-                "residue",
-                "fee_code",
-                "fee_payee",
-                "contingent",
-                "indicative_basis",
-            ),
-        )
-        before = len(self.problems)
-        family_id = self.reference(fields["family"], "families", "family") if "family" in fields else ""
-        family = families.get(family_id)
-        pricing = self.pricing(fields["pricing"]) if "pricing" in fields else PayInFull()
-        plan = Plan(
-            id=self.optional(fields, "id", self.scalar, ""),
-            family=family_id,
-            funder=family.funder if family else "",
-            legal_form=family.legal_form if family else "loan",
-            periods=self.optional(fields, "periods", self.integer, 1),
-            pricing=pricing,
-            unit=self.literal(fields["unit"], Unit, "unit") if "unit" in fields else "month",
-            every=self.optional(fields, "every", self.integer, 1),
-            down_payment=self.down_payment(fields["down_payment"]) if "down_payment" in fields else None,
-            defer_periods=self.optional(fields, "defer_periods", self.integer, 0),
-            authority=self.literal(fields["authority"], Authority, "authority")
-            if "authority" in fields
-            else "shop",
-            residue=self.one_of(fields["residue"], ("first", "last"), "residue")
-            if "residue" in fields
-            else "first",
-            fee_code=self.optional(fields, "fee_code", self.scalar, "instalment_fee"),
-            fee_payee=self.scalar(fields["fee_payee"], "fee_payee") if "fee_payee" in fields else None,
-            contingent=tuple(self.contingent(item) for item in self.items(fields["contingent"], "contingent"))
-            if "contingent" in fields
-            else (),
-            indicative_basis=self.text(fields["indicative_basis"], "indicative_basis")
-            if "indicative_basis" in fields
-            else None,
-        )
-        if before == len(self.problems):
-            for wrong in check_plan(plan):
-                place = wrong.place.split(".")[0].split("[")[0]
-                self.problem(fields.get(place, node), wrong.sentence)
-        return plan
-
-    def pricing(self, node: Node) -> Pricing:
-        fields = self.fields(
-            node, "pricing", ("kind",), ("borne_by", "rate_per_period", "total_rate", "annual_rate")
-        )
-        if "kind" not in fields:
-            return PayInFull()
-        kinds = ("zero_interest", "flat_fee", "annuity", "pay_in_full")
-        kind = self.one_of(fields["kind"], kinds, "pricing.kind")
-        allowed = {
-            "zero_interest": ("borne_by",),
-            "flat_fee": ("rate_per_period", "total_rate"),
-            "annuity": ("annual_rate",),
-            "pay_in_full": (),
-        }[kind]
-        for key, value in fields.items():
-            if key != "kind" and key not in allowed:
-                self.problem(value, f"{key} has no meaning in {kind} pricing")
-        if kind == "zero_interest":
-            if "borne_by" not in fields:
-                self.problem(node, "pricing has no borne_by", "write borne_by: shop or funder")
-                return ZeroInterest("shop")
-            return ZeroInterest(self.one_of(fields["borne_by"], ("shop", "funder"), "borne_by"))
-        if kind == "flat_fee":
-            return FlatFee(
-                self.ratio(fields["rate_per_period"], "rate_per_period")
-                if "rate_per_period" in fields
-                else None,
-                self.ratio(fields["total_rate"], "total_rate") if "total_rate" in fields else None,
-            )
-        if kind == "annuity":
-            if "annual_rate" not in fields:
-                self.problem(node, "pricing has no annual_rate", "write annual_rate: 15%")
-            return Annuity(self.optional(fields, "annual_rate", self.ratio, Decimal(0)))
-        return PayInFull()
-
-    def down_payment(self, node: Node) -> DownPayment:
-        fields = self.fields(node, "down_payment", (), ("share", "amount"))
-        return DownPayment(
-            self.ratio(fields["share"], "share") if "share" in fields else None,
-            self.money(fields["amount"], "amount") if "amount" in fields else None,
-        )
-
-    def contingent(self, node: Node) -> ContingentCost:
-        fields = self.fields(node, "a contingent cost", ("code", "name", "basis", "payee"))
-        return ContingentCost(
-            self.optional(fields, "code", self.scalar, ""),
-            self.optional(fields, "name", self.text, NO_TEXT),
-            self.optional(fields, "basis", self.text, NO_TEXT),
-            self.optional(fields, "payee", self.scalar, ""),
-        )
-
     def rule(self, node: Node, more: tuple[str, ...] = ()) -> Rule:
         fields = self.fields(node, "a rule", RULE_REQUIRED, (*RULE_OPTIONAL, *more))
         if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
@@ -1186,14 +1076,6 @@ class _PolicyReader(PackReading):
         if "acts" in fields:
             acts = tuple(self.literal(item, Act, "acts") for item in self.items(fields["acts"], "acts"))
         return RepaymentImpact(start=start, end=end, due_moves_to=moves_to, acts=acts)
-
-    def day(self, node: Node, what: str) -> date:
-        value = self.scalar(node, what)
-        try:
-            return date.fromisoformat(value) if value else date.min
-        except ValueError:
-            self.problem(node, f"{what} is {value}: not a date", "write it like 2026-11-25")
-            return date.min
 
     def compensation(self, node: Node) -> CompensationTerms:
         fields = self.fields(node, "a compensation", ("id", "kind", "name"), ("hours", "amount"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final, TypeVar, get_args
@@ -276,6 +277,14 @@ class Reader:
         except CalendarError as error:
             self.problem(node, f"{what}: {error.problem.sentence}")
         return 0
+
+    def day(self, node: Node, what: str) -> date:
+        value = self.scalar(node, what)
+        try:
+            return date.fromisoformat(value) if value else date.min
+        except ValueError:
+            self.problem(node, f"{what} is {value}: not a date", "write it like 2026-11-25")
+            return date.min
 
     def minute(self, node: Node, what: str) -> int:
         value = self.scalar(node, what)

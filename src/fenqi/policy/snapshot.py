@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from fenqi.calendars import BusinessCalendar
 from fenqi.policy.conditions import Condition
 from fenqi.policy.facts import FactType, vocabulary_for
 from fenqi.problems import BadInput
@@ -409,6 +410,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
     facts: tuple[FactType, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    calendars: tuple[BusinessCalendar, ...] = ()
     packs: tuple[PackTaken, ...] = ()
     sets: tuple[SetInfo, ...] = ()
     format: str = FORMAT

@@ -107,7 +107,8 @@ class Schedule(msgspec.Struct, frozen=True):
 
     amount = down payment + financed; total = amount + fee = the sum of the rows. `charges` divide the fee where it has
     several parts (empty: all of it is the plan's `fee_code`). `borne` is what others pay; it is in no row. `start_on` is
-    the day from which time is counted: a first period of another length costs by its days. A lease's figures are in
+    the day from which time is counted: a first period of another length costs by its days. `calendar` names the business
+    calendar (and its version) by which due dates moved. A lease's figures are in
     `lease`: its fee is what it costs beyond the price, or all of it where nothing is owned at the end, and so nothing financed.
     """
 
@@ -122,6 +123,7 @@ class Schedule(msgspec.Struct, frozen=True):
     borne: tuple[Borne, ...] = ()
     start_on: date | None = None
     lease: LeaseFigures | None = None
+    calendar: str | None = None
 
 
 def build_schedule(
@@ -176,8 +178,10 @@ def build_schedule(
     dates = due_dates(
         counted_from, plan.unit, plan.every, periods, plan.defer_periods, plan.due_day, plan.min_first_days
     )
+    calendar = None
     if plan.calendar is not None:
-        dates = _moved(dates, start_on, plan.holiday, _calendar_of(plan, plan.calendar, calendars))
+        known = _calendar_of(plan, plan.calendar, calendars)
+        dates, calendar = _moved(dates, start_on, plan.holiday, known), known.name
 
     if terms.amortized or (terms.annuity_numerator and (dates_from or unpaid_on)):
         rows, fee = _interest_rows(
@@ -193,11 +197,19 @@ def build_schedule(
             fee = terms.fee_minimum
         rows = _even_rows(terms, financed, fee, dates)
     if terms.charging is not None:
-        return _charged(terms.charging, rows, currency, amount_minor, down_minor, start_on)
+        return _charged(terms.charging, rows, currency, amount_minor, down_minor, start_on, calendar)
     if down_minor:
         rows.insert(0, Row(0, "down_payment", start_on, down_minor, 0))
     return Schedule(
-        currency, amount_minor, down_minor, financed, fee, amount_minor + fee, tuple(rows), start_on=start_on
+        currency,
+        amount_minor,
+        down_minor,
+        financed,
+        fee,
+        amount_minor + fee,
+        tuple(rows),
+        start_on=start_on,
+        calendar=calendar,
     )
 
 
@@ -237,7 +249,13 @@ def _moved(
 
 
 def _charged(
-    charging: Charging, rows: list[Row], currency: str, amount_minor: int, down_minor: int, start_on: date
+    charging: Charging,
+    rows: list[Row],
+    currency: str,
+    amount_minor: int,
+    down_minor: int,
+    start_on: date,
+    calendar: str | None,
 ) -> Schedule:
     """The schedule with every charge where its timing puts it. What is paid at the start is one row."""
     financed = amount_minor - down_minor
@@ -270,6 +288,7 @@ def _charged(
         charges,
         tuple(Borne(party, part) for party, part in charged.borne),
         start_on,
+        calendar=calendar,
     )
 
 

@@ -555,7 +555,7 @@ class _Quoted:
 def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
     policy = policies.by_digest(claims.policy)
     plan = policy.plan(claims.plan)
-    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start)
+    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start, policy.calendars)
     cost = cost_of(schedule, plan)
     disclosure = disclose(plan, schedule, cost, policy.funders[plan.funder].name)
     disclosed = digest(disclosure)

@@ -426,7 +426,7 @@ def _sheet_view(
     policy = policies.by_digest(claims.policy)
     plan = policy.plan(plan_id)
     funder = policy.funders[plan.funder]
-    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start)
+    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start, policy.calendars)
     disclosure = disclose(plan, schedule, cost_of(schedule, plan), funder.name)
     names = {found.id: voice.text(found.name) for found in policy.funders.values()}
     table = table_view(disclosure, schedule.rows, voice, names)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.policy.policies import DAY, FAMILIES, FUNDERS, HOUR, NOON, PLANS, ZONE, clause, rule, words
 
+from fenqi.business_days import SHIPPED
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.conditions import All, Not
 from fenqi.policy.conditions import Any as Any_
@@ -32,7 +33,7 @@ from fenqi.policy.snapshot import (
     Window,
 )
 from fenqi.policy.verdict import decide
-from fenqi.terms.plan import FlatFee, Plan
+from fenqi.terms.plan import Bearer, FlatFee, Plan
 
 MALL = Selector(families=("mall",))
 
@@ -211,7 +212,63 @@ def test_another_case_and_another_price_are_told_from_and_to() -> None:
     )
     other = policy_of(plans=fixed)
     assert change_text(policy_of(), other, only(policy_of(), other), "zh-CN") == (
-        "Mall instalments × 12：费用或期次改变"
+        "Mall instalments × 12：计费方式改变"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "zh", "en"),
+    [
+        ({"periods": 10}, "期数改变", "what changes: number of instalments"),
+        (
+            {"due_day": 10, "min_first_days": 20},
+            "每月还款日、距首个还款日的最少天数改变",
+            "what changes: day of the month on which it is due, least days before the first due date",
+        ),
+        (
+            {"pricing": FlatFee(Decimal("0.006"), timing="up_front", minimum_minor=500)},
+            "最低手续费、手续费收取时间改变",
+            "what changes: least fee, when the fee is charged",
+        ),
+        (
+            {"bearers": (Bearer("shop", Decimal("0.5")), Bearer("customer", Decimal("0.5")))},
+            "费用由谁承担改变",
+            "what changes: who bears the charge",
+        ),
+        ({"unit": "week", "every": 2}, "还款周期改变", "what changes: length of a period"),
+        ({"legal_form": "loan", "periods": 10}, "费用或期次改变", "its price or terms change"),
+    ],
+)
+def test_what_of_a_plan_changes_is_named(changes: dict[str, Any], zh: str, en: str) -> None:
+    plans = tuple(
+        msgspec.structs.replace(plan, **changes) if plan.id == "mall_12" else plan for plan in PLANS
+    )
+    before, after = policy_of(), policy_of(plans=plans)
+    change = only(before, after)
+    for locale, said in (("zh-CN", zh), ("en", en)):
+        assert (
+            change_text(before, after, change, locale).partition("：" if locale == "zh-CN" else ": ")[2]
+            == said
+        )
+
+
+def test_other_business_days_move_due_dates_and_so_change_what_is_offered() -> None:
+    plans = tuple(
+        msgspec.structs.replace(plan, holiday="following", calendar="cn") if plan.id == "mall_3" else plan
+        for plan in PLANS
+    )
+    longer = msgspec.structs.replace(SHIPPED["cn"], version="2027", confirmed_through=date(2027, 12, 31))
+    before = policy_of(plans=plans, calendars=(SHIPPED["cn"],))
+    after = policy_of(plans=plans, calendars=(longer,))
+    change = only(before, after)
+    assert (change.kind, change.effect, change.plans) == ("calendar", "changed", ("mall_3",))
+    assert change_text(before, after, change, "zh-CN") == (
+        "Mall instalments × 3：工作日历“cn”改变，还款日随之变动"
+    )
+    unused = compare(policy_of(), policy_of(calendars=(longer,)), NOON).changes
+    assert [(one.kind, one.effect, one.availability) for one in unused] == [("calendar", "said", False)]
+    assert change_text(policy_of(), policy_of(calendars=(longer,)), unused[0], "en") == (
+        "the business calendar cn changes"
     )
 
 

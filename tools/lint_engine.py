@@ -1,8 +1,9 @@
 """Holds the engine to values in, values out, and the service to one clock.
 
 In `src/fenqi`: no clock, no randomness, no network, no environment, no files (the policy folder is read by
-`policy/document.py` alone, the packs that come with the package by `policy/packs.py`), and no float (`terms/cost.py` alone solves in floats, and rounds to integers before it
-answers). In `src/fenqi_server`: only `clock.py` asks what time it is.
+`policy/document.py` alone, the packs that come with the package by `policy/packs.py`), and no float (`terms/cost.py`, and
+`terms/columns.py` for whole columns of them, solve yearly rates in floats, and round to integers before they answer). In
+`src/fenqi_server`: only `clock.py` asks what time it is.
 
     python tools/lint_engine.py [ROOT]
 """
@@ -42,7 +43,8 @@ FORBIDDEN_MODULES = {
 ALLOWED_MODULES = {"urllib.parse"}
 READS_THE_POLICY_FOLDER = "policy/document.py"
 READS_SHIPPED_DATA = "policy/packs.py"
-SOLVES_IN_FLOATS = "terms/cost.py"
+# Yearly rates: one at a time, and in NumPy columns. Money is whole numbers in both.
+SOLVE_IN_FLOATS = ("terms/cost.py", "terms/columns.py")
 READING_CALLS = {
     "open",
     "read_text",
@@ -89,7 +91,7 @@ def engine_problems(engine: Path) -> Iterator[str]:
                 *_imports(node, reads_files=name == READS_THE_POLICY_FOLDER),
                 *_clock(node, names),
                 *(() if name in (READS_THE_POLICY_FOLDER, READS_SHIPPED_DATA) else _files(node)),
-                *(() if name == SOLVES_IN_FLOATS else _floats(node, exact, names)),
+                *(() if name in SOLVE_IN_FLOATS else _floats(node, exact, names)),
             ):
                 yield f"{path}:{getattr(node, 'lineno', 1)}: {said}"
 
@@ -161,7 +163,7 @@ def _files(node: ast.AST) -> Iterator[str]:
 
 
 def _floats(node: ast.AST, exact: _Exact, names: Mapping[str, str]) -> Iterator[str]:
-    only = f"only {SOLVES_IN_FLOATS} may"
+    only = f"only {SOLVE_IN_FLOATS[0]} may"
     if isinstance(node, ast.Constant) and isinstance(node.value, float) and node not in exact.likeness:
         yield f"has the float {node.value!r}; {only}"
     elif isinstance(node, ast.Name) and node.id in ("float", "complex"):

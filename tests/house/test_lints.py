@@ -68,8 +68,9 @@ def test_the_engine_may(tmp_path, source):
     assert _engine(tmp_path, source) == []
 
 
-def test_floats_live_in_one_module_and_files_in_another(tmp_path):
+def test_floats_live_where_rates_are_solved_and_files_in_another_module(tmp_path):
     assert _engine(tmp_path, "x = 0.5 / 3", "terms/cost.py") == []
+    assert _engine(tmp_path, "x = 0.5 / 3", "terms/columns.py") == []
     assert _engine(tmp_path, "def f(p):\n    return p.read_text()", "policy/document.py") == []
 
 
@@ -183,7 +184,7 @@ def test_an_arrow_that_the_plan_does_not_have_is_refused(tmp_path):
     for package in ("checkout", "ledger"):
         (tmp_path / "src/fenqi" / package).mkdir()
         (tmp_path / "src/fenqi" / package / "__init__.py").touch()
-    for module in ("__init__", "money", "calendars", "texts", "problems"):
+    for module in ("__init__", "money", "calendars", "business_days", "texts", "problems"):
         (tmp_path / "src/fenqi" / f"{module}.py").touch()
     (tmp_path / "src/fenqi/terms/plan.py").write_text("import fenqi.policy\n")
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())

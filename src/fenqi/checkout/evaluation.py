@@ -29,6 +29,7 @@ from fenqi.policy.verdict import Reason, Until, Verdict, decide
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, Manner, disclose
 from fenqi.terms.plan import LegalForm, Plan, TermsError
+from fenqi.terms.rent import LeaseFigures
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
 
@@ -213,6 +214,8 @@ def priced_facts(schedule: Schedule, cost: Cost, periods: int) -> dict[str, Fact
     >>> priced_facts(bill, cost_of(bill, plan), 1)["offer.annual_cost"]
     0
     """
+    if schedule.lease is not None:
+        return _lease_facts(schedule, schedule.lease, cost, periods)
     totals = [row.principal_minor + row.fee_minor for row in schedule.rows if row.number]
     facts: dict[str, FactValue] = {
         "offer.financed": schedule.financed_minor,
@@ -228,6 +231,40 @@ def priced_facts(schedule: Schedule, cost: Cost, periods: int) -> dict[str, Fact
         facts["offer.fee_at_start"] = start.fee_minor
     else:
         facts["offer.paid_at_start"] = facts["offer.fee_at_start"] = 0
+    if cost.simple_e12 is not None:
+        facts["offer.annual_cost"] = cost.simple_e12
+    if cost.compounded_e12 is not None:
+        facts["offer.annual_cost_compounded"] = cost.compounded_e12
+    return facts
+
+
+def _lease_facts(schedule: Schedule, lease: LeaseFigures, cost: Cost, periods: int) -> dict[str, FactValue]:
+    """Of a lease: its instalments are its rents with their fees; what is financed is 0 where nothing is owned at its end."""
+    rents = [row.rent_minor + row.fee_minor for row in schedule.rows if row.kind == "rent"]
+    first_on = schedule.start_on or schedule.rows[0].due_on
+    terms = lease.terms
+    facts: dict[str, FactValue] = {
+        "offer.financed": schedule.financed_minor,
+        "offer.instalment_min": min(rents),
+        "offer.instalment_max": max(rents),
+        "offer.fee": schedule.fee_minor,
+        "offer.total": schedule.total_minor,
+        "offer.periods": periods,
+        "offer.paid_at_start": sum(row.total_minor for row in schedule.rows if row.due_on == first_on),
+        "offer.fee_at_start": sum(row.fee_minor for row in schedule.rows if row.due_on == first_on),
+        "offer.owns": lease.owns,
+        "offer.rent_total": lease.rent_total_minor,
+        "offer.buyout": lease.buyout_minor,
+        "offer.buyout_ratio": -(lease.buyout_minor * -(10**12) // schedule.amount_minor),
+        "offer.own_ratio": lease.own_ratio_e12,
+        "offer.yearly_ratio": lease.yearly_ratio_e12,
+        "offer.deposit": lease.deposit_minor,
+        "offer.goods_used": terms.goods == "used",
+        "offer.renews_silently": terms.renewal is not None and terms.renewal.consent == "silent",
+        "offer.overdue_sale": terms.overdue == "becomes_sale",
+    }
+    if terms.deposit is not None:
+        facts["offer.deposit_days"] = terms.deposit.inspection_days + terms.deposit.release_days
     if cost.simple_e12 is not None:
         facts["offer.annual_cost"] = cost.simple_e12
     if cost.compounded_e12 is not None:

@@ -142,6 +142,7 @@ VOCABULARY: Final[dict[str, FactType]] = {
         ),
         _fact("customer.account_days", "int", "customer", "注册天数", "days since joining", personal=True),
         _fact("customer.tier", "int", "customer", "会员等级", "membership tier", personal=True),
+        _fact("customer.credit_score", "int", "customer", "信用分", "credit score", personal=True),
         _fact(
             "customer.consents",
             "set",
@@ -180,6 +181,26 @@ VOCABULARY: Final[dict[str, FactType]] = {
         _fact("offer.periods", "int", "offer", "期数", "number of instalments"),
         _fact("offer.paid_at_start", "money", "offer", "首日支付", "paid at the start"),
         _fact("offer.fee_at_start", "money", "offer", "首日费用", "fee paid at the start"),
+        # Of leases alone (`fenqi.terms.rent.LeaseFigures`); unknown of anything else.
+        _fact("offer.owns", "bool", "offer", "期满归客户所有", "the customer's at the end"),
+        _fact("offer.rent_total", "money", "offer", "租金合计", "all rents"),
+        _fact("offer.buyout", "money", "offer", "买断价", "buyout"),
+        _fact("offer.buyout_ratio", "rate", "offer", "买断价与商品价之比", "buyout over the price"),
+        _fact(
+            "offer.own_ratio", "rate", "offer", "租金加买断价与商品价之比", "rents and buyout over the price"
+        ),
+        _fact(
+            "offer.yearly_ratio",
+            "rate",
+            "offer",
+            "年租金加买断价与商品价之比",
+            "a year's rents and buyout over the price",
+        ),
+        _fact("offer.deposit", "money", "offer", "押金", "deposit"),
+        _fact("offer.deposit_days", "int", "offer", "押金退还天数", "days until the deposit is back"),
+        _fact("offer.goods_used", "bool", "offer", "二手商品", "used goods"),
+        _fact("offer.renews_silently", "bool", "offer", "到期自动续租", "renewed without being asked"),
+        _fact("offer.overdue_sale", "bool", "offer", "逾期自动转为购买", "arrears turn it into a sale"),
     )
 }
 """The facts that every shop has. `offer.*` exist only in the second pass, for one priced plan at a time."""

@@ -28,7 +28,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from fenqi.calendars import Unit
 from fenqi.problems import BadInput
 from fenqi.terms.intervals import (
     UnitPeriod,
@@ -37,6 +36,7 @@ from fenqi.terms.intervals import (
     eu_years,
     month_years,
     odd_periods,
+    periods_per_year,
     shared_day,
     uk_years,
     unit_period_of,
@@ -195,19 +195,6 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     undefined: str | None = None
     authority: Authority = "shop"
     compounded_method: str = COMPOUNDED
-
-
-def periods_per_year(unit: Unit, every: int) -> Fraction:
-    """How many periods of `every` units a year has: months by twelfths, days by 365ths.
-
-    >>> periods_per_year("month", 1), periods_per_year("week", 2)
-    (Fraction(12, 1), Fraction(365, 14))
-    """
-    if unit == "month":
-        return Fraction(12, every)
-    if unit == "half_month":
-        return Fraction(24, every)
-    return Fraction(365, every * (7 if unit == "week" else 1))
 
 
 def cost_of(schedule: Schedule, plan: Plan) -> Cost:

@@ -21,7 +21,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from fenqi.calendars import add_months
+from fenqi.calendars import Unit, add_months
 from fenqi.problems import BadInput
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "month_years",
     "months_back",
     "odd_periods",
+    "periods_per_year",
     "shared_day",
     "uk_years",
     "unit_period_of",
@@ -195,6 +196,19 @@ def odd_periods(start: date, end: date, unit: UnitPeriod) -> Fraction:
     months = _months_forward(start, end)
     days = 30 * months + (end - add_months(start, months)).days
     return Fraction(days, {"half_month": 15, "month": 30, "year": 360}[unit.kind] * unit.every)
+
+
+def periods_per_year(unit: Unit, every: int) -> Fraction:
+    """How many periods of `every` units a year has: months by twelfths, days by 365ths.
+
+    >>> periods_per_year("month", 1), periods_per_year("week", 2)
+    (Fraction(12, 1), Fraction(365, 14))
+    """
+    if unit == "month":
+        return Fraction(12, every)
+    if unit == "half_month":
+        return Fraction(24, every)
+    return Fraction(365, every * (7 if unit == "week" else 1))
 
 
 def shared_day(dates: Iterable[date]) -> int | None:

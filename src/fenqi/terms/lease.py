@@ -21,7 +21,7 @@ import msgspec
 
 from fenqi.calendars import due_dates
 from fenqi.money import MAX_MINOR, apply_rate, check_minor, split_evenly
-from fenqi.terms.intervals import UnitPeriod, odd_periods
+from fenqi.terms.intervals import UnitPeriod, odd_periods, periods_per_year
 from fenqi.terms.plan import Fee, Plan, TermsError
 from fenqi.terms.rent import (
     Buyout,
@@ -43,8 +43,6 @@ __all__ = [
     "default_ending",
     "early_buyout_from",
     "flows_over_time",
-    "own_ratio_e12",
-    "yearly_ratio_e12",
 ]
 
 RETURN_SHIPPING = "return_shipping"
@@ -140,29 +138,6 @@ def early_buyout_from(plan: Plan, start_on: date) -> date | None:
         return start_on
     matures_on = due_dates(start_on, plan.unit, plan.every, plan.periods)[-1]
     return max(start_on, matures_on - timedelta(days=buyout.early.last_days))
-
-
-def own_ratio_e12(figures: LeaseFigures, amount_minor: int) -> int:
-    """Rents and buyout over the price of the goods, in 1e-12, rounded up: a ceiling is never met by rounding."""
-    return -((figures.rent_total_minor + figures.buyout_minor) * -(10**12) // amount_minor)
-
-
-def yearly_ratio_e12(figures: LeaseFigures, amount_minor: int, periods_a_year: Fraction) -> int:
-    """The rents of a year and the buyout over the price, in 1e-12, rounded up (租享规范: 年租金 + 转让价).
-
-    A lease shorter than a year counts the rents that it has, for no others are paid.
-
-    >>> year = LeaseFigures(
-    ...     path="buy_out", owns=True, ends_on=date(2028, 11, 23), rent_minor=49_900, rents=24,
-    ...     rent_total_minor=24 * 49_900, buyout_minor=160_000, fee_minor=0, cost_minor=24 * 49_900 + 160_000,
-    ... )
-    >>> yearly_ratio_e12(year, 699_900, Fraction(12)) == -((12 * 49_900 + 160_000) * -(10**12) // 699_900)
-    True
-    """
-    counted = min(Fraction(figures.rents), periods_a_year)
-    rents = Fraction(figures.rent_total_minor * counted, figures.rents) if figures.rents else Fraction(0)
-    share = Fraction((rents + figures.buyout_minor) * 10**12, amount_minor)
-    return -(-share.numerator // share.denominator)
 
 
 def flows_over_time(schedule: Schedule, plan: Plan) -> list[tuple[Fraction, int]]:
@@ -408,6 +383,7 @@ class _Made:
             ),
             start_on=self.start_on,
             lease=LeaseFigures(
+                terms=self.lease,
                 path="return" if not self.owns else "early_buy_out" if self.early else "buy_out",
                 owns=self.owns,
                 ends_on=self.ends_on,
@@ -424,8 +400,18 @@ class _Made:
                 returned_minor=held.returned,
                 lost_minor=held.lost,
                 deposit_back_on=held.back_on,
+                own_ratio_e12=self._ratio_e12(Fraction(rent_total), buyout),
+                yearly_ratio_e12=self._ratio_e12(self._year_of(rents, rent_total), buyout),
             ),
         )
+
+    def _year_of(self, rents: int, rent_total: int) -> Fraction:
+        counted = min(Fraction(rents), periods_per_year(self.plan.unit, self.plan.every))
+        return Fraction(rent_total * counted, rents) if rents else Fraction(0)
+
+    def _ratio_e12(self, rents: Fraction, buyout: int) -> int:
+        share = Fraction((rents + buyout) * 10**12, self.price)
+        return -(-share.numerator // share.denominator)
 
 
 class _Held(msgspec.Struct, frozen=True):

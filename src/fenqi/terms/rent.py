@@ -145,13 +145,18 @@ class Pledge(
 
 
 class LeaseFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lease comes to on one of its paths. deposit = credited + returned + lost.
+    """What a lease of `terms` comes to on one of its paths. deposit = credited + returned + lost.
 
     `owns`: whether the goods are the customer's at its end, on `ends_on`. `rent_minor` is one period's. `buyout_minor` is the
     whole price, before a deposit is credited against it. `fee_minor`: fees and the cost of sending back. `cost_minor`: rents, fees, buyout
     and a deposit lost, which is what the path costs in all. `waived_minor` is a deposit that was not asked for. `deposit_back_on`: by when what goes back is back.
+
+    `own_ratio_e12`: rents and buyout over the price of the goods. `yearly_ratio_e12`: the rents of a year and the buyout over it
+    (租享规范: 年租金 + 转让价); a lease shorter than a year counts the rents that it has. Both are rounded up: a ceiling is
+    never met by rounding.
     """
 
+    terms: Lease
     path: LeasePath
     owns: bool
     ends_on: date
@@ -168,6 +173,8 @@ class LeaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     returned_minor: int = 0
     lost_minor: int = 0
     deposit_back_on: date | None = None
+    own_ratio_e12: int = 0
+    yearly_ratio_e12: int = 0
 
 
 def check_lease(lease: Lease, periods: int) -> Iterator[Problem]:

@@ -21,8 +21,6 @@ from fenqi.terms.lease import (
     build_lease,
     early_buyout_from,
     flows_over_time,
-    own_ratio_e12,
-    yearly_ratio_e12,
 )
 from fenqi.terms.plan import Fee, Plan, TermsError, check_plan
 from fenqi.terms.rent import (
@@ -328,10 +326,21 @@ def test_paid_off_and_given_for_nothing_after_two_years_is_dearer_than_it_looks(
     schedule = build_schedule(plan, 600_000, "CNY", START)
     assert paid(schedule)[-1] == ("buyout", "2028-11-23", 0)
     assert schedule.total_minor == 840_000
-    assert own_ratio_e12(figures(schedule), 600_000) == 1_400_000_000_000
-    assert yearly_ratio_e12(figures(schedule), 600_000, 12) == 700_000_000_000  # type: ignore[arg-type]
+    assert figures(schedule).own_ratio_e12 == 1_400_000_000_000
+    assert figures(schedule).yearly_ratio_e12 == 700_000_000_000
     flows = [(0, -5650), *((month, 350) for month in range(1, 24))]
     assert cost_of(schedule, plan).simple_e12 == yearly(flows, 12)
+
+
+def test_the_ratio_of_a_year_counts_the_weeks_of_a_year_and_never_rounds_down() -> None:
+    # 365 days have 365/7 weeks: 100 x 365/7 = 5214.2857... and 1000 over 7000: 88.775510204081632...%.
+    terms = Lease(rent=Rent(10_000), paid="in_advance", goods="new", buyout=Buyout(100_000))
+    year = figures(build_schedule(leased(terms, 80, "week"), 700_000, "CNY", START))
+    assert year.yearly_ratio_e12 == 887_755_102_041
+    assert year.own_ratio_e12 == 1_285_714_285_715  # (8000 + 1000) / 7000 = 1.2857142857142857...
+    # 30 weeks have 30 rents: 4000 / 7000 = 0.571428571428...
+    short = figures(build_schedule(leased(terms, 30, "week"), 700_000, "CNY", START))
+    assert short.yearly_ratio_e12 == short.own_ratio_e12 == 571_428_571_429
 
 
 def test_giving_back_early_pays_for_the_period_that_has_begun() -> None:

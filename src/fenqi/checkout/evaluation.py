@@ -36,7 +36,7 @@ from fenqi.texts import Text
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["Evaluation", "Group", "Option", "disclosed", "evaluate", "priced_facts"]
+__all__ = ["Evaluation", "Group", "Option", "disclosed", "evaluate", "offer_facts", "priced_facts"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +286,16 @@ def disclosed(policy: Policy, plan: Plan, schedule: Schedule, cost: Cost, at: in
     if ceiling is not None:
         manner = Manner(manner.reading_seconds, manner.shown, ceiling)
     return disclose(plan, schedule, cost, names[plan.funder], names=names, manner=manner)
+
+
+def offer_facts(policy: Policy, plan: Plan, amount_minor: int, at: int) -> Facts | None:
+    """The priced facts of a plan's offer for an amount at an instant; None where its terms do not fit the amount."""
+    try:
+        start_on = local_date(at, policy.zone)
+        schedule = build_schedule(plan, amount_minor, policy.currency, start_on, policy.calendars)
+    except (TermsError, MoneyError, CalendarError):
+        return None
+    return priced_facts(schedule, cost_of(schedule, plan), plan.periods)
 
 
 def _priced(

@@ -14,21 +14,42 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from fenqi.calendars import zone_of
 from fenqi.money import MAX_MINOR
-from fenqi.policy.conditions import All, Clause, Condition, Not, Range, clauses_of
-from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, MAX_WHOLE, FactType, FactValue, clock_facts
+from fenqi.policy.conditions import All, Clause, Condition, Not, Range, clauses_of, facts_of
+from fenqi.policy.facts import (
+    CLOCK_FACTS,
+    EARLIEST,
+    LATEST,
+    MAX_NAMES,
+    MAX_WHOLE,
+    FactType,
+    FactValue,
+    clock_facts,
+)
 from fenqi.policy.snapshot import Rule
 from fenqi.problems import BadInput
 
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["ALWAYS_KNOWN", "Answer", "Case", "Formula", "NoSolver", "Outcome", "Space", "View", "trees_of"]
+__all__ = [
+    "ALWAYS_KNOWN",
+    "Answer",
+    "Case",
+    "Formula",
+    "NoSolver",
+    "Outcome",
+    "Space",
+    "View",
+    "reads_of",
+    "trees_of",
+]
 
 Formula = Any
 """A formula of z3, which has no types of its own."""
@@ -46,6 +67,7 @@ ALWAYS_KNOWN: Final = frozenset(
         "cart.categories",
         "cart.kinds",
         "cart.sellers",
+        "cart.skus",
         "cart.has_coupon",
         "cart.line_count",
         "channel.kind",
@@ -53,7 +75,7 @@ ALWAYS_KNOWN: Final = frozenset(
 )
 """What every request brings (`fenqi.checkout.request.facts_of`)."""
 
-_FULL_SETS: Final = frozenset({"cart.categories", "cart.kinds", "cart.sellers"})
+_FULL_SETS: Final = frozenset({"cart.categories", "cart.kinds", "cart.sellers", "cart.skus"})
 """A cart has a line, and so one of each of these at least, and no more of them than lines."""
 
 
@@ -110,6 +132,18 @@ def trees_of(rule: Rule) -> Iterator[Condition]:
     for tree in (rule.when, rule.require, rule.pending.when if rule.pending else None):
         if tree is not None:
             yield tree
+
+
+def reads_of(rule: Rule) -> frozenset[str]:
+    """The facts that the rule's outcome rests on, the clock's for its windows among them."""
+    names = {name for tree in trees_of(rule) for name in facts_of(tree)}
+    if rule.valid is not None or rule.blocked is not None:
+        names.add("clock.now")
+    if rule.daily is not None:
+        names.add("clock.time")
+    if rule.pending is not None:
+        names |= {rule.pending.deadline, "clock.now"}
+    return frozenset(names)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -180,22 +214,51 @@ class Space:
         self.offsets: dict[str, Formula] = {}
         self.days: dict[str, Formula] = {}
         self.corrected: set[tuple[str, int]] = set()
+        self.whole: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
+        """By fact: the names that stand for many, and those many, where a rule asks for all of them."""
+        self.names = self._names(policies)
+        self.codes = {name: code for code, name in enumerate(self.names)}
+        self.views = tuple(View(self, policy, str(number)) for number, policy in enumerate(policies))
+
+    def _names(self, policies: Sequence[Policy]) -> list[str]:
+        """The names that matter. Of a set's many members that nothing tells apart a few stand for all."""
         names: set[str] = set()
+        texts = 0
+        asked: list[Clause] = []
         for policy in policies:
             names.add(policy.currency)
             for fact in policy.vocabulary.values():
                 self.types.setdefault(fact.name, []).append(fact)
                 names.update(fact.values)
+                texts += fact.type == "text"
                 if fact.type == "set":
                     self.names_of_sets.setdefault(fact.name, set()).update(fact.values)
-            for clause in (c for rule in policy.rules for tree in trees_of(rule) for c in clauses_of(tree)):
-                words = _words(clause.value)
-                names.update(words)
-                if clause.fact in self.names_of_sets:
-                    self.names_of_sets[clause.fact].update(words)
-        self.names = sorted(names)
-        self.codes = {name: code for code, name in enumerate(self.names)}
-        self.views = tuple(View(self, policy, str(number)) for number, policy in enumerate(policies))
+            asked += [c for rule in policy.resolved for tree in trees_of(rule) for c in clauses_of(tree)]
+        bulks = {c.members.digest: _words(c.value) for c in asked if c.members is not None}
+        for clause in asked:
+            if clause.members is None:
+                names.update(_words(clause.value))
+        alike: dict[str, tuple[str, ...]] = {}
+        for digest, members in bulks.items():
+            for member in members:
+                alike[member] = (*alike.get(member, ()), digest)
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for name, digests in alike.items():
+            if name not in names:
+                groups.setdefault(digests, []).append(name)
+        # One that is in the cart and one that is not; and each text may be another one.
+        stand = {digests: frozenset(nsmallest(texts + 2, group)) for digests, group in groups.items()}
+        names = names.union(*stand.values())
+        for clause in asked:
+            if clause.fact in self.names_of_sets:
+                self.names_of_sets[clause.fact].update(_words(clause.value) & names)
+                if clause.members is not None and clause.op in ("has all of", "lacks some of"):
+                    self.whole.setdefault(clause.fact, []).extend(
+                        (few, frozenset(groups[digests]))
+                        for digests, few in stand.items()
+                        if clause.members.digest in digests
+                    )
+        return sorted(names)
 
     # --- asking ----------------------------------------------------------------------------------------------
 
@@ -422,6 +485,9 @@ class Space:
             return None
         if variable.kind == "set":
             held = frozenset(word for word, flag in variable.members.items() if self.z3.is_true(of(flag)))
+            for few, many in self.whole.get(variable.name, ()):
+                if few <= held:
+                    held |= many
             if not held and variable.name in _FULL_SETS:
                 held = frozenset({self._stranger(len(self.names))})
             return held
@@ -446,13 +512,19 @@ class View:
 
     def __init__(self, space: Space, policy: Policy, side: str) -> None:
         self.space, self.policy, self.side = space, policy, side
+        self.shared: dict[str, str] = {}
+        """By plan: the view whose figures its offer has, where its terms are the same."""
         self.outcomes: dict[tuple[str, str], Outcome] = {}
+
+    def figures(self, plan: str) -> str:
+        """The side whose variables hold the figures of the plan's offer."""
+        return self.shared.get(plan, self.side)
 
     def fact(self, name: str, plan: str) -> _Variable:
         """The variable of a fact; the figures of an offer are each plan's own, and the time of day each zone's."""
         key: tuple[str, ...] = (name,)
         if name.startswith("offer."):
-            key = (name, self.side, plan)
+            key = (name, self.figures(plan), plan)
         elif name in CLOCK_FACTS and name != "clock.now":
             key = (name, self.policy.zone)
         return self.space.variable(key, name, self.policy.zone, self.policy.currency)
@@ -487,17 +559,19 @@ class View:
         if op in ("has any of", "has none of", "has all of", "lacks some of"):
             if not isinstance(bound, frozenset):
                 raise TypeError(f"{clause.fact} {op} {bound!r}: expected a set of names")
-            flags = [fact.members[word] for word in sorted(bound)]
+            flags = [fact.members[word] for word in sorted(bound & fact.members.keys())]
             if op in ("has any of", "has none of"):
                 test = space.either(flags)
                 return test if op == "has any of" else space.no(test)
-            test = space.both(flags)
+            # A set fact has a limit, too.
+            test = space.both(flags) if len(bound) <= MAX_NAMES else space.false
             return test if op == "has all of" else space.no(test)
         if op in ("in", "not in"):
             if isinstance(bound, Range):
                 test = self._inside(fact.value, bound, clause.open_end)
             elif isinstance(bound, frozenset):
-                test = space.either([fact.value == space.codes[word] for word in sorted(bound)])
+                known = sorted(bound & space.codes.keys())
+                test = space.either([fact.value == space.codes[word] for word in known])
             else:
                 raise TypeError(f"{clause.fact} {op} {bound!r}: expected a list or a range")
             return test if op == "in" else space.no(test)

@@ -96,11 +96,15 @@ _MADE: Final = (("agreement.", "agreements"), ("budget.", "budgets"), ("table.",
 
 
 class LoadResult(msgspec.Struct, frozen=True):
-    """A snapshot with the members of its sets, or all the problems that keep it from being one."""
+    """A snapshot with the members of its sets, or all the problems that keep it from being one.
+
+    `rest`: where all problems are of single rules, the policy without those rules. For looking at, never for deciding.
+    """
 
     snapshot: Snapshot | None
     problems: tuple[Problem, ...]
     sets: Sets = {}
+    rest: Snapshot | None = None
 
 
 def load_policy(folder: Path | str) -> LoadResult:
@@ -160,7 +164,8 @@ def read_policy(files: Mapping[str, str]) -> LoadResult:
     snapshot = reader.read(files)
     if reader.problems:
         ordered = sorted(reader.problems, key=lambda problem: (problem.file, problem.line, problem.column))
-        return LoadResult(None, tuple(dict.fromkeys(ordered)))
+        sets = {} if snapshot is None else reader.members_of(snapshot)
+        return LoadResult(None, tuple(dict.fromkeys(ordered)), sets, snapshot)
     return LoadResult(snapshot, (), reader.members_of(snapshot))
 
 
@@ -211,6 +216,7 @@ class _PolicyReader(PackReading, PlanReading):
         return Dialect(self.vocabulary, self.currency, self.zone, self.sets)
 
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
+        """The policy; without the rules that have a problem, where nothing else has one."""
         sections: dict[str, list[Node]] = {name: [] for name in _SECTIONS}
         shops: list[tuple[Node, Node]] = []
         written = [name for name in sorted(files) if name.lower().endswith((".yaml", ".yml"))]
@@ -277,7 +283,15 @@ class _PolicyReader(PackReading, PlanReading):
         calendars = tuple(self.calendar(node) for node in sections["calendars"])
         plans = tuple(self.plan(node, by_id) for node in sections["plans"])
         notices = tuple(self.notice(node) for node in sections["notices"])
-        rules = tuple(self.rule(node) for node in sections["rules"])
+        rules: list[Rule] = []
+        sound: list[Rule] = []
+        of_rules = 0
+        for node in sections["rules"]:
+            found = len(self.problems)
+            rules.append(self.rule(node))
+            of_rules += len(self.problems) - found
+            if len(self.problems) == found:
+                sound.append(rules[-1])
         pack_rules = tuple(rule for use in self.packs for rule in self.pack_rules(use))
         of_packs = [node for use in self.packs for node in use.rule_nodes]
         told = {notice.id: notice for notice in notices}
@@ -285,7 +299,7 @@ class _PolicyReader(PackReading, PlanReading):
         for node in sections["tables"]:
             made = self.table(node, plans)
             self.check_notices(made[:1], [node][: len(made)], told)
-            rules += made
+            sound += made
         for name, (file, _) in self.tables.items():
             if name not in self.ids["tables"]:
                 way_out = (
@@ -293,29 +307,30 @@ class _PolicyReader(PackReading, PlanReading):
                 )
                 self.problems.append(Problem(file, 1, 1, "", f"no table is called {name}", way_out))
         placements = tuple(self.placement(node, plans) for node in sections["placements"])
-        if self.problems:
+        if len(self.problems) > of_rules:
             return None
         snapshot = Snapshot(
             shop=shop,
             funders=funders,
             families=families,
             plans=plans,
-            rules=(*rules, *pack_rules),
+            rules=(*sound, *pack_rules),
             packs=tuple(use.taken for use in self.packs),
             placements=placements,
             notices=notices,
             facts=facts,
             budgets=budgets,
-            sets=self.sets_asked(rules, funders),
+            sets=self.sets_asked(sound, funders),
             calendars=self.used(calendars, plans),
         )
         self.check_versions_notices(snapshot, sections["funders"])
-        if self.problems:
+        if len(self.problems) > of_rules:
             return None
         try:
             compile_policy(snapshot, self.members_of(snapshot))
         except SnapshotError as error:
             self.problems.append(Problem(first_file, 1, 1, error.problem.value, error.problem.sentence))
+            return None
         return snapshot
 
     # --- files beside the YAML -----------------------------------------------------------------------------

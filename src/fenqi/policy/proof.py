@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from fenqi.money import MAX_MINOR
-from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, trees_of
-from fenqi.policy.conditions import All, Clause, Condition, Not, Range, clauses_of, facts_of
+from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, reads_of, trees_of
+from fenqi.policy.conditions import All, Clause, Condition, Not, Range, clauses_of
 from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, Facts, FactValue, clock_facts
 from fenqi.policy.impacts import condition_text
 from fenqi.policy.snapshot import Family, Rule, selects
@@ -349,10 +349,10 @@ class _Prover:
         self.findings: list[Finding] = []
         self.about: dict[str, tuple[str, ...]] = {
             rule.id: tuple(plan.id for plan in policy.plans if selects(rule.applies, plan))
-            for rule in policy.rules
+            for rule in policy.resolved
         }
-        self.reads = {rule.id: _reads(rule) for rule in policy.rules}
-        self.generated = frozenset(rule.id for rule in policy.rules) - {
+        self.reads = {rule.id: reads_of(rule) for rule in policy.resolved}
+        self.generated = frozenset(rule.id for rule in policy.resolved) - {
             rule.id for rule in policy.snapshot.rules
         }
         self.cases: list[tuple[int, int, Case]] = []
@@ -362,11 +362,11 @@ class _Prover:
 
     def run(self) -> Proof:
         policy = self.policy
-        rules = [rule for rule in policy.rules if self.about[rule.id]]
+        rules = [rule for rule in policy.resolved if self.about[rule.id]]
         for rule in rules:
             self.view.rule(rule)  # so that a case found for one rule is one of all facts
         self.steps.total = 3 * len(rules) + 2 * len(policy.plans) + len(policy.families)
-        for rule in policy.rules:
+        for rule in policy.resolved:
             if not self.about[rule.id]:
                 self._find("no_plan", "no_plan", rules=(rule.id,))
         for rule in rules:
@@ -447,7 +447,7 @@ class _Prover:
             return
         answer = self.space.ask(outcome.violated)
         if answer == "yes":
-            self._remember(self.policy.rules)
+            self._remember(self.policy.resolved)
             if not self.cases[-1][1] & bit:
                 raise ProofError(
                     f"{rule.id}: the row engine does not violate it in {self.cases[-1][2].facts}"
@@ -637,8 +637,8 @@ class _Prover:
             rules=(rule.id, wider.id),
             plans=self.about[rule.id],
             witnesses=tuple(witnesses),
-            # A limit of an agreement stays on record, whatever the shop itself asks beside it.
-            defect=rule.id not in self.generated,
+            # A limit of an agreement, and the law, stay on record whatever the shop itself asks beside them.
+            defect=rule.id not in self.generated and (rule.layer != "law" or wider.layer == "law"),
         )
 
     def _contradictions(self, rules: Sequence[Rule]) -> None:
@@ -682,7 +682,7 @@ class _Prover:
     # --- plans ---------------------------------------------------------------------------------------------
 
     def _rules_of(self, plan: str) -> list[Rule]:
-        return [rule for rule in self.policy.rules if plan in self.about[rule.id]]
+        return [rule for rule in self.policy.resolved if plan in self.about[rule.id]]
 
     def _outcomes(self, plan: Plan) -> dict[str, Outcome]:
         """What each rule about the plan says at the plan's own offer, whose number of instalments is known."""
@@ -747,10 +747,13 @@ class _Prover:
     def _but_one(
         self, plan: Plan, outcomes: Mapping[str, Outcome], core: Sequence[str], left: str
     ) -> Witness | None:
-        """A case that all of these rules but one let through: that one stands in the way, and no other way is left."""
+        """A case that these rules but one, and if possible all others, let through: that one stands in the way, always."""
         no = self.space.no
-        assumed = [no(outcomes[rule].blocked) for rule in core if rule != left]
-        if self.space.show(outcomes[left].blocked, *assumed) != "yes":
+        for others in (outcomes, core):
+            passing = [no(outcomes[rule].blocked) for rule in others if rule != left]
+            if self.space.show(outcomes[left].blocked, *passing) == "yes":
+                break
+        else:
             return None
         names = {name for rule in outcomes for name in self.reads[rule]}
         case = self.space.case(names, self.policy.zone, {plan.id: self.view.side})
@@ -908,8 +911,8 @@ class _Bands:
                 plans=tuple(plan.id for plan in self.plans),
                 low_minor=low,
                 high_minor=high,
-                start=None if always else times[0][0],
-                end=None if always else times[-1][1],
+                start=None if always or times[0][0] == self.prover.start else times[0][0],
+                end=None if always or times[-1][1] == self.prover.end else times[-1][1],
                 witnesses=self._around(low, high, *times[0]),
             )
         for (one, other, low, high), (start, end) in self.overlaps.items():
@@ -952,6 +955,29 @@ class _Bands:
         return tuple(found)
 
     def _said(self, case: Case) -> Witness:
+        """What the row engine says of a case; at what the plans really cost, where that is the same answer."""
+        shown = self._answer(case)
+        real = {
+            plan.id: _real(self.prover.price, self.policy, plan.id, case.facts)
+            for plan in self.plans
+            if case.offers.get(plan.id)
+        }
+        if real and all(real.values()):
+            told = self._answer(
+                Case(
+                    case.facts,
+                    {
+                        plan: {name: value for name, value in figures.items() if name in self.names}
+                        for plan, figures in real.items()
+                        if figures is not None
+                    },
+                )
+            )
+            if told.offered == shown.offered:
+                return told
+        return shown
+
+    def _answer(self, case: Case) -> Witness:
         blocked = 0
         for plan in self.plans:
             about = sum(1 << self.policy.rule_index[rule.id] for rule in self.prover._rules_of(plan.id))
@@ -999,21 +1025,9 @@ def _figures(case: Case) -> dict[str, dict[str, FactValue]]:
     return {plan: figures for plan, figures in case.offers.items() if figures}
 
 
-def _reads(rule: Rule) -> frozenset[str]:
-    """The facts that the rule's outcome rests on, the clock's for its windows among them."""
-    names = {name for tree in trees_of(rule) for name in facts_of(tree)}
-    if rule.valid is not None or rule.blocked is not None:
-        names.add("clock.now")
-    if rule.daily is not None:
-        names.add("clock.time")
-    if rule.pending is not None:
-        names |= {rule.pending.deadline, "clock.now"}
-    return frozenset(names)
-
-
 _TIED: Final[dict[str, str]] = {
     **dict.fromkeys(CLOCK_FACTS, "clock.now"),
-    **dict.fromkeys(("cart.kinds", "cart.categories", "cart.sellers"), "cart.line_count"),
+    **dict.fromkeys(("cart.kinds", "cart.categories", "cart.sellers", "cart.skus"), "cart.line_count"),
 }
 """What belongs together without being the same fact."""
 
@@ -1086,6 +1100,16 @@ class _Comparer:
         self.space = Space(
             [before, after], start=start, end=end, near=near, limit_ms=limit_ms, going=self.steps.going
         )
+        same = (before.zone, before.currency, before.calendars) == (
+            after.zone,
+            after.currency,
+            after.calendars,
+        )
+        if same:
+            for plan in before.plans:
+                # The same terms come to the same price.
+                if plan.id in after.plan_index and after.plan(plan.id) == plan:
+                    self.space.views[1].shared[plan.id] = self.space.views[0].side
 
     def run(self) -> tuple[PlanDifference, ...]:
         plans = list(dict.fromkeys(plan.id for policy in (self.before, self.after) for plan in policy.plans))
@@ -1114,14 +1138,13 @@ class _Comparer:
             return "no", None
         names: set[str] = set()
         assumed: list[Formula] = []
-        offers: dict[str, str] = {}
         blocked: list[Formula] = []
         for side in (had, has):
             policy, view = policies[side], self.space.views[side]
             if plan not in policy.plan_index:
                 continue
-            rules = [rule for rule in policy.rules if selects(rule.applies, policy.plan(plan))]
-            names |= {name for rule in rules for name in _reads(rule)}
+            rules = [rule for rule in policy.resolved if selects(rule.applies, policy.plan(plan))]
+            names |= {name for rule in rules for name in reads_of(rule)}
             if names & self.differing:
                 return "unknown", None
             outcomes = [view.rule(rule, plan).blocked for rule in rules]
@@ -1131,7 +1154,6 @@ class _Comparer:
                 blocked = outcomes
             if "offer.periods" in names:
                 self.space.solver.add(view.fact("offer.periods", plan).value == policy.plan(plan).periods)
-            offers[view.side] = plan
         if plan in policies[has].plan_index:
             if not blocked:
                 return "no", None
@@ -1150,7 +1172,7 @@ class _Comparer:
                 return answer, None
             facts = self.space.case({*names, "cart.amount"}, policies[had].zone).facts
             figures: list[dict[str, FactValue] | None] = [
-                self.space.case((), view.policy.zone, {plan: view.side}).offers[plan]
+                self.space.case((), view.policy.zone, {plan: view.figures(plan)}).offers[plan]
                 for view in self.space.views
             ]
             if not self._differs(plan, had, has, facts, figures):

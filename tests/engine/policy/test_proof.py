@@ -1,17 +1,40 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from itertools import pairwise, product
+from decimal import Decimal
+from itertools import combinations, pairwise, product
+from pathlib import Path
 from random import Random
+from time import perf_counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fenqi.checkout.evaluation import offer_facts
+from fenqi.checkout.request import MAX_LINES, CheckoutRequest, Line, cart_facts
+from fenqi.money import MAX_MINOR
 from fenqi.policy import cases
+from fenqi.policy.cases import ALWAYS_KNOWN, NoSolver
 from fenqi.policy.compile import Policy, compile_policy
-from fenqi.policy.conditions import All, Any, Clause, Condition, Not, Range, evaluate_plain
-from fenqi.policy.facts import FactType, FactValue, clock_facts
-from fenqi.policy.proof import Proof, differences, prove
+from fenqi.policy.conditions import (
+    RATE_ONE,
+    All,
+    Any,
+    Clause,
+    Condition,
+    Members,
+    Not,
+    Op,
+    Range,
+    clauses_of,
+    evaluate_plain,
+)
+from fenqi.policy.document import load_policy
+from fenqi.policy.facts import VOCABULARY, FactType, FactValue, clock_facts
+from fenqi.policy.proof import Proof, ProofError, differences, prove
+from fenqi.policy.sets import digest_of, encode_members
 from fenqi.policy.snapshot import (
     DailyWindow,
     Family,
@@ -19,12 +42,14 @@ from fenqi.policy.snapshot import (
     Pending,
     Rule,
     Selector,
+    SetInfo,
     ShopTerms,
     Snapshot,
     Window,
     selects,
 )
-from fenqi.terms.plan import Plan, ZeroInterest
+from fenqi.policy.verdict import decide, in_the_way
+from fenqi.terms.plan import FlatFee, Plan, ZeroInterest
 
 from .policies import HOUR, MINUTE, NOON, ZONE, words
 
@@ -346,7 +371,7 @@ def _edges(rule: Rule, middle: int) -> list[int]:
     # Before and after everything, and beside each instant that it is compared with.
     found = {middle - 21 * HOUR, middle + 21 * HOUR}
     for tree in cases.trees_of(rule):
-        for clause in cases.clauses_of(tree):
+        for clause in clauses_of(tree):
             if clause.fact == "t.by" and isinstance(clause.value, int):
                 found.add(clause.value)
     return sorted(found)
@@ -430,3 +455,440 @@ def test_gaps_are_what_trying_every_amount_says(seed: int) -> None:
             if finding.kind == "gap" and finding.family == family.id
         }
         assert found == gaps
+
+
+# --- a shop's policy --------------------------------------------------------------------------------------------
+
+SEEDED = Path(__file__).parent / "seeded"
+
+
+def test_five_faults_among_sixty_rules_are_found_in_five_seconds_each_with_a_case() -> None:
+    began = perf_counter()
+    loaded = load_policy(SEEDED)
+    assert loaded.rest is not None
+    policy = compile_policy(loaded.rest)
+    proof = prove(policy, price=offer_facts)
+    took = perf_counter() - began
+    # The typo is the reader's to find; the rule that has it is left out of the rest.
+    (typo,) = loaded.problems
+    assert str(typo) == "rules.yaml:19:142: card.bank is cmd: not one of cmb, ccb, icbc; did you mean cmb?"
+    assert len(loaded.rest.rules) == 59
+    assert [(f.kind, f.rules, f.plans, f.low_minor, f.high_minor) for f in proof.findings] == [
+        ("dead_plan", ("dead.a", "dead.b", "dead.c"), ("lender_24",), None, None),
+        ("contradiction", ("student.most", "student.least"), ("own_12",), None, None),
+        ("gap", (), ("ccb_6", "ccb_12"), 700_001, 799_999),
+        ("shadowed", ("wallet.age", "law.adult"), ("wallet_6",), None, None),
+    ]
+    assert all(finding.defect for finding in proof.findings)
+    dead, contradiction, gap, shadowed = proof.findings
+    # Each case is asked of the checkout's own function once more.
+    for witness, left in zip(dead.witnesses, dead.rules, strict=True):
+        rules = in_the_way(policy, witness.facts, "lender_24", witness.offers.get("lender_24"))
+        assert [rule.id for rule in rules] == [left]
+    assert [
+        (witness.blocking, witness.facts["cart.amount"], witness.facts["customer.student"])
+        for witness in contradiction.witnesses
+    ] == [(("student.least",), 100_000, True), (("student.most",), 200_000, True)]
+    assert [(witness.facts["cart.amount"], witness.offered) for witness in gap.witnesses] == [
+        (700_000, ("ccb_6",)),
+        (700_001, ()),
+        (800_000, ("ccb_12",)),
+    ]
+    for witness in gap.witnesses:
+        verdicts = decide(policy, witness.facts, witness.offers)
+        assert tuple(plan for plan in gap.plans if verdicts[plan].offered) == witness.offered
+    assert [(witness.facts["customer.age"], witness.blocking) for witness in shadowed.witnesses] == [
+        (16, ("law.adult",)),
+        (15, ("wallet.age", "law.adult")),
+    ]
+    assert took <= 5
+
+
+def test_the_sentences_say_it_in_both_languages() -> None:
+    policy = compile_policy(loaded) if (loaded := load_policy(SEEDED).rest) else None
+    assert policy is not None
+    said = [(f.sentence.zh_cn, f.sentence.en) for f in prove(policy).findings]
+    assert said == [
+        (
+            "“lender_24”在任何情况下都不会提供：“dead.a”、“dead.b”、“dead.c”不能同时满足。",
+            "lender_24 is never offered, in any case at any time: dead.a, dead.b, dead.c cannot all be met.",
+        ),
+        (
+            "规则“student.most”与“student.least”的要求不能同时满足，对象：own_12。",
+            "What the rules student.most and student.least require cannot both be met, of own_12.",
+        ),
+        (
+            "“建行分期”在¥7,000.01至¥7,999.99之间没有任何期数可用，而低于和高于它的订单有。",
+            "CCB instalments offers nothing for orders from ¥7,000.01 to ¥7,999.99, though it does below and above.",
+        ),
+        (
+            "规则“wallet.age”不单独起作用：凡是它拦下的，规则“law.adult”都已拦下。",
+            "The rule wallet.age decides nothing: wherever it blocks, law.adult blocks already.",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("examples/policy", []),
+        ("src/fenqi_server/demo/policy", []),
+        # Padding of the benchmark: no weekday is above 7.
+        ("benchmarks/policy", [("never_violated", ("strategy.weekend",))]),
+    ],
+)
+def test_a_sound_policy_has_no_findings(folder: str, found: list[tuple[str, tuple[str, ...]]]) -> None:
+    loaded = load_policy(Path(__file__).parents[3] / folder)
+    assert loaded.snapshot is not None
+    policy = compile_policy(loaded.snapshot)
+    proof = prove(policy, price=offer_facts)
+    assert [(finding.kind, finding.rules) for finding in proof.findings] == found
+    # What is not reported is so: over random facts each plan is offered, and each rule but those found blocks, sooner or later.
+    chance, blocked = Random(7), 0
+    for at in range(4_000):
+        facts = {**_some_facts(policy, chance), **clock_facts(NOON + (at - 2_000) * 7 * HOUR, policy.zone)}
+        violated, unknown, pending = policy.first(facts)
+        blocked |= (violated & ~unknown) | pending
+    seen = {rule.id for rule in policy.rules if blocked >> policy.rule_index[rule.id] & 1}
+    assert seen.isdisjoint({rule for _, rules in found for rule in rules})
+
+
+def _some_facts(policy: Policy, chance: Random) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {}
+    for fact in policy.vocabulary.values():
+        if fact.source in ("clock", "offer") or (fact.name not in ALWAYS_KNOWN and chance.random() < 0.3):
+            continue
+        if fact.type == "bool":
+            facts[fact.name] = chance.random() < 0.5
+        elif fact.type in ("enum", "text"):
+            facts[fact.name] = chance.choice(fact.values or ("CNY", "XZ", "other"))
+        elif fact.type == "set":
+            facts[fact.name] = frozenset(
+                name for name in (fact.values or ("gold", "lender", "hean")) if chance.random() < 0.5
+            )
+        elif fact.type == "money":
+            facts[fact.name] = int(10 ** (chance.random() * 8))
+        else:
+            facts[fact.name] = chance.randint(0, 400)
+    return facts
+
+
+def test_what_is_always_known_is_what_every_request_brings() -> None:
+    line = Line("sku", "title", "phones", "goods", 1, 100, "mall")
+    brought = {**cart_facts(CheckoutRequest((line,), "CNY", "web", NOON), 100), **clock_facts(NOON, ZONE)}
+    assert set(brought) == ALWAYS_KNOWN
+    assert cases.MAX_LINES == MAX_LINES
+
+
+@pytest.mark.parametrize(
+    ("require", "kind"),
+    [
+        # A cart has at least one line, and no more kinds of item than lines.
+        (Clause("cart.line_count", ">=", 1), "never_violated"),
+        (Clause("cart.kinds", "has any of", frozenset(VOCABULARY["cart.kinds"].values)), "never_violated"),
+        (Not(All((Clause("cart.line_count", "is", 1), Clause("cart.kinds", "has all of", frozenset({"goods", "pledge"}))))), "never_violated"),
+        (Clause("cart.amount", ">=", 1), "never_violated"),
+        (Clause("cart.currency", "is", "CNY"), "never_violated"),
+        (Clause("cart.amount", "<=", MAX_MINOR), "never_violated"),
+        (Clause("cart.line_count", ">", MAX_LINES), "always_violated"),
+        # A balance may be nothing, and may not be known.
+        (Clause("limit.mall", ">=", 0), "only_unknown"),
+        # Nobody says that an age is not negative, so nothing is proven from it.
+        (Clause("customer.age", ">=", 0), ""),
+        # Another category than the ones named.
+        (Clause("cart.categories", "has any of", frozenset({"gold", "drug"})), ""),
+    ],
+)  # fmt: skip
+def test_a_case_is_what_a_checkout_can_bring(require: Condition, kind: str) -> None:
+    proof = prove(small(made("r", require=require, applies=Selector(plans=("f_3",)))))
+    assert [finding.kind for finding in proof.findings if finding.kind != "dead_plan"] == [kind] * bool(kind)
+
+
+def test_the_parts_that_keep_a_rule_from_being_violated_are_named() -> None:
+    never = made(
+        "never",
+        when=All((Clause("cart.amount", ">", 50_000), Clause("cart.has_coupon", "is", True))),
+        require=Clause("cart.amount", ">=", 30_000),
+        valid=Window(NOON, NOON + HOUR),
+    )
+    (finding,) = prove(small(never)).findings
+    assert finding.kind == "never_violated"
+    assert [part.en for part in finding.because] == [
+        "order amount above ¥500.00",
+        "order amount below ¥300.00",
+    ]
+
+
+def test_two_rules_that_block_together_are_told_once() -> None:
+    one = made("one", require=Clause("cart.amount", ">=", 30_000))
+    other = made("other", when=Clause("cart.amount", "<", 30_000))
+    (finding,) = prove(small(one, other)).findings
+    assert (finding.kind, set(finding.rules)) == ("shadowed", {"one", "other"})
+    assert "always block together" in finding.sentence.en
+
+
+def test_a_pause_shadows_nothing_and_the_law_stays_on_record() -> None:
+    law = made("law", layer="law", require=Clause("customer.age", ">=", 18))
+    ours = made("ours", layer="risk", require=Clause("customer.age", ">=", 20))
+    pause = made("pause", blocked=Window(None, NOON))
+    (finding,) = prove(small(law, ours, pause)).findings
+    assert (finding.kind, finding.rules, finding.defect) == ("shadowed", ("law", "ours"), False)
+
+
+def test_a_plan_that_was_offered_once_has_ended_and_is_not_dead() -> None:
+    over = made("over", blocked=Window(NOON, None), applies=Selector(plans=("f_3",)))
+    assert not prove(small(over)).findings
+    (finding,) = prove(small(over), start=NOON).findings
+    assert (finding.kind, finding.plans, finding.rules, finding.defect) == (
+        "ended_plan",
+        ("f_3",),
+        ("over",),
+        False,
+    )
+    assert finding.witnesses[0].blocking == ("over",)
+
+
+def test_a_rule_whose_time_is_over_is_no_fault() -> None:
+    past = made("past", blocked=Window(NOON - HOUR, NOON))
+    assert not prove(small(past), start=NOON).findings
+    # But one whose two windows never meet is.
+    never = made("never", valid=Window(NOON, NOON + HOUR), blocked=Window(NOON + HOUR, NOON + 2 * HOUR))
+    (finding,) = prove(small(never), start=NOON).findings
+    assert [part.en for part in finding.because] == ["its time of validity", "its time of blocking"]
+
+
+def test_plans_whose_amounts_overlap_are_told_and_are_no_fault() -> None:
+    low = made("low", applies=Selector(plans=("f_3",)), require=Clause("cart.amount", "<=", 500_000))
+    high = made("high", applies=Selector(plans=("f_6",)), require=Clause("cart.amount", ">=", 500_000))
+    (finding,) = prove(small(low, high)).findings
+    assert (finding.kind, finding.low_minor, finding.high_minor, finding.defect) == (
+        "overlap",
+        500_000,
+        500_000,
+        False,
+    )
+    assert finding.witnesses[0].offered == ("f_3", "f_6")
+
+
+def test_a_gap_that_is_not_always_there_says_when_it_is() -> None:
+    low = made("low", applies=Selector(families=("f",)), valid=Window(NOON, None),
+               require=Clause("cart.amount", "not in", Range(600, 900)))  # fmt: skip
+    (finding,) = prove(small(low)).findings
+    assert (finding.kind, finding.low_minor, finding.high_minor) == ("gap", 600, 900)
+    assert (finding.start, finding.end) == (NOON, None)
+
+
+def test_a_ceiling_below_what_a_plan_costs_is_left_open_and_said() -> None:
+    # 0.6 % a month over 12 months costs 13 % a year: nobody is ever offered it under a ceiling of 10 %.
+    plan = Plan("f_12", "f", "own", "instalment_sale", 12, FlatFee(Decimal("0.006")))
+    ceiling = made("ceiling", require=Clause("offer.annual_cost", "<=", RATE_ONE // 10))
+    floor = made("floor", require=Clause("cart.amount", ">=", 30_000))
+    policy = small(ceiling, floor, plans=(plan,))
+    # To the solver a price may be anything.
+    assert not prove(policy).findings
+    (finding,) = prove(policy, price=offer_facts).findings
+    assert (finding.kind, finding.plans) == ("not_proven", ("f_12",))
+    assert "at its own price" in finding.sentence.en
+    assert not prove(small(ceiling, floor), price=offer_facts).findings  # interest-free
+
+
+def test_the_number_of_instalments_of_an_offer_is_the_plans() -> None:
+    short = made("short", require=Clause("offer.periods", "<=", 4))
+    (finding,) = prove(small(short)).findings
+    assert (finding.kind, finding.plans) == ("dead_plan", ("f_6",))
+
+
+def test_of_a_hundred_thousand_names_a_few_stand_for_all() -> None:
+    many = frozenset(f"m{number}" for number in range(100_000))
+    some = frozenset(f"m{number}" for number in range(99_000, 100_100))
+    few = frozenset({"m1", "m2", "m99500", "x"})
+    named = {
+        name: Members(name, digest_of(encode_members(members)))
+        for name, members in (("many", many), ("some", some), ("few", few))
+    }
+    sets = {named["many"].digest: many, named["some"].digest: some, named["few"].digest: few}
+
+    def asked(*rules: Rule) -> Policy:
+        snapshot = Snapshot(
+            shop=ShopTerms("s", words("S"), ZONE, "CNY"),
+            funders=(FUNDER,),
+            families=FAMILIES,
+            plans=PLANS,
+            rules=rules,
+            facts=(FactType(name="t.shop", type="text", source="ours", label=words("shop")),),
+            sets=tuple(
+                SetInfo(name=name, digest=one.digest, count=len(sets[one.digest]))
+                for name, one in named.items()
+            ),
+        )
+        return compile_policy(snapshot, sets)
+
+    def about(op: Op, name: str, fact: str = "t.shop") -> Clause:
+        return Clause(fact, op, members=named[name])
+
+    plan = Selector(plans=("f_3",))
+    # A shop in `many` and not in `some`, and one in both, there are; in `few`, in `some` and not in `many` is none.
+    both = made("both", applies=plan, require=All((about("in", "many"), about("in", "some"))))
+    apart = made("apart", unknown="allow", applies=plan, when=All((about("not in", "many"), about("in", "some"))),
+                 require=about("not in", "few"))  # fmt: skip
+    (finding,) = prove(asked(both, apart)).findings
+    assert (finding.kind, finding.rules) == ("never_violated", ("apart",))
+    # All four of `few` can be in one cart, all of `many` cannot.
+    all_few = made("all_few", applies=plan, when=about("has all of", "few", "cart.skus"),
+                   require=Clause("cart.line_count", ">", 4))  # fmt: skip
+    all_many = made("all_many", applies=plan, when=about("has all of", "many", "cart.skus"))
+    policy = asked(all_few, all_many)
+    (finding,) = prove(policy).findings
+    assert (finding.kind, finding.rules) == ("never_violated", ("all_many",))
+    lost = next(each.lost for each in differences(asked(), policy) if each.plan == "f_3")
+    assert lost is not None
+    skus = lost.facts["cart.skus"]
+    assert isinstance(skus, frozenset)
+    assert few <= skus
+
+
+# --- limits and faults ------------------------------------------------------------------------------------------
+
+HOLES = tuple(f"t.hole_{number}" for number in range(11))
+
+
+def pigeons() -> Policy:
+    """Eleven pigeons in ten holes, each in its own: solvers by cases never come to an end of it."""
+    facts = tuple(
+        FactType(name=name, type="enum", source="ours", label=words(name), values=tuple("abcdefghij"))
+        for name in HOLES
+    )
+    apart = All(tuple(Clause(one, "is not", None, other) for one, other in combinations(HOLES, 2)))
+    return compile_policy(
+        Snapshot(
+            shop=ShopTerms("s", words("S"), ZONE, "CNY"),
+            funders=(FUNDER,),
+            families=FAMILIES[:1],
+            plans=PLANS[:1],
+            rules=(made("apart", require=apart),),
+            facts=facts,
+        )
+    )
+
+
+def test_what_the_time_does_not_suffice_for_is_said() -> None:
+    findings = prove(pigeons(), limit_ms=20).findings
+    assert [(f.kind, f.rules or f.plans, f.sentence.en) for f in findings] == [
+        ("not_proven", ("apart",), "Not proven: whether the rule apart can be met."),
+        ("not_proven", ("f_3",), "Not proven: whether f_3 is ever offered."),
+    ]
+    (moved,) = differences(pigeons(), small(plans=PLANS[:1]), limit_ms=20)
+    assert (moved.loses, moved.gains) == ("no", "unknown") or (moved.loses, moved.gains) == ("no", "yes")
+
+
+def test_without_any_time_nothing_is_proven_and_nothing_is_silent() -> None:
+    policy = small(made("r", require=Clause("cart.amount", ">=", 30_000)))
+    proof = prove(policy, limit_ms=0)
+    assert {finding.kind for finding in proof.findings} == {"not_proven"}
+    assert {plan for finding in proof.findings for plan in finding.plans} == {"f_3", "f_6", "g_3"}
+    assert [(d.loses, d.gains) for d in differences(policy, policy, limit_ms=0)] == [
+        ("unknown", "unknown")
+    ] * 3
+
+
+def test_who_watches_may_stop_it() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watch(done: int, total: int) -> bool:
+        seen.append((done, total))
+        return done < 2
+
+    proof = prove(small(*(made(f"r{n}", when=Clause("cart.amount", ">", n)) for n in range(4))), watch=watch)
+    assert proof.open
+    done = [each for each, _ in seen]
+    assert done == sorted(done)
+    assert {total for _, total in seen} == {seen[0][1]}
+    assert seen[-1][0] <= seen[-1][1]
+
+
+def test_a_case_that_the_row_engine_does_not_confirm_is_never_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cases.View, "_inside", lambda self, value, bound, open_end: value < bound.low)
+    band = made(
+        "band", require=Clause("cart.amount", "not in", Range(5, 9)), applies=Selector(plans=("f_3",))
+    )
+    with pytest.raises(ProofError, match="row engine"):
+        prove(small(band))
+
+
+def test_without_the_solver_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "z3", None)
+    with pytest.raises(NoSolver, match=r"pip install 'fenqi\[check\]'"):
+        prove(small())
+
+
+# --- two policies -----------------------------------------------------------------------------------------------
+
+
+def test_a_difference_shows_who_loses_and_proves_that_nobody_gains() -> None:
+    before = small(made("tier", require=Clause("customer.tier", ">=", 1), applies=Selector(plans=("f_3",))))
+    stricter = Any((Clause("customer.tier", ">=", 2), Clause("customer.account_days", ">", 365)))
+    also = made(
+        "tier", require=All((Clause("customer.tier", ">=", 1), stricter)), applies=Selector(plans=("f_3",))
+    )
+    found = {each.plan: each for each in differences(before, small(also))}
+    assert (found["f_3"].loses, found["f_3"].gains) == ("yes", "no")
+    lost = found["f_3"].lost
+    assert lost is not None
+    assert lost.blocking == ("tier",)
+    assert lost.facts["customer.tier"] == 1
+    assert decide(before, lost.facts)["f_3"].offered
+    assert not decide(small(also), lost.facts)["f_3"].offered
+    assert [text.en for text in found["f_3"].sentences] == [
+        "f_3: there are cases that lose it.",
+        "f_3: proven: no case gains it.",
+    ]
+    assert (found["f_6"].loses, found["f_6"].gains) == ("no", "no")
+
+
+def test_a_plan_taken_down_is_lost_and_a_new_one_gained() -> None:
+    before, after = small(plans=PLANS[:2]), small(plans=PLANS[1:])
+    found = {each.plan: (each.loses, each.gains) for each in differences(before, after)}
+    assert found == {"f_3": ("yes", "no"), "f_6": ("no", "no"), "g_3": ("no", "yes")}
+
+
+def test_a_ceiling_that_no_real_price_reaches_takes_nothing_that_is_shown() -> None:
+    plan = Plan("f_12", "f", "own", "instalment_sale", 12, FlatFee(Decimal("0.006")))
+    ceilings = [
+        small(
+            made("ceiling", require=Clause("offer.annual_cost", "<=", percent * RATE_ONE // 100)),
+            made("floor", require=Clause("cart.amount", ">=", 30_000)),
+            plans=(plan,),
+        )
+        for percent in (36, 24, 10)
+    ]
+    # Between 24 % and 36 % there is a price, but not of this plan, which costs 13 %: not shown, and not disproven.
+    (moved,) = differences(ceilings[0], ceilings[1], price=offer_facts)
+    assert (moved.loses, moved.gains) == ("unknown", "no")
+    (moved,) = differences(ceilings[1], ceilings[2], price=offer_facts)
+    assert (moved.loses, moved.gains) == ("yes", "no")
+    assert moved.lost is not None
+    cost = moved.lost.offers["f_12"]["offer.annual_cost"]
+    assert isinstance(cost, int)
+    assert RATE_ONE // 10 < cost < RATE_ONE * 24 // 100
+
+
+def test_two_zones_are_two_times_of_day_at_one_instant() -> None:
+    night = made("night", daily=DailyWindow(0, 6 * 60))
+    found = differences(small(night, plans=PLANS[:1]), small(night, plans=PLANS[:1], zone="Europe/Berlin"))
+    assert [(each.loses, each.gains) for each in found] == [("yes", "yes")]
+
+
+def test_a_fact_of_another_kind_leaves_it_open() -> None:
+    rule = made("one", require=Clause("t.one", ">=", 1))
+    other = Snapshot(
+        shop=ShopTerms("s", words("S"), ZONE, "CNY"),
+        funders=(FUNDER,),
+        families=FAMILIES,
+        plans=PLANS,
+        rules=(made("one", require=Clause("t.one", "is", True)),),
+        facts=(FactType(name="t.one", type="bool", source="ours", label=words("one")),),
+    )
+    found = differences(small(rule), compile_policy(other))
+    assert {(each.loses, each.gains) for each in found} == {("unknown", "unknown")}

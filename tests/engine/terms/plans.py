@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import strategies as st
 
 from fenqi.money import MAX_MINOR
 from fenqi.terms.plan import (
+    PROFILES,
     Annuity,
+    Balloon,
     Bearer,
-    Conventions,
+    DayCount,
     DownPayment,
+    EqualPrincipal,
     Fee,
     FlatFee,
+    FlatInterest,
+    InterestOnly,
     PayInFull,
     Plan,
     Pricing,
@@ -98,18 +104,54 @@ def bearers(draw: st.DrawFn) -> tuple[Bearer, ...]:
 
 
 @st.composite
+def interest_axes(draw: st.DrawFn, plan: Plan) -> dict[str, Any]:
+    """Another pricing, with interest, and all that only such a one can have."""
+    periods = draw(st.one_of(st.integers(1, 6), st.integers(1, 60)))
+    rate = draw(rates("2"))
+    balloon = None
+    if periods > 1:
+        shares = st.decimals(Decimal("0.01"), Decimal("0.99"), places=2)
+        balloon = draw(st.one_of(st.none(), st.builds(Balloon, share=shares)))
+    pricing = draw(
+        st.sampled_from(
+            [Annuity(rate, balloon), EqualPrincipal(rate, balloon), InterestOnly(rate), FlatInterest(rate)]
+        )
+    )
+    changes: dict[str, Any] = {"pricing": pricing, "periods": periods}
+    if not isinstance(pricing, InterestOnly):
+        changes["grace_principal"] = draw(st.integers(0, periods - 1))
+    changes["grace_interest"] = draw(st.integers(0, periods - 1))
+    changes["interest_free_periods"] = draw(st.integers(0, periods))
+    if plan.defer_periods:
+        changes["deferral_interest"] = draw(st.sampled_from(["none", "capitalised", "first_bill"]))
+    changes["conventions"] = msgspec.structs.replace(
+        draw(st.sampled_from(list(PROFILES.values()))),
+        day_count=draw(st.sampled_from(get_args(DayCount))),
+        year_split=draw(st.sampled_from(["dec31", "jan1"])),
+        leap_rule=draw(st.sampled_from(["actual", "feb29_period"])),
+        rounding=draw(st.sampled_from(["half_even", "half_up", "up"])),
+    )
+    return changes
+
+
+@st.composite
 def wide_cases(draw: st.DrawFn) -> Case:
     """Any plan of `cases`, on every other axis too; holidays are moved by the shipped calendar, so dates are near."""
     case = draw(cases())
     plan, changes = case.plan, {}
-    if isinstance(plan.pricing, FlatFee):
+    if draw(st.booleans()):
+        changes |= draw(interest_axes(plan))
+    elif isinstance(plan.pricing, FlatFee):
         changes["pricing"] = msgspec.structs.replace(
             plan.pricing, timing=draw(timings), minimum_minor=draw(st.integers(0, 10_000))
         )
-    if not isinstance(plan.pricing, ZeroInterest):
+    if not isinstance(changes.get("pricing", plan.pricing), ZeroInterest):
         changes["bearers"] = draw(st.one_of(st.just(()), bearers()))
     changes["residue"] = draw(st.sampled_from(["first", "last", "spread"]))
-    changes["conventions"] = Conventions(instalment_multiple_minor=draw(st.sampled_from([1, 1, 10, 100])))
+    changes["conventions"] = msgspec.structs.replace(
+        changes.get("conventions", plan.conventions),
+        instalment_multiple_minor=draw(st.sampled_from([1, 1, 10, 100])),
+    )
     changes["fees"] = tuple(
         Fee(code=f"fee_{n}", name=Text("费", "fee"), payee="p", timing=draw(timings), **draw(fees))
         for n in range(draw(st.integers(0, 3)))
@@ -120,9 +162,11 @@ def wide_cases(draw: st.DrawFn) -> Case:
         changes["due_day"] = draw(st.one_of(st.none(), st.integers(1, 31)))
         if changes["due_day"] is not None:
             changes["min_first_days"] = draw(st.integers(0, 60))
-    if draw(st.booleans()):
-        changes |= {"holiday": draw(st.sampled_from(HOLIDAYS)), "calendar": "cn"}
-        changes |= {"periods": draw(st.integers(1, 6)), "every": 1, "defer_periods": draw(st.integers(0, 2))}
+            if "annual_rate" in changes.get("pricing", plan.pricing).__struct_fields__:
+                changes["odd_first"] = draw(st.sampled_from(["whole", "by_days"]))
+    changed = msgspec.structs.replace(plan, **changes)
+    if changed.periods <= 6 and changed.defer_periods <= 2 and draw(st.booleans()):
+        changes |= {"holiday": draw(st.sampled_from(HOLIDAYS)), "calendar": "cn", "every": 1}
         start = draw(st.dates(date(2019, 1, 2), date(2025, 12, 31)))
     return Case(msgspec.structs.replace(plan, **changes), case.amount_minor, start)
 

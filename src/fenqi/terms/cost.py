@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import exp, expm1, inf, isinf, log, log1p, sqrt
 from types import MappingProxyType
@@ -35,6 +36,7 @@ from fenqi.terms.intervals import (
     check_unit,
     eu_years,
     month_years,
+    odd_days,
     odd_periods,
     periods_per_year,
     shared_day,
@@ -44,7 +46,7 @@ from fenqi.terms.intervals import (
 )
 from fenqi.terms.lease import flows_over_time
 from fenqi.terms.plan import Authority, Plan
-from fenqi.terms.schedule import Schedule
+from fenqi.terms.schedule import Row, Schedule
 from fenqi.texts import Text
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "METHODS",
     "MONTHS",
     "SIMPLE",
+    "SUM_OF_ITEMS",
     "UK",
     "US",
     "AnnualCost",
@@ -73,6 +76,8 @@ __all__ = [
     "internal_rate",
     "max_flat_fee",
     "periods_per_year",
+    "row_times",
+    "sum_of_items",
 ]
 
 SIMPLE: Final = "cn_irr_x12_simple@1"
@@ -87,6 +92,8 @@ UK: Final = "uk_conc_app_1_2@1"
 """The APR of the United Kingdom, CONC App 1.2."""
 ACT365: Final = "act365_annual@1"
 """The effective yearly rate with time in days over 365 (spreadsheets' XIRR; Brazil's CET)."""
+SUM_OF_ITEMS: Final = "cn_sum_of_items@1"
+"""Each item's own yearly level, simple, and their sum: see `sum_of_items`."""
 MONTHS: Final = "annual_from_months@1"
 """The effective yearly rate with time in whole months, twelfths of a year."""
 
@@ -219,10 +226,17 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
     if not rows[0].number:
         # Charges at the start lower what is advanced.
         advance -= sum(row.fee_minor for row in rows if not row.number)
-    if plan.due_day is not None or advance <= 0:
-        return _irregular_cost(schedule, plan)
-    totals = [row.principal_minor + row.fee_minor for row in rows if row.number]
-    log_rate = _regular_log_rate(advance, totals, plan.defer_periods)
+    log_rate = None
+    if advance > 0:
+        totals = [row.principal_minor + row.fee_minor for row in rows if row.number]
+        if plan.due_day is None:
+            log_rate = _regular_log_rate(advance, totals, plan.defer_periods)
+        elif schedule.start_on is not None:
+            dates = tuple([row.due_on for row in rows if row.number])
+            times = _odd_times(schedule.start_on, plan.unit, plan.every, dates)
+            log_rate = _odd_log_rate(
+                advance, [(*time, paid) for time, paid in zip(times, totals, strict=True)]
+            )
     if log_rate is None:
         return _irregular_cost(schedule, plan)
     yearly = float(periods_per_year(plan.unit, plan.every))
@@ -290,22 +304,31 @@ def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
             payments=tuple(CashFlow(at, amount) for at, amount in flows if amount > 0),
             periods_per_year=periods_per_year(plan.unit, plan.every),
         )
-    defer = plan.defer_periods if schedule.rows[-1].kind == "instalment" else -1
-    start, unit = schedule.start_on, UnitPeriod(plan.unit, plan.every)
-    by_date = plan.due_day is not None and start is not None
-    payments = []
-    for row in schedule.rows:
-        at: int | Fraction = row.number + defer if row.number else 0
-        if by_date and start is not None:
-            at = odd_periods(start, row.due_on, unit)
-        paid = row.total_minor if row.number else row.total_minor - row.principal_minor
-        if paid:
-            payments.append(CashFlow(at, paid))
     return CashFlows(
         advances=(CashFlow(0, schedule.financed_minor),),
-        payments=tuple(payments),
+        payments=tuple(
+            CashFlow(at, paid)
+            for at, row in zip(row_times(schedule, plan), schedule.rows, strict=True)
+            if (paid := _paid_for_credit(row))
+        ),
         periods_per_year=periods_per_year(plan.unit, plan.every),
     )
+
+
+def row_times(schedule: Schedule, plan: Plan) -> tuple[int | Fraction, ...]:
+    """When each row is paid, in periods of the plan from the start; see `flows_of` for odd first periods."""
+    start = schedule.start_on
+    if plan.due_day is not None and start is not None:
+        unit = UnitPeriod(plan.unit, plan.every)
+        return tuple(odd_periods(start, row.due_on, unit) for row in schedule.rows)
+    # What is paid at once is number 1 as well.
+    defer = plan.defer_periods if schedule.rows[-1].kind == "instalment" else -1
+    return tuple(row.number + defer if row.number else 0 for row in schedule.rows)
+
+
+def _paid_for_credit(row: Row) -> int:
+    # A down payment buys its part of the goods at once.
+    return row.total_minor if row.number else row.total_minor - row.principal_minor
 
 
 def dated_flows_of(schedule: Schedule) -> DatedFlows:
@@ -316,7 +339,7 @@ def dated_flows_of(schedule: Schedule) -> DatedFlows:
     advances = [DatedFlow(start, schedule.financed_minor)] if schedule.financed_minor else []
     payments = []
     for row in schedule.rows:
-        paid = row.total_minor if row.number else row.total_minor - row.principal_minor
+        paid = _paid_for_credit(row)
         if paid > 0:
             payments.append(DatedFlow(row.due_on, paid))
         elif paid:
@@ -355,6 +378,8 @@ def internal_rate(
         log_rate = _log_rate(net, simple=simple)
         if log_rate > _BEYOND_LOG:
             return InternalRate(None, "beyond_measure")
+        if log_rate == -inf:
+            return InternalRate(None, "no_root")
         root = Fraction(expm1(log_rate)) if log_rate else Fraction(0)
         return InternalRate(root, None, (root,) if _LOWEST_LOG < log_rate <= _HIGHEST_LOG else ())
     roots = tuple(
@@ -466,6 +491,30 @@ def annual_cost(method: str, flows: CashFlows | DatedFlows, unit: UnitPeriod | N
     return AnnualCost(method, round(rate * 1e12) or (1 if rate > 0 else -1))
 
 
+def sum_of_items(
+    flows: CashFlows, items: Iterable[Iterable[CashFlow]]
+) -> tuple[AnnualCost, tuple[AnnualCost, ...]]:
+    """The sum of what each item costs in a year, and that of each: the wording of China's big banks since 2026-08.
+
+    `flows` are the principal alone, what is advanced against what pays it back; an item is what is paid for it. Its level is
+    the simple yearly cost of the principal if it were the only item. The sum is less than the cost of all items together:
+    each finds more of the principal still owed than is owed where the others are paid, too.
+
+    >>> principal = CashFlows((CashFlow(0, 1000_00),), (CashFlow(12, 1000_00),))
+    >>> total, items = sum_of_items(principal, [[CashFlow(k, 6_00) for k in range(1, 13)], [CashFlow(0, 20_00)]])
+    >>> [round(item.rate_e12 / 1e10, 4) for item in items], round(total.rate_e12 / 1e10, 4)
+    ([7.2, 2.022], 9.222)
+    """
+    levels = tuple(
+        annual_cost(SIMPLE, CashFlows(flows.advances, (*flows.payments, *item), flows.periods_per_year))
+        for item in items
+    )
+    undefined = next((level.undefined for level in levels if level.rate_e12 is None), None)
+    if undefined is not None:
+        return AnnualCost(SUM_OF_ITEMS, None, undefined), levels
+    return AnnualCost(SUM_OF_ITEMS, sum(level.rate_e12 or 0 for level in levels)), levels
+
+
 def _method(method: str) -> Method:
     way = METHODS.get(method)
     if way is None:
@@ -486,7 +535,7 @@ _METHODS: Final = (
     Method(
         COMPOUNDED,
         "periods",
-        "compound",
+        "simple",
         "effective",
         2,
         Text("年化利率（IRR，复利）", "IRR, compounded"),
@@ -628,6 +677,65 @@ def _regular_log_rate(advance: int, totals: list[int], defer: int) -> float | No
     return None
 
 
+@lru_cache(maxsize=1024)
+def _odd_times(start: date, unit: Unit, every: int, dates: tuple[date, ...]) -> tuple[tuple[int, float], ...]:
+    """Whole periods and the part of one, from the start to each date. Cached, since the plans of one checkout share their dates."""
+    period = UnitPeriod(unit, every)
+    found = []
+    for on in dates:
+        days, length = odd_days(start, on, period)
+        whole, rest = divmod(days, length)
+        found.append((whole, rest / length))
+    return tuple(found)
+
+
+def _odd_log_rate(advance: int, timed: list[tuple[int, float, int]]) -> float | None:
+    """ln(1+i) for one advance and later payments (whole periods, part of one, amount) that exceed it; None where that is not safe.
+
+    A payment loses 1 - D = ((1 - v^t) + f·i) / (1 + f·i) of itself by discounting: positive terms again, against
+    the charge, an integer. 1 - v^t is carried from t to t + 1 as (1 - v^t)·v + d, without a difference.
+    """
+    total = moment = second = 0.0
+    for whole, part, paid in timed:
+        total += paid
+        moment += paid * (whole + part)
+        second += paid * (whole + part) ** 2
+    charge = sum([paid for _, _, paid in timed]) - advance
+    if charge <= 0 or total > _FAR_BEYOND * advance:
+        return None
+    mean = moment / total
+    height = log1p(charge / advance)
+    spread = mean * mean - 2 * (second / total - mean * mean) * height
+    x = 2 * height / (mean + sqrt(spread)) if spread > 0 else height / mean
+    for _ in range(20):
+        discount, rate = -expm1(-x), expm1(x)
+        v, growth = 1.0 - discount, 1.0 + rate
+        at, lost_share, worth = 0, 0.0, 1.0
+        lost = slope = 0.0
+        for whole, part, paid in timed:
+            while at < whole:
+                lost_share = lost_share * v + discount
+                worth *= v
+                at += 1
+            if part:
+                interest = part * rate
+                grown = 1.0 + interest
+                lost += paid * (lost_share + interest) / grown
+                slope += paid * worth / grown * (whole + growth * part / grown)
+            else:
+                lost += paid * lost_share
+                slope += paid * worth * whole
+        over = charge - lost
+        ratio = over / advance
+        if not -0.9 < ratio < 1e6:
+            return None
+        step = log1p(ratio) * (advance + over) / slope
+        x += step
+        if -_TINY <= step / x <= _TINY:
+            return x
+    return None
+
+
 def _net(advances: Iterable[CashFlow], payments: Iterable[CashFlow]) -> list[tuple[int | Fraction, int]]:
     """Flows in order of time, one for each time, as the customer pays them: an advance is negative."""
     by_time: dict[int | Fraction, int] = {}
@@ -696,17 +804,33 @@ def _log_rate(net: list[tuple[int | Fraction, int]], *, simple: bool) -> float:
     charge = sum(amount for _, amount in net)
     if charge == 0:
         return 0.0
+    log_rate = _quick_log_rate(net, simple=simple) if charge > 0 and net[1][1] > 0 else None
+    return log_rate if log_rate is not None else _careful_log_rate(net, charge, simple=simple)
+
+
+def _quick_log_rate(net: list[tuple[int | Fraction, int]], *, simple: bool) -> float | None:
+    """For one advance, and payments that all lie whole periods after it, or bear simple interest in parts of periods."""
     start, advance = net[0]
-    if charge > 0 and net[1][1] > 0 and not simple and all((at - start).denominator == 1 for at, _ in net):
-        periods = int(net[-1][0] - start)
-        if periods <= 4 * len(net):
-            totals = [0] * periods
-            for at, paid in net[1:]:
-                totals[int(at - start) - 1] = paid
-            log_rate = _regular_log_rate(-advance, totals, 0)
-            if log_rate is not None:
-                return log_rate
-    return _careful_log_rate(net, charge, simple=simple)
+    periods = [divmod(at - start, 1) for at, _ in net[1:]]
+    if not simple and any(part for _, part in periods):
+        return None
+    last = int(periods[-1][0])
+    if last > 4 * len(net):
+        return None
+    if any(part for _, part in periods):
+        if start.denominator > 1:
+            return None  # its own part of a period comes first
+        return _odd_log_rate(
+            -advance,
+            [
+                (int(whole), float(part), paid)
+                for (whole, part), (_, paid) in zip(periods, net[1:], strict=True)
+            ],
+        )
+    totals = [0] * last
+    for (whole, _), (_, paid) in zip(periods, net[1:], strict=True):
+        totals[int(whole) - 1] = paid
+    return _regular_log_rate(-advance, totals, 0)
 
 
 def _careful_log_rate(net: list[tuple[int | Fraction, int]], charge: int, *, simple: bool) -> float:
@@ -740,6 +864,11 @@ def _careful_log_rate(net: list[tuple[int | Fraction, int]], charge: int, *, sim
     height, slope = height_and_slope(0.0)
     step = height / slope
     low, high = (0.0, inf) if height > 0 else (-inf, 0.0)
+    if simple and height < 0:
+        # Simple interest over less than a period cannot lose more than all of it: below -100 % there is no rate.
+        low = -_BEYOND_LOG
+        if height_and_slope(low)[0] <= 0:
+            return -inf
     x = 0.0
     for _ in range(400):
         guess = x + step

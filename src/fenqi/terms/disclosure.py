@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from fenqi.money import format_money
-from fenqi.terms.cost import COMPOUNDED, Cost, cost_of
+from fenqi.terms.cost import COMPOUNDED, SUM_OF_ITEMS, Cost, cost_of
 from fenqi.terms.lease import RETURN_SHIPPING
 from fenqi.terms.plan import (
     Annuity,
@@ -68,8 +68,6 @@ TABLE_VERSION: Final = "cn-2026-08@2"
 """The layout of the table that is made now."""
 FIRST_VERSION: Final = "cn-2026-08@1"
 """The layout of tables made before; they are read, shown and named as they were."""
-SUM_OF_ITEMS: Final = "cn_sum_of_items@1"
-"""Each cost alone as a yearly level, and these added up: how the mainland's large banks word their ceilings."""
 
 READING_SECONDS: Final = 10
 """How long a table is read at least before it can be agreed to, where a shop does not say otherwise (unconfirmed: the rule

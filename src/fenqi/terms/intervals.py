@@ -33,6 +33,7 @@ __all__ = [
     "eu_years",
     "month_years",
     "months_back",
+    "odd_days",
     "odd_periods",
     "periods_per_year",
     "shared_day",
@@ -189,13 +190,22 @@ def odd_periods(start: date, end: date, unit: UnitPeriod) -> Fraction:
     >>> odd_periods(date(2026, 11, 22), date(2026, 12, 10), UnitPeriod("month"))
     Fraction(3, 5)
     """
+    return Fraction(*odd_days(start, end, unit))
+
+
+def odd_days(start: date, end: date, unit: UnitPeriod) -> tuple[int, int]:
+    """`odd_periods` as days over the days of a period: a month has 30 here, whatever its length.
+
+    >>> odd_days(date(2026, 11, 22), date(2027, 1, 10), UnitPeriod("month"))
+    (49, 30)
+    """
     check_unit(unit)
     _in_order(start, end)
     if unit.kind in _UNIT_DAYS:
-        return Fraction((end - start).days, _UNIT_DAYS[unit.kind] * unit.every)
+        return (end - start).days, _UNIT_DAYS[unit.kind] * unit.every
     months = _months_forward(start, end)
     days = 30 * months + (end - add_months(start, months)).days
-    return Fraction(days, {"half_month": 15, "month": 30, "year": 360}[unit.kind] * unit.every)
+    return days, {"half_month": 15, "month": 30, "year": 360}[unit.kind] * unit.every
 
 
 def periods_per_year(unit: Unit, every: int) -> Fraction:

@@ -29,6 +29,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from fenqi.calendars import Unit
 from fenqi.problems import BadInput
 from fenqi.terms.intervals import (
     UnitPeriod,

@@ -932,7 +932,7 @@ def _log_roots(net: list[tuple[int | Fraction, int]], *, simple: bool) -> list[f
     return found
 
 
-_LOOKS: Final = 4000
+_LOOKS: Final = 800
 _TOUCHING: Final = 1e-14
 
 

@@ -16,7 +16,7 @@ from fenqi.calendars import zone_of
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import Disclosure, digest
-from fenqi.terms.plan import Plan
+from fenqi.terms.plan import Plan, check_own_book
 from fenqi.terms.schedule import Charge, Row, Schedule
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "pin",
 ]
 
+GREGORIAN: Final = "gregorian@1"
+"""The calendar of due dates that no holiday moves."""
 SEMANTICS: Final = 1
 """The version of these rules. A contract keeps the number under which it was made, and is replayed by it."""
 
@@ -54,7 +56,7 @@ class Allocation(msgspec.Struct, frozen=True):
 class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What was agreed, by value.
 
-    `rows` may begin with a down payment (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
+    `rows` may begin with what is paid at the start (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
     part of the price that belongs to sellers other than the lender. `charges` divide the rows' fees where several were
     agreed (empty: all of them are the plan's `fee_code`).
     """
@@ -66,7 +68,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     disclosure: Disclosure
     disclosure_digest: str
     policy_digest: str
-    calendar: str = "gregorian@1"
+    calendar: str = GREGORIAN
     for_other_sellers_minor: int = 0
     allocation: Allocation = Allocation()
     semantics: int = SEMANTICS
@@ -82,12 +84,12 @@ def pin(
     policy_digest: str,
     for_other_sellers_minor: int = 0,
     allocation: Allocation | None = None,
-    calendar: str = "gregorian@1",
 ) -> ContractTerms:
-    """The terms of a contract, from the offer that was accepted.
+    """The terms of a contract, from the offer that was accepted. The calendar by which its dates moved is kept by name.
 
-    Raises `TermsMismatch` where the schedule's figures are not the disclosed ones to the fen, or where the figures
-    are a funder's: only what the shop itself lends is a contract of ours.
+    Raises `TermsMismatch` where the schedule's figures are not the disclosed ones to the fen, where a fee is not among the
+    disclosed, where the figures are a funder's (only what the shop itself lends is a contract of ours), or where the
+    plan is one that cannot be kept in an own book (`fenqi.terms.plan.check_own_book`).
 
     >>> from datetime import date
     >>> from decimal import Decimal
@@ -113,6 +115,8 @@ def pin(
         raise TermsMismatch("disclosure.plan_id", disclosure.plan_id, plan.id)
     if disclosure.currency != schedule.currency:
         raise TermsMismatch("disclosure.currency", disclosure.currency, schedule.currency)
+    for wrong in check_own_book(plan):
+        raise TermsMismatch(f"plan {plan.id}: {wrong.place}", wrong.value, wrong.expected, wrong.way_out)
     rows = schedule.rows
     for place, number, expected in (
         ("rows' principal", sum(row.principal_minor for row in rows), schedule.amount_minor),
@@ -123,7 +127,7 @@ def pin(
     ):
         if number != expected:
             raise TermsMismatch(place, number, f"{expected}: shown, agreed and booked are the same")
-    _check_charges(schedule, disclosure)
+    _check_charges(plan.fee_code, schedule, disclosure)
     for row in rows:
         check_minor(row.principal_minor, schedule.currency, place=f"rows[{row.number}].principal_minor")
         check_minor(row.fee_minor, schedule.currency, place=f"rows[{row.number}].fee_minor")
@@ -144,16 +148,18 @@ def pin(
         disclosure=disclosure,
         disclosure_digest=digest(disclosure),
         policy_digest=policy_digest,
-        calendar=calendar,
+        calendar=schedule.calendar or GREGORIAN,
         for_other_sellers_minor=for_other_sellers_minor,
         allocation=allocation,
         charges=schedule.charges,
     )
 
 
-def _check_charges(schedule: Schedule, disclosure: Disclosure) -> None:
+def _check_charges(fee_code: str, schedule: Schedule, disclosure: Disclosure) -> None:
     """That each cost is charged as it was listed, and that together they are the rows' fees."""
     if not schedule.charges:
+        if schedule.fee_minor and all(item.code != fee_code for item in disclosure.items):
+            raise TermsMismatch("fee_code", fee_code, "a cost that the disclosure lists")
         return
     listed = _sums((item.code, item.amount_minor) for item in disclosure.items)
     for charge in schedule.charges:

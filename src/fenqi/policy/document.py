@@ -273,6 +273,7 @@ class _PolicyReader(PackReading, PlanReading):
         for node in sections["sets"]:
             self.set_label(node)
         funders = tuple(self.funder(node) for node in sections["funders"])
+        self.own_books = frozenset(funder.id for funder in funders if funder.own_book)
         self.funder_kinds = {funder.id: funder.kind for funder in funders}
         budgets = tuple(self.budget(node) for node in sections["budgets"])
         self.vocabulary = vocabulary_for(

@@ -37,6 +37,7 @@ from fenqi.terms.plan import (
     Plan,
     Pricing,
     ZeroInterest,
+    check_own_book,
     check_plan,
 )
 
@@ -106,7 +107,9 @@ _KEYS: Final = {
 
 
 class PlanReading(Reader):
-    """The part of a policy's reader that reads plans and calendars."""
+    """The part of a policy's reader that reads plans and calendars. `own_books` are the funders whose contracts are ours."""
+
+    own_books: frozenset[str] = frozenset()
 
     def plan(self, node: Node, families: Mapping[str, Family]) -> Plan:
         before = len(self.problems)
@@ -147,7 +150,10 @@ class PlanReading(Reader):
             given["indicative_basis"] = self.text(fields["indicative_basis"], "indicative_basis")
         plan = replace(plan, **given)
         if before == len(self.problems):
-            for wrong in check_plan(plan):
+            problems = check_plan(plan)
+            if not problems and plan.funder in self.own_books:
+                problems = check_own_book(plan)
+            for wrong in problems:
                 self.problem(_written_at(node, wrong.place), wrong.sentence)
         return plan
 

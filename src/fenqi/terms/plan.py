@@ -44,6 +44,7 @@ __all__ = [
     "Pricing",
     "TermsError",
     "ZeroInterest",
+    "check_own_book",
     "check_plan",
 ]
 
@@ -603,6 +604,37 @@ def _check_conventions(conventions: Conventions, wrong: _Wrong) -> None:
 
 def _kind(pricing: Pricing) -> str:
     return str(pricing.__struct_config__.tag)
+
+
+def check_own_book(plan: Plan) -> list[Problem]:
+    """Why a contract of a sound plan cannot be kept in its funder's own book; empty where it can.
+
+    What is owed there is principal and fees, and every fee is the funder's own income.
+
+    >>> check_own_book(Plan("a", "a", "mall", "loan", 3, FlatFee(Decimal("0.01")), fee_payee="wallet"))[0].place
+    'fee_payee'
+    """
+    found: list[Problem] = []
+    if isinstance(plan.pricing, (Lease, Pledge)):
+        kind = _kind(plan.pricing)
+        found.append(
+            Problem("pricing.kind", kind, "a pricing that pays the price back: rents are not booked")
+        )
+    payees = [("fee_payee", plan.fee_payee or plan.funder)]
+    payees += [(f"fees[{number}].payee", fee.payee) for number, fee in enumerate(plan.fees)]
+    for place, payee in payees:
+        if payee != plan.funder:
+            expected = (
+                f"{plan.funder}, in whose own book the contract is kept: a fee for others is not booked"
+            )
+            found.append(Problem(place, payee, expected, "let the other party charge it itself"))
+    for number, bearer in enumerate(plan.bearers):
+        if bearer.party == "brand":
+            expected = "customer, shop or funder in an own book: what a brand owes for it is not booked"
+            found.append(
+                Problem(f"bearers[{number}].party", bearer.party, expected, "give its share to the shop")
+            )
+    return found
 
 
 def _is_rate(rate: Decimal) -> bool:

@@ -178,6 +178,25 @@ def test_what_is_wrong_is_told_where_it_stands(plan: str, at: str, said: str) ->
     assert there.startswith(at)
 
 
+@pytest.mark.parametrize(
+    ("terms", "at", "said"),
+    [
+        ("fee_payee: wallet", "wallet", "fee_payee is wallet: expected mall, in whose own book the contract is kept: a fee for others is not booked; let the other party charge it itself"),
+        ("bearers: {customer: 50%, brand: 50%}", "{customer", "bearers[1].party is brand: expected customer, shop or funder in an own book: what a brand owes for it is not booked; give its share to the shop"),
+        ("fees: [{code: a, name: {zh-CN: 费, en: Fee}, payee: guarantor, amount: ¥1}]", "guarantor", "fees[0].payee is guarantor: expected mall, in whose own book the contract is kept: a fee for others is not booked; let the other party charge it itself"),
+    ],
+)  # fmt: skip
+def test_what_the_shops_own_book_cannot_keep_is_told_before_anything_is_sold(
+    terms: str, at: str, said: str
+) -> None:
+    plan = f"{YEARLY}, {terms}}}"
+    assert plan_of(plan)
+    text = f"{SHOP}plans:\n- {plan}\n".replace("kind: shop}", "kind: shop, own_book: yes}")
+    (found,) = read_policy({"shop.yaml": text}).problems
+    assert f"{found.message}; {found.suggestion}".removesuffix("; ") == said
+    assert text.splitlines()[found.line - 1][found.column - 1 :].startswith(at)
+
+
 CALENDAR = """\
 calendars:
 - id: cn

@@ -153,7 +153,13 @@ def wide_cases(draw: st.DrawFn) -> Case:
         instalment_multiple_minor=draw(st.sampled_from([1, 1, 10, 100])),
     )
     changes["fees"] = tuple(
-        Fee(code=f"fee_{n}", name=Text("费", "fee"), payee="p", timing=draw(timings), **draw(fees))
+        Fee(
+            code=f"fee_{n}",
+            name=Text("费", "fee"),
+            payee=draw(st.sampled_from(["shop", "p"])),
+            timing=draw(timings),
+            **draw(fees),
+        )
         for n in range(draw(st.integers(0, 3)))
     )
     start = case.start_on

@@ -131,3 +131,85 @@ def test_a_database_restarted_under_an_idle_connection_costs_no_answer(committed
             " WHERE usename = 'fenqi_service' AND datname = current_database()"
         )
     assert ask().quotes
+
+
+def _with(text):
+    """The demo's policy, with a file more."""
+    from fenqi.policy.compile import compile_policy
+    from fenqi.policy.document import files_in, read_policy
+    from fenqi_server.demo.seed import POLICY_FOLDER
+
+    result = read_policy({**files_in(POLICY_FOLDER)[0], "more.yaml": text})
+    assert result.problems == ()
+    return compile_policy(result.snapshot)
+
+
+def test_how_old_a_fact_is_is_told_where_the_policy_asks_and_nowhere_else(mall, policy):
+    from fenqi_server import facts
+    from fenqi_server.funders import consents
+
+    consents.record(mall.shop, mall.customer_id, "hean", AT, purpose="prequal", version="1")
+    facts.record_prequal(mall.shop.id, mall.customer_id, "hean", "approved", AT - timedelta(days=3))
+    told = {"customer.tier": 2, "customer.age": 30}
+    ages = {"customer.tier": int(AT.timestamp()) - 5, "customer.age": int(AT.timestamp()) - 9}
+    found = facts.gather_dated(mall.shop, mall.customer_id, told, policy, AT, as_of=ages)
+    assert found.as_of == {}
+    aged = _with("facts: [{name: funder.hean.prequal, max_age: 2d}, {name: customer.tier, max_age: 1h}]\n")
+    found = facts.gather_dated(mall.shop, mall.customer_id, told, aged, AT, as_of=ages)
+    assert found.facts["funder.hean.prequal"] == "approved"
+    assert found.as_of == {
+        "funder.hean.prequal": int(AT.timestamp()) - 3 * 86_400,
+        "customer.tier": int(AT.timestamp()) - 5,
+    }
+
+
+def test_who_a_customer_is_is_told_where_a_rollout_goes_by_it(mall, policy):
+    from fenqi_server import facts
+
+    assert "customer.id" not in _gather(mall, policy)
+    text = """\
+rules:
+- id: half
+  layer: strategy
+  owner: me
+  reason: STRATEGY_PAUSE
+  applies: all
+  require: cart.amount <= ¥3,000
+  rollout: {percent: 50}
+"""
+    rolled = _with(text)
+    assert _gather(mall, rolled)["customer.id"] == mall.customer_id.hex
+    assert "customer.id" not in _gather(mall, rolled, customer=False)
+    # Nobody else says who somebody is.
+    with pytest.raises(facts.BadFacts):
+        _gather(mall, rolled, asserted={"customer.id": "me"})
+
+
+def test_a_decision_keeps_how_old_its_facts_were_and_is_decided_again_alike(mall, policy):
+    from fenqi_server.decisions import log
+    from fenqi_server.decisions import service as decisions
+    from fenqi_server.policies import service as policies
+
+    text = """\
+facts: [{name: customer.tier, max_age: 1h}]
+rules:
+- {id: tier, layer: customer, owner: me, reason: LINE_INSUFFICIENT, applies: all, require: customer.tier >= 1}
+"""
+    policies.publish(mall.shop, _with(text).snapshot, AT, "ann", silent_reason="a test")
+    told = {**GROWN_UP, "customer.tier": 2}
+    for age, code in ((3_600, None), (3_601, "DATA_STALE")):
+        made = decisions.evaluate(
+            mall.shop,
+            mall.customer_id,
+            [PHONE],
+            "web",
+            told,
+            AT,
+            as_of={"customer.tier": int(AT.timestamp()) - age},
+        )
+        log.flush()
+        again = decisions.load(made.public_id)
+        assert again.request.as_of == {"customer.tier": int(AT.timestamp()) - age}
+        for decision in (made, again):
+            codes = {reason.code for reason in decision.evaluation.option("card_full").verdict.reasons}
+            assert codes == ({code} if code else set())

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from tests.api.world import AT, GROWN_UP, PHONE, demo_snapshot
 
+from fenqi.policy.rollout import bucket_of
+
 
 @pytest.fixture
 def pilot(mall):
@@ -60,10 +62,9 @@ def _shop_around(mall, customers, confirm_every=3):
 
 def test_each_side_is_counted_by_what_it_was_offered_and_what_it_confirmed(mall, pilot, customers):
     from fenqi_server.funders import pilots
-    from fenqi_server.policies.service import share_of
 
     confirmed = _shop_around(mall, customers)
-    inside = [each for each in customers if share_of("pepper", each) < 40]
+    inside = [each for each in customers if bucket_of("pepper", each.hex) < 4_000]
     assert 0 < len(inside) < len(customers)
     (found,) = pilots.running(mall.shop, AT)
     assert (found.with_it.customers, found.without_it.customers) == (

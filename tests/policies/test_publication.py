@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from tests.api.world import AT, demo_snapshot
 
+from fenqi.policy.rollout import bucket_of
+
 
 def _named(number: int):
     snapshot = demo_snapshot()
@@ -116,10 +118,8 @@ def test_a_share_of_the_customers_gets_it_first_and_keeps_it_when_it_grows(mall)
 def test_another_draw_is_another_share(mall):
     from uuid import uuid4
 
-    from fenqi_server.policies import service as policies
-
     subjects = [uuid4() for _ in range(2000)]
-    both = sum(policies.share_of("a", each) < 50 and policies.share_of("b", each) < 50 for each in subjects)
+    both = sum(bucket_of("a", each.hex) < 5_000 and bucket_of("b", each.hex) < 5_000 for each in subjects)
     assert abs(both - 500) < 4 * (2000 * 0.25 * 0.75) ** 0.5
 
 
@@ -139,7 +139,7 @@ def test_each_decision_records_the_policy_that_answered_it(mall):
         made = decisions.evaluate(mall.shop, customer, [PHONE], "web", GROWN_UP, AT)
         log.flush()
         recorded = decisions.load(made.public_id)
-        expected = pilot.digest if policies.share_of(pilot.salt, customer) < 50 else base
+        expected = pilot.digest if bucket_of(pilot.salt, customer.hex) < 5_000 else base
         assert recorded.policy.digest == made.policy.digest == expected
         seen.add(expected)
     assert seen == {base, pilot.digest}

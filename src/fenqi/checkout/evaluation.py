@@ -18,7 +18,7 @@ import msgspec
 
 from fenqi.calendars import CalendarError, at_local, local_date
 from fenqi.checkout.alternatives import Alternative, Candidate, alternatives_to
-from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, facts_of
+from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, known_facts
 from fenqi.money import MoneyError
 from fenqi.policy.compile import next_boundary, next_told, place
 from fenqi.policy.facts import Facts, FactValue
@@ -120,18 +120,19 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         raise RequestError(
             "/currency", request.currency, f"{currency}, the shop's currency", "amounts are never converted"
         )
-    facts = facts_of(request, amount, zone)
+    known = known_facts(policy, request, amount)
+    facts = known.facts
     at = request.at
     start_on, day_ends_at = _day(at // 60, zone)
     prices, unpriced, offers = _priced(policy, amount, currency, start_on)
-    verdicts = decide(policy, facts, offers, overrides=request.overrides)
+    verdicts = decide(policy, facts, offers, overrides=request.overrides, stale=known.stale)
     for plan_id, (_, reason) in unpriced.items():
         verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
     layout = _layout(policy, at)
     last_used = request.last_used_family
     if last_used is None:
-        known = facts.get("customer.last_used_family")
-        last_used = known if isinstance(known, str) else None
+        family = facts.get("customer.last_used_family")
+        last_used = family if isinstance(family, str) else None
     order = _page_order(layout, verdicts, last_used)
 
     candidates = [
@@ -188,6 +189,12 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         )
     boundaries = [_boundary(policy, at), next_told(policy, facts, at)]
     boundaries += [override.until for override in request.overrides if override.until > at]
+    # What may be 60 seconds old is too old in the 61st.
+    boundaries += [
+        told + policy.max_ages[name] + 1
+        for name, told in request.as_of.items()
+        if name in policy.max_ages and name not in known.stale
+    ]
     return Evaluation(
         policy_digest=policy.digest,
         as_of=at,

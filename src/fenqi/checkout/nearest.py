@@ -21,7 +21,7 @@ import msgspec
 
 from fenqi.calendars import CalendarError, local_date
 from fenqi.checkout.evaluation import priced_facts
-from fenqi.checkout.request import CheckoutRequest, Line, cart_facts, checked_amount, facts_of
+from fenqi.checkout.request import CheckoutRequest, Line, cart_facts, checked_amount, known_facts
 from fenqi.money import MAX_MINOR, MoneyError
 from fenqi.policy.conditions import Clause, Range, clauses_of
 from fenqi.policy.facts import Facts, FactType, FactValue
@@ -120,7 +120,7 @@ def nearest_change(policy: Policy, request: CheckoutRequest, plan: str) -> Neare
     has no such plan.
     """
     amount = checked_amount(request)
-    facts = facts_of(request, amount, policy.zone)
+    facts = known_facts(policy, request, amount).facts
     pricing = _Pricing(policy, policy.plan(plan), request)
     offer = pricing.offer(amount)
     rules = in_the_way(policy, facts, plan, offer, overrides=request.overrides)

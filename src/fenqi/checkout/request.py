@@ -25,7 +25,9 @@ from fenqi.policy.facts import (
     check_facts,
     clock_facts,
     freeze_facts,
+    stale_facts,
 )
+from fenqi.policy.rollout import places
 from fenqi.policy.verdict import Override
 from fenqi.problems import BadInput
 
@@ -36,11 +38,14 @@ __all__ = [
     "MAX_LINES",
     "MAX_QUANTITY",
     "CheckoutRequest",
+    "Known",
     "Line",
     "RequestError",
     "cart_facts",
+    "checked_ages",
     "checked_amount",
     "facts_of",
+    "known_facts",
     "read_request",
 ]
 
@@ -95,7 +100,8 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
     """A cart at an instant (`at`, epoch seconds), on a channel, with all facts gathered from elsewhere.
 
     The facts of the cart, the channel and the clock follow from the other fields, whatever `facts` says of them.
-    `overrides` are the special cases granted to this customer.
+    `as_of` says of facts when they were found out (epoch seconds), where that was not just now: of those too old for the policy
+    the decision knows nothing. `overrides` are the special cases granted to this customer.
     """
 
     lines: tuple[Line, ...]
@@ -107,6 +113,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
     coupon: str | None = None
     ship_to: str | None = None
     overrides: tuple[Override, ...] = ()
+    as_of: Mapping[str, int] = {}
 
 
 def checked_amount(request: CheckoutRequest) -> int:
@@ -214,10 +221,32 @@ def cart_facts(request: CheckoutRequest, amount_minor: int) -> dict[str, FactVal
     return facts
 
 
-def facts_of(request: CheckoutRequest, amount_minor: int, zone: str) -> dict[str, FactValue]:
-    """Everything known when the decision is made: what was gathered, the cart, the channel and the clock.
+class Known(msgspec.Struct, frozen=True):
+    """What a decision goes by: the facts, and the names of those that are left out because they are too old."""
 
-    This is what is recorded of a decision, and what replays it.
+    facts: dict[str, FactValue]
+    stale: frozenset[str] = frozenset()
+
+
+def known_facts(policy: Policy, request: CheckoutRequest, amount_minor: int) -> Known:
+    """Everything that a policy lets count when the decision is made: what is too old is not known, and everybody's place
+    in its rollouts is.
+    """
+    facts = facts_of(request, amount_minor, policy.zone)
+    stale: frozenset[str] = frozenset()
+    if policy.max_ages and request.as_of:
+        stale = stale_facts(policy.max_ages, request.as_of, request.at)
+        for name in stale:
+            facts.pop(name, None)
+    if policy.rollouts:
+        facts |= places(policy.rollouts, facts)
+    return Known(facts, stale)
+
+
+def facts_of(request: CheckoutRequest, amount_minor: int, zone: str) -> dict[str, FactValue]:
+    """Everything told when the decision is made: what was gathered, the cart, the channel and the clock.
+
+    With `known_facts`, which leaves out what the policy finds too old, it is what a decision goes by.
     """
     return {**request.facts, **cart_facts(request, amount_minor), **clock_facts(request.at, zone)}
 
@@ -233,6 +262,7 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last_used_family: str | None = None
     coupon: str | None = None
     ship_to: str | None = None
+    as_of: dict[str, datetime] = {}
 
 
 # Works the type out while the module is imported, once: see `fenqi.policy.snapshot`.
@@ -275,18 +305,35 @@ def read_request(data: bytes | Mapping[str, object], policy: Policy) -> Checkout
         raise RequestError(
             f"/facts/{_escaped(problem.place)}", problem.value, problem.expected, problem.way_out
         )
+    at = to_epoch(written.at)
     request = CheckoutRequest(
         lines=written.lines,
         currency=written.currency,
         channel=written.channel,
-        at=to_epoch(written.at),
+        at=at,
         facts=facts,  # type: ignore[arg-type]  # check_facts has just made sure of the values' types
         last_used_family=written.last_used_family,
         coupon=written.coupon,
         ship_to=written.ship_to,
+        as_of=checked_ages(written.as_of, facts, at),
     )
     checked_amount(request)
     return request
+
+
+def checked_ages(as_of: Mapping[str, datetime], facts: Mapping[str, object], at: int) -> dict[str, int]:
+    """When facts were found out, as epoch seconds. Raises `RequestError` for one that is not told, or not found yet."""
+    found: dict[str, int] = {}
+    for name, instant in as_of.items():
+        pointer = f"/as_of/{_escaped(name)}"
+        if name not in facts:
+            raise RequestError(pointer, name, "a fact that is told under /facts")
+        if instant.tzinfo is None:
+            raise RequestError(pointer, instant.isoformat(), "an instant with its offset from UTC")
+        if to_epoch(instant) > at:
+            raise RequestError(pointer, instant.isoformat(), "an instant that is not after the request's own")
+        found[name] = to_epoch(instant)
+    return found
 
 
 _PLACE: Final = re.compile(r"^(?P<expected>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)

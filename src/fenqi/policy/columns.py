@@ -36,6 +36,7 @@ from fenqi.policy.facts import (
     FactType,
     FactValue,
 )
+from fenqi.policy.rollout import PREFIX, bucket_of, rollout_fact
 from fenqi.policy.snapshot import SEMANTICS, Rule
 from fenqi.problems import BadInput
 
@@ -704,6 +705,7 @@ def rule_outcomes(
     if rules is None:
         rules = _first_rules(policy)
     before = {} if known is None else {_asked(known.policy.rules[index]): index for index in known.rules}
+    checkouts = _with_places(policy, checkouts)
     translator = _Translator(checkouts)
     exprs: list[pl.Expr] = []
     columns: dict[str, pl.Series] = {}
@@ -723,6 +725,26 @@ def rule_outcomes(
     columns |= {series.name: series for series in answers.drop("clock.now")}
     rows = pl.Series("rows", [True]).new_from_index(0, len(checkouts))
     return Outcomes(policy, tuple(rules), pl.DataFrame([rows, *columns.values()]), len(exprs))
+
+
+def _with_places(policy: Policy, checkouts: Checkouts) -> Checkouts:
+    """The checkouts with everybody's place in the policy's rollouts, as `fenqi.policy.rollout.places` tells it of a row."""
+    found: list[pl.Series] = []
+    vocabulary = dict(checkouts.vocabulary)
+    for rollout in policy.rollouts:
+        name = PREFIX + rollout.salt
+        if name in checkouts.frame.columns or rollout.by not in checkouts.frame.columns:
+            continue
+        who = checkouts.frame[rollout.by]
+        known = who.drop_nulls().unique()
+        places = {each: bucket_of(rollout.salt, str(each)) for each in known}
+        if who.dtype != pl.Int64:
+            who = who.cast(pl.String)
+        found.append(who.replace_strict(places, default=None, return_dtype=pl.Int64).alias(name))
+        vocabulary[name] = rollout_fact(rollout.salt)
+    if not found:
+        return checkouts
+    return dataclasses.replace(checkouts, frame=checkouts.frame.with_columns(found), vocabulary=vocabulary)
 
 
 def _first_rules(policy: Policy) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from fenqi.policy.conditions import RATE_ONE, All, Clause, Condition, Not, Op, R
 from fenqi.policy.facts import Facts, FactType
 from fenqi.policy.placement import Placed, Placements, placements_of
 from fenqi.policy.placement import place as _place
+from fenqi.policy.rollout import Rollout
 from fenqi.policy.sets import Sets, members_in, resolved
 from fenqi.policy.snapshot import (
     FORMAT,
@@ -50,6 +51,7 @@ __all__ = [
     "budget_rules",
     "compile_policy",
     "connection_rules",
+    "facts_of_rule",
     "is_priced",
     "next_boundary",
     "next_told",
@@ -89,6 +91,8 @@ class Policy:
     """Per plan: its priced rules, over the facts and the offer's facts; None where it has none."""
     open_verdicts: tuple[Verdict, ...]
     placements: Placements
+    rollouts: tuple[Rollout, ...]
+    max_ages: Mapping[str, int]
     sources: tuple[str, ...]
     """The generated functions' sources, for the curious and for tests."""
 
@@ -115,6 +119,12 @@ class Policy:
     def rule_index(self) -> dict[str, int]:
         """From a rule's id to its position."""
         return {rule.id: index for index, rule in enumerate(self.rules)}
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The facts that some rule asks about, or that a rollout goes by: of anything else nobody needs to know."""
+        names = {name for rule in self.rules for name in facts_of_rule(rule)}
+        return frozenset(names | {rollout.by for rollout in self.rollouts})
 
     @cached_property
     def boundaries(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -214,6 +224,8 @@ def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
             for plan in snapshot.plans
         ),
         placements=placements_of(snapshot),
+        rollouts=snapshot.rollouts,
+        max_ages={age.fact: age.seconds for age in snapshot.max_ages},
         sources=tuple(sources),
     )
 
@@ -499,12 +511,13 @@ def _check_references(snapshot: Snapshot, rules: list[Rule], vocabulary: Mapping
         if twice:
             raise SnapshotError(kind, ", ".join(sorted(twice)), "ids that occur once")
     for rule in rules:
-        for name in _facts_of_rule(rule):
+        for name in facts_of_rule(rule):
             if name not in vocabulary:
                 raise SnapshotError(f"rules.{rule.id}", name, "a fact of the vocabulary")
 
 
-def _facts_of_rule(rule: Rule) -> frozenset[str]:
+def facts_of_rule(rule: Rule) -> frozenset[str]:
+    """The names of all facts that the rule asks about."""
     names: set[str] = set()
     trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
     for tree in trees:
@@ -518,12 +531,12 @@ def _facts_of_rule(rule: Rule) -> frozenset[str]:
 
 def is_priced(rule: Rule) -> bool:
     """Whether the rule looks at a price, and so belongs to the second pass."""
-    return any(name.startswith("offer.") for name in _facts_of_rule(rule))
+    return any(name.startswith("offer.") for name in facts_of_rule(rule))
 
 
 def _is_personal(rule: Rule, vocabulary: Mapping[str, FactType]) -> bool:
     return rule.layer in ("risk", "customer") or any(
-        vocabulary[name].personal for name in _facts_of_rule(rule)
+        vocabulary[name].personal for name in facts_of_rule(rule)
     )
 
 

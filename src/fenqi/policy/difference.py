@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from fenqi.calendars import CalendarError
+from fenqi.policy.compile import facts_of_rule
 from fenqi.policy.impacts import affected_by, condition_text, lower
 from fenqi.policy.placement import Placed, place
+from fenqi.policy.rollout import PREFIX
 from fenqi.policy.snapshot import Layer, Notice, Placement, Rule, Selector, Window, selects, versions_of
 from fenqi.terms.cost import cost_of
 from fenqi.terms.plan import Plan, TermsError
@@ -116,6 +118,7 @@ def compare(before: Policy | None, after: Policy, at: int) -> Difference:
         *_rules(before, after, at),
         *_placements(before, after, at),
         *_amounts(before, after, at),
+        *_known(before, after),
         *_others(before, after),
     ]
     order = (
@@ -466,6 +469,35 @@ def _amounts(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
                 )
 
 
+# --------------------------------------------------------------------------------------------- what is known
+
+
+def _known(before: Policy | None, after: Policy) -> Iterable[Change]:
+    """How facts come to be known: how old they may be, and by what a share of the customers is told."""
+    if before is None:
+        return
+    was = {**before.max_ages, **{PREFIX + each.salt: each.by for each in before.rollouts}}
+    now = {**after.max_ages, **{PREFIX + each.salt: each.by for each in after.rollouts}}
+    for name in dict.fromkeys((*was, *now)):
+        # One that is new, or gone, is told by the rule that asks about it.
+        if was.get(name) == now.get(name) or (name.startswith(PREFIX) and not (name in was and name in now)):
+            continue
+        asking = [rule for rule in after.rules if name in facts_of_rule(rule)]
+        plans = tuple(plan.id for plan in after.plans if any(selects(rule.applies, plan) for rule in asking))
+        yield Change(
+            kind="fact",
+            effect="changed" if plans else "said",
+            name=name,
+            plans=plans,
+            # The rules are in order of their layers: what is known of law has to be reviewed as law is.
+            layer=asking[0].layer if asking else None,
+            fields=(
+                FieldChange("by" if name.startswith(PREFIX) else "max_age", was.get(name), now.get(name)),
+            ),
+            availability=bool(plans),
+        )
+
+
 # -------------------------------------------------------------------------------------------------- others
 
 
@@ -724,6 +756,10 @@ _SHOP_CHANGED: Final = Text(
 )
 _FUNDER_CHANGED: Final = Text("{plans}：由谁作出决定改变", "{plans}: who decides changes")
 _PLACE_CHANGED: Final = Text("{plans}：在页面上的位置改变", "{plans}: another place on the page")
+_KNOWN_CHANGED: Final = Text(
+    "{plans}：判断所依据的信息（{name}）的要求改变",
+    "{plans}: what is asked of the data behind it ({name}) changes",
+)
 _END_MOVED: Final = Text(
     "{plans}：结束时间由{was:instant}改为{until:instant}（{who}）",
     "{plans}: its end moves from {was:instant} to {until:instant} ({who})",
@@ -831,6 +867,8 @@ def _changed_template(change: Change) -> Text:
         return _QUOTA_CHANGED if "daily_quota_minor" in paths else _FUNDER_CHANGED
     if change.kind == "placement":
         return _PLACE_CHANGED
+    if change.kind == "fact":
+        return _KNOWN_CHANGED
     if change.rule is None:
         return _TOTAL_CHANGED if "total_minor" in paths else _BUDGET_CHANGED
     if paths <= {"blocked", "valid"} and change.until != change.was_until:

@@ -22,6 +22,7 @@ from fenqi.policy.compile import agreement_rules, compile_policy
 from fenqi.policy.conditions import (
     All,
     Any,
+    Clause,
     Condition,
     ConditionError,
     Dialect,
@@ -39,6 +40,7 @@ from fenqi.policy.placement import default_group
 from fenqi.policy.plan_reading import PlanReading
 from fenqi.policy.reading import NO_TEXT, SHOWN_CHARACTERS, Fields, Problem
 from fenqi.policy.reasons import CATALOGUE
+from fenqi.policy.rollout import BUCKETS, PREFIX, Rollout
 from fenqi.policy.sets import Sets, digest_of, encode_members, read_set
 from fenqi.policy.snapshot import (
     FORMAT,
@@ -55,6 +57,7 @@ from fenqi.policy.snapshot import (
     FunderKind,
     Group,
     Layer,
+    MaxAge,
     Notice,
     Pending,
     Placement,
@@ -91,7 +94,12 @@ _FUNDER_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 _FACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 
 
-_MADE: Final = (("agreement.", "agreements"), ("budget.", "budgets"), ("table.", "tables"))
+_MADE: Final = (
+    ("agreement.", "agreements"),
+    ("budget.", "budgets"),
+    ("table.", "tables"),
+    (PREFIX, "the rollouts of plans"),
+)
 """How the ids of rules begin that are made from something else, and what that is."""
 
 
@@ -210,6 +218,8 @@ class _PolicyReader(PackReading, PlanReading):
         self.sets: dict[str, Members] = {}
         self.members: dict[str, frozenset[str]] = {}
         self.labels: dict[str, Text] = {}
+        self.rollouts: dict[str, Rollout] = {}
+        self.max_ages: dict[str, int] = {}
 
     @property
     def dialect(self) -> Dialect:
@@ -260,9 +270,10 @@ class _PolicyReader(PackReading, PlanReading):
             self.ids[section] = self.collect_ids(section, sections[section])
         for node in sections["packs"]:
             self.pack_use(node)
-        facts = tuple(self.fact(node) for node in sections["facts"])
+        own = [node for node in sections["facts"] if not _is_age(node)]
+        facts = tuple(self.fact(node) for node in own)
         names = [fact.name for fact in facts]
-        for node, name in zip(sections["facts"], names, strict=True):
+        for node, name in zip(own, names, strict=True):
             if name and names.count(name) > 1:
                 self.problem(node, f"{name} stands twice in facts", "a fact is described once")
         # What the shop says of a fact goes before what a pack says of it.
@@ -270,6 +281,9 @@ class _PolicyReader(PackReading, PlanReading):
         # A funder's terms may be for some only: their conditions need the facts before the funders have names.
         unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
         self.vocabulary = vocabulary_for(unnamed, facts)
+        for node in sections["facts"]:
+            if _is_age(node):
+                self.age(node)
         for node in sections["sets"]:
             self.set_label(node)
         funders = tuple(self.funder(node) for node in sections["funders"])
@@ -293,6 +307,11 @@ class _PolicyReader(PackReading, PlanReading):
             of_rules += len(self.problems) - found
             if len(self.problems) == found:
                 sound.append(rules[-1])
+        for node, plan in zip(sections["plans"], plans, strict=True):
+            found = len(self.problems)
+            opening = self.opening(node, plan)
+            of_rules += len(self.problems) - found
+            sound += opening
         pack_rules = tuple(rule for use in self.packs for rule in self.pack_rules(use))
         of_packs = [node for use in self.packs for node in use.rule_nodes]
         told = {notice.id: notice for notice in notices}
@@ -323,6 +342,8 @@ class _PolicyReader(PackReading, PlanReading):
             budgets=budgets,
             sets=self.sets_asked(sound, funders),
             calendars=self.used(calendars, plans),
+            rollouts=tuple(self.rollouts[salt] for salt in sorted(self.rollouts)),
+            max_ages=tuple(MaxAge(name, self.max_ages[name]) for name in sorted(self.max_ages)),
         )
         self.check_versions_notices(snapshot, sections["funders"])
         if len(self.problems) > of_rules:
@@ -653,15 +674,17 @@ class _PolicyReader(PackReading, PlanReading):
             node,
             "a fact",
             ("name", "type", "source", "label"),
-            ("values", "value_labels", "changeable", "personal"),
+            ("values", "value_labels", "changeable", "personal", "max_age"),
         )
         name = self.optional(fields, "name", self.scalar, "")
         kind: FactKind = self.literal(fields["type"], FactKind, "type") if "type" in fields else "int"
         built_in = VOCABULARY.get(name)
         if name and not _FACT_NAME.fullmatch(name):
             self.problem(fields["name"], f"{name} is not a fact's name", "write it like merchant.kind")
-        elif name.startswith(("offer.", "clock.", "funder.", "budget.")):
-            self.problem(fields["name"], f"{name}: facts of offer, clock, funder and budget are Fenqi's own")
+        elif name.startswith(("offer.", "clock.", "funder.", "budget.", PREFIX)):
+            self.problem(
+                fields["name"], f"{name}: facts of offer, clock, funder, budget and rollout are Fenqi's own"
+            )
         elif built_in is not None and built_in.type != kind:
             self.problem(fields["name"], f"{name} is {built_in.type} already", f"write type: {built_in.type}")
         labels: dict[str, Text] = {}
@@ -673,6 +696,8 @@ class _PolicyReader(PackReading, PlanReading):
             labels = {value: self.text(label, f"the label of {value}") for value, label in written.items()}
         if kind == "enum" and not values and "type" in fields:
             self.problem(node, f"{name} is an enum without values", "write values: [a, b]")
+        if "max_age" in fields and name:
+            self.max_ages[name] = self.duration(fields["max_age"], "max_age")
         return FactType(
             name=name,
             type=kind,
@@ -687,6 +712,25 @@ class _PolicyReader(PackReading, PlanReading):
                 fields, "personal", self.boolean, built_in.personal if built_in else False
             ),
         )
+
+    def age(self, node: Node) -> None:
+        """How old a fact may be that this file does not describe: one of Fenqi's own, told by somebody else."""
+        fields = self.fields(node, "a fact", ("name", "max_age"))
+        name = self.scalar(fields["name"], "name")
+        seconds = self.duration(fields["max_age"], "max_age")
+        fact = self.vocabulary.get(name)
+        if fact is None:
+            self.problem(fields["name"], f"{name} is not a fact", self.meant(name, self.vocabulary))
+        elif name in self.max_ages:
+            self.problem(fields["name"], f"{name} has a max_age already", "keep one")
+        elif fact.source not in ("customer", "card", "funder"):
+            self.problem(
+                fields["name"],
+                f"{name} is found out with each decision: it is never old",
+                "leave it out",
+            )
+        else:
+            self.max_ages[name] = seconds
 
     def funder(self, node: Node) -> Funder:
         fields = self.fields(
@@ -865,7 +909,7 @@ class _PolicyReader(PackReading, PlanReading):
             owner=self.optional(fields, "owner", self.scalar, ""),
             reason=reason,
             applies=self.optional(fields, "applies", self.selector, Selector(all=True)),
-            when=self.condition(fields["when"], "when") if "when" in fields else None,
+            when=self.case_of(fields),
             require=self.condition(fields["require"], "require") if "require" in fields else None,
             blocked=self.window(fields["blocked"], "blocked") if "blocked" in fields else None,
             daily=self.daily(fields["daily"], "daily") if "daily" in fields else None,
@@ -888,6 +932,67 @@ class _PolicyReader(PackReading, PlanReading):
             since_fact=self.instant_fact(fields["since"], "since") if "since" in fields else None,
             until_fact=self.instant_fact(fields["until"], "until") if "until" in fields else None,
         )
+
+    def case_of(self, fields: Fields) -> Condition | None:
+        """What a rule is about: its `when`, for those whom its rollout has reached."""
+        when = self.condition(fields["when"], "when") if "when" in fields else None
+        if "rollout" not in fields:
+            return when
+        name = fields["id"].value if isinstance(fields.get("id"), ScalarNode) else ""
+        reached = self.rollout(fields["rollout"], str(name))
+        # Last, so that what a reason tells first is what the rule is about.
+        return reached if when is None else All((when, reached))
+
+    def opening(self, node: Node, plan: Plan) -> tuple[Rule, ...]:
+        """The rule that a plan's rollout amounts to: whom it has not reached yet does not get the plan."""
+        written = node.value if isinstance(node, MappingNode) else []
+        fields = {str(key.value): value for key, value in written}
+        if "rollout" not in fields:
+            return ()
+        return (
+            Rule(
+                id=PREFIX + plan.id,
+                layer="strategy",
+                owner="rollout",
+                reason="CANARY_OFF",
+                applies=Selector(plans=(plan.id,)),
+                require=self.rollout(fields["rollout"], plan.id),
+                change="shop",
+            ),
+        )
+
+    def rollout(self, node: Node, name: str) -> Clause:
+        """The share of the customers that something is for, as a clause on their place among all."""
+        fields = self.fields(node, "rollout", ("percent",), ("by", "salt"))
+        salt = self.scalar(fields["salt"], "salt") if "salt" in fields else name
+        if "salt" in fields and salt and not _ID.fullmatch(salt):
+            self.problem(fields["salt"], f"salt is {salt}: not an id", "small letters, digits, _ . and -")
+        by = self.scalar(fields["by"], "by") if "by" in fields else "customer.id"
+        fact = self.vocabulary.get(by)
+        place = fields.get("by", node)
+        if by.startswith(PREFIX):
+            self.problem(place, f"by is {by}: a rollout cannot go by a rollout", "write by: customer.id")
+        elif fact is None:
+            self.problem(place, f"by is {by}: there is no such fact", self.meant(by, self.vocabulary))
+        elif fact.type not in ("text", "int") or fact.values or fact.source in ("clock", "offer"):
+            self.problem(
+                place,
+                f"by is {by}: it does not tell one customer or order from another",
+                "write by: customer.id, or a fact of your own that names the order",
+            )
+        known = self.rollouts.setdefault(salt, Rollout(salt, by))
+        if known.by != by:
+            self.problem(place, f"the salt {salt} goes by {known.by} elsewhere", "use another salt")
+        return Clause(PREFIX + salt, "<", self.share(fields["percent"]) if "percent" in fields else 0)
+
+    def share(self, node: Node) -> int:
+        """A percentage as a number of places."""
+        value = self.scalar(node, "percent")
+        found = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?\s*%?", value)
+        part = 0 if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+        if value and not 0 < part <= BUCKETS:
+            self.problem(node, f"percent is {value}: not a share from 0.01 to 100", "write it like 5 or 0.5")
+        return part
 
     def instant_fact(self, node: Node, what: str) -> str:
         """The name of a fact that is an instant."""
@@ -1111,3 +1216,9 @@ class _PolicyReader(PackReading, PlanReading):
 
 def _is_ordered(fact: FactType) -> bool:
     return fact.type in ("int", "money", "rate", "time", "instant")
+
+
+def _is_age(node: Node) -> bool:
+    """Whether an entry of facts says how old a fact may be, and nothing else about it."""
+    written = {key.value for key, _ in node.value} if isinstance(node, MappingNode) else set()
+    return written == {"name", "max_age"}

@@ -35,6 +35,7 @@ __all__ = [
     "clock_facts",
     "freeze_facts",
     "funder_facts",
+    "stale_facts",
     "vocabulary_for",
 ]
 
@@ -58,7 +59,8 @@ class FactType(msgspec.Struct, frozen=True, kw_only=True):
     """One name of the vocabulary.
 
     `values` are the names an enum (or a set, where given) may hold. `changeable`: the customer can change it at
-    the checkout. `personal`: seen by that customer only. `value_labels` name the values for people.
+    the checkout. `personal`: seen by that customer only. `value_labels` name the values for people. `max_age_seconds`: what was
+    found longer ago than that counts as unknown.
     """
 
     name: str
@@ -69,6 +71,7 @@ class FactType(msgspec.Struct, frozen=True, kw_only=True):
     value_labels: dict[str, Text] = {}
     changeable: bool = False
     personal: bool = False
+    max_age_seconds: int | None = None
 
 
 CLOCK_FACTS: Final = ("clock.now", "clock.time", "clock.weekday")
@@ -129,6 +132,8 @@ VOCABULARY: Final[dict[str, FactType]] = {
         _fact("cart.line_count", "int", "cart", "商品行数", "number of lines", changeable=True),
         _fact("region.ship_to", "text", "cart", "收货地区", "delivery region", changeable=True),
         _fact("channel.kind", "enum", "channel", "下单渠道", "channel", labels=_CHANNELS, changeable=True),
+        # A key of ours, never a name or a number of theirs: who they are among all (`fenqi.policy.rollout`).
+        _fact("customer.id", "text", "ours", "客户编号", "customer's key", personal=True),
         _fact("customer.signed_in", "bool", "customer", "已登录", "signed in", changeable=True),
         _fact("customer.age", "int", "customer", "年龄", "age", personal=True),
         _fact("customer.student", "bool", "customer", "在校学生", "student", personal=True),
@@ -316,6 +321,17 @@ def clock_facts(at: int, zone: str) -> dict[str, FactValue]:
     """
     time, weekday = _clock_of_minute(at // 60, zone)
     return {"clock.now": at, "clock.time": time, "clock.weekday": weekday}
+
+
+def stale_facts(max_ages: Mapping[str, int], as_of: Mapping[str, int], at: int) -> frozenset[str]:
+    """The facts that at an instant are older than they may be: they count as unknown. Ages are in seconds.
+
+    >>> stale_facts({"customer.tier": 60}, {"customer.tier": 1795370400}, 1795370461)
+    frozenset({'customer.tier'})
+    """
+    return frozenset(
+        name for name, seconds in max_ages.items() if name in as_of and at - as_of[name] > seconds
+    )
 
 
 def freeze_facts(facts: Mapping[str, object]) -> dict[str, object]:

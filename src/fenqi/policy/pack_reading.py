@@ -43,6 +43,7 @@ RULE_OPTIONAL: Final = (
     "fix",
     "since",
     "until",
+    "rollout",
 )
 _ALL_PACK_RULE_KEYS: Final = (*RULE_REQUIRED, *RULE_OPTIONAL, *_PACK_RULE)
 

@@ -81,6 +81,7 @@ _OPTIONAL: Final = (
     "fees",
     "contingent",
     "indicative_basis",
+    "rollout",
     "profile",
     *_CONVENTIONS,
     "digits",

@@ -286,6 +286,18 @@ class Reader:
             self.problem(node, f"{what} is {value}: not a date", "write it like 2026-11-25")
             return date.min
 
+    def duration(self, node: Node, what: str) -> int:
+        """A length of time as whole seconds."""
+        value = self.scalar(node, what)
+        found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
+        if found is None:
+            if value:
+                self.problem(
+                    node, f"{what} is {value}: not a length of time", "write it like 90s, 10m, 12h or 30d"
+                )
+            return 0
+        return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+
     def minute(self, node: Node, what: str) -> int:
         value = self.scalar(node, what)
         try:

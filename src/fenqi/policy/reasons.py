@@ -12,8 +12,9 @@ from fenqi.money import format_money, format_rate
 from fenqi.policy.catalogue import CATALOGUE, PARAMETERS, Entry
 from fenqi.policy.conditions import RATE_ONE, Constant, Op, Range
 from fenqi.policy.facts import FactType
+from fenqi.policy.rollout import PREFIX
 from fenqi.policy.snapshot import AudienceText
-from fenqi.policy.verdict import Failing, Reason, for_customer
+from fenqi.policy.verdict import STALE, Failing, Reason, for_customer
 from fenqi.texts import Text, fill, placeholders
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class ReasonText(msgspec.Struct, frozen=True):
     clauses: tuple[str, ...] = ()
 
 
+_NOT_REACHED: Final = "CANARY_OFF"
+"""Whoever is nobody in particular has not been reached either: nothing is missing to say so."""
 _UNKNOWN: Final = Text(
     "还缺少一项信息，暂时无法判断：{fact}。", "One thing is not known yet, so it cannot be decided: {fact}."
 )
@@ -83,7 +86,9 @@ def reason_texts(
     index = policy.rule_index.get(reason.rule)
     rule = policy.rules[index] if index is not None else None
     own_title, own_detail, own_fix = (rule.title, rule.detail, rule.fix) if rule else (None, None, None)
-    if reason.pending or reason.unknown:
+    if reason.code == STALE:
+        titles, details = [entry.title], [entry.details[0] if audience == "customer" else entry.behind]
+    elif reason.pending or (reason.unknown and reason.code != _NOT_REACHED):
         # Title and detail say that something is the case; here nobody knows that yet.
         titles = [_PENDING_TITLE if reason.pending else _UNKNOWN_TITLE]
         details = _undecided(policy, reason)
@@ -92,7 +97,7 @@ def reason_texts(
         details = [*_own(own_detail, audience)]
         details += entry.details if audience == "customer" else (entry.behind,)
     fixes = [
-        *_own(own_fix, audience),
+        *_own(own_fix if reason.code != STALE else None, audience),
         *_fixes(reason, entry, audience, asked=bool(rule and rule.unknown == "ask")),
     ]
     show_clauses = audience != "customer" or reason.public == "full"
@@ -130,7 +135,8 @@ def _missing(reason: Reason) -> str | None:
     """The first fact for want of which it cannot be decided."""
     for clause in reason.clauses:
         if clause.actual is None:
-            return clause.fact
+            # A place in a rollout has a name for us alone.
+            return None if clause.fact.startswith(PREFIX) else clause.fact
         if clause.other is not None and clause.bound is None:
             return clause.other
     return None
@@ -141,9 +147,11 @@ def _fixes(reason: Reason, entry: Entry, audience: Audience, *, asked: bool) -> 
         return [entry.help]
     if audience == "operator":
         return [entry.act]
+    if reason.code == STALE:
+        return [entry.fix]
     if reason.pending:
         return [_WAIT]
-    if reason.unknown:
+    if reason.unknown and reason.code != _NOT_REACHED:
         return [_TELL if asked else _WAIT]
     return [entry.fix]
 

@@ -18,6 +18,7 @@ import msgspec
 from fenqi.calendars import BusinessCalendar
 from fenqi.policy.conditions import Condition
 from fenqi.policy.facts import FactType, vocabulary_for
+from fenqi.policy.rollout import Rollout, rollout_fact
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import READING_SECONDS, ShownCost
 from fenqi.terms.plan import LegalForm, Plan
@@ -41,6 +42,7 @@ __all__ = [
     "FunderKind",
     "Group",
     "Layer",
+    "MaxAge",
     "Notice",
     "PackTaken",
     "Pending",
@@ -398,6 +400,13 @@ class SetInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     label: Text | None = None
 
 
+class MaxAge(msgspec.Struct, frozen=True):
+    """How old a fact may be before it counts as unknown."""
+
+    fact: str
+    seconds: int
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A whole policy. Two snapshots with the same digest answer alike."""
 
@@ -413,6 +422,8 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     calendars: tuple[BusinessCalendar, ...] = ()
     packs: tuple[PackTaken, ...] = ()
     sets: tuple[SetInfo, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    max_ages: tuple[MaxAge, ...] = ()
     format: str = FORMAT
     semantics: int = SEMANTICS
 
@@ -480,6 +491,13 @@ def decode(data: bytes) -> Snapshot:
 
 def vocabulary_of(snapshot: Snapshot) -> dict[str, FactType]:
     """All facts that the snapshot's rules may name."""
-    return vocabulary_for(
-        ((f.id, f.name) for f in snapshot.funders), snapshot.facts, ((b.id, b.name) for b in snapshot.budgets)
+    vocabulary = vocabulary_for(
+        ((f.id, f.name) for f in snapshot.funders),
+        (*snapshot.facts, *(rollout_fact(each.salt) for each in snapshot.rollouts)),
+        ((b.id, b.name) for b in snapshot.budgets),
     )
+    for age in snapshot.max_ages:
+        if age.fact not in vocabulary:
+            raise SnapshotError("max_ages", age.fact, "a fact of the vocabulary")
+        vocabulary[age.fact] = msgspec.structs.replace(vocabulary[age.fact], max_age_seconds=age.seconds)
+    return vocabulary

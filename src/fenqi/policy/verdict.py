@@ -8,13 +8,14 @@ failed, with what was found and what is asked for, since when, until when, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from fenqi.policy.conditions import All, Clause, Condition, Constant, Not, Op, Range, compare, negated
 from fenqi.policy.facts import Facts, FactValue, clock_facts
+from fenqi.policy.rollout import PREFIX, places
 from fenqi.policy.snapshot import Change, Layer, Rule
 from fenqi.policy.timeline import opens_at, since_when
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fenqi.policy.compile import Bits, Policy
 
 __all__ = [
+    "STALE",
     "Failing",
     "Override",
     "Param",
@@ -115,6 +117,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return self.state in ("available", "funder_decides")
 
 
+STALE: Final = "DATA_STALE"
+"""The reason's code where a fact is too old to decide by."""
 NONE: Final = Until("none")
 UNKNOWN: Final = Until("unknown")
 _ROUNDS: Final = 64
@@ -128,6 +132,7 @@ def decide(
     *,
     overrides: Sequence[Override] = (),
     ignoring: frozenset[str] = frozenset(),
+    stale: frozenset[str] = frozenset(),
 ) -> dict[str, Verdict]:
     """Every plan's verdict, in the policy's order.
 
@@ -135,16 +140,20 @@ def decide(
     are asked. With them, keyed by plan, the priced rules are asked too, in the same call. A plan without an offer
     that nothing else blocks counts as priced at unknown figures, so that a cost ceiling never fails open.
 
-    `overrides` are special cases granted to this customer. `ignoring` names rules to leave out, to see what would be
+    `stale` names facts that are not among `facts` because they are too old: where one of them would have decided, the reason
+    says so (`DATA_STALE`). `overrides` are special cases granted to this customer. `ignoring` names rules to leave out, to see what would be
     without them: for explaining, never for offering.
     """
     now = _now(facts)
     if "clock.time" not in facts or "clock.weekday" not in facts:
         facts = {**facts, **clock_facts(now, policy.zone)}
+    if policy.rollouts:
+        facts = {**facts, **places(policy.rollouts, facts)}
     violated, unknown, pending = policy.first(facts)
     if overrides or ignoring:
         lifted = _Lifted(policy, facts, overrides, ignoring)
-        return _decide_lifted(policy, facts, offers, now, (violated, unknown, pending), lifted)
+        first = (violated, unknown, pending)
+        return _decide_lifted(_Case(policy, facts, now, stale, lifted), offers, first, lifted)
     trouble = violated | pending
     verdicts: dict[str, Verdict] = {}
     case: _Case | None = None
@@ -176,7 +185,7 @@ def decide(
                     pending & mask | more[2],
                 )
         if case is None:
-            case = _Case(policy, facts, now)
+            case = _Case(policy, facts, now, stale)
         verdicts[plan.id] = case.blocked(index, found, offer)
     return verdicts
 
@@ -195,6 +204,8 @@ def in_the_way(
     plan's priced facts.
     """
     index = policy.plan_index[plan]
+    if policy.rollouts:
+        facts = {**facts, **places(policy.rollouts, facts)}
     violated, _unknown, pending = policy.first(facts)
     bits = (violated | pending) & policy.masks[index]
     lift = _Lifted(policy, facts, overrides, frozenset()).at(plan, _now(facts)) if overrides else 0
@@ -256,11 +267,11 @@ class _Lifted:
 
 
 def _decide_lifted(
-    policy: Policy, facts: Facts, offers: Mapping[str, Facts] | None, now: int, first: Bits, lifted: _Lifted
+    case: _Case, offers: Mapping[str, Facts] | None, first: Bits, lifted: _Lifted
 ) -> dict[str, Verdict]:
     """The same decision with some rules left out of it."""
+    policy, facts, now = case.policy, case.facts, case.now
     violated, unknown, pending = first
-    case = _Case(policy, facts, now, lifted)
     verdicts: dict[str, Verdict] = {}
     for index, plan in enumerate(policy.plans):
         lift = lifted.at(plan.id, now)
@@ -286,8 +297,16 @@ def _decide_lifted(
 class _Case:
     """One decision's facts, and the reasons already worked out for one plan that another shares."""
 
-    def __init__(self, policy: Policy, facts: Facts, now: int, lifted: _Lifted | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        facts: Facts,
+        now: int,
+        stale: frozenset[str],
+        lifted: _Lifted | None = None,
+    ) -> None:
         self.lifted = lifted
+        self.stale = stale
         self.policy = policy
         self.facts = facts
         self.now = now
@@ -319,7 +338,10 @@ class _Case:
             reasons.append(reason)
             # To ask for what a generic rule looks at would tell what that is.
             if reason.unknown and rule.unknown == "ask" and rule.public == "full":
-                asks.extend(_unknown_facts(reason, asks))
+                # Their place in a rollout is nothing that anybody could tell.
+                asks.extend(
+                    name for name in _unknown_facts(reason.clauses, asks) if not name.startswith(PREFIX)
+                )
             if reason.pending and rule.pending is not None:
                 deadline = self.facts.get(rule.pending.deadline)
                 if isinstance(deadline, int):
@@ -375,6 +397,8 @@ class _Case:
                 known = then if bit & mask else {**then, **(offer or _NO_OFFER)}
                 until = _until(policy.resolved[index], policy, index, known, at)
                 if until.kind != "instant" or until.at is None:
+                    if until.kind == "none" and self._is_stale(_failing(policy.resolved[index], known)):
+                        return UNKNOWN
                     return until
                 latest = max(latest, until.at)
             at = latest
@@ -406,6 +430,7 @@ class _Case:
         if rule.since_fact is not None:
             told = facts.get(rule.since_fact)
             since = told if type(told) is int and told <= self.now else None
+        stale = unknown and self._is_stale(clauses)
         if pending:
             until = UNKNOWN
         else:
@@ -415,13 +440,15 @@ class _Case:
                 since = since_when(rule, timing, facts, self.now, policy.zone)
             asked = unknown and rule.unknown == "ask"
             until = _until(rule, policy, index, facts, self.now, asked=asked)
+            if stale and until.kind == "none":
+                until = UNKNOWN  # nobody can say when it is known anew
         return Reason(
-            code=rule.reason,
+            code=STALE if stale else rule.reason,
             layer=rule.layer,
             rule=rule.id,
             since=since,
             until=until,
-            change=rule.change,
+            change="shop" if stale else rule.change,
             params=_params(policy, rule, clauses, since, until),
             clauses=clauses,
             notice=rule.notice,
@@ -431,6 +458,10 @@ class _Case:
             unknown=unknown,
             pending=pending,
         )
+
+    def _is_stale(self, clauses: Iterable[Failing]) -> bool:
+        """Whether a fact that is not known was known, too long ago."""
+        return bool(self.stale) and any(name in self.stale for name in _unknown_facts(clauses, ()))
 
 
 def _until(rule: Rule, policy: Policy, index: int, facts: Facts, at: int, *, asked: bool = False) -> Until:
@@ -502,9 +533,9 @@ def _missing(condition: Condition, facts: Facts, *, wanted: bool) -> Iterator[Fa
     yield from found
 
 
-def _unknown_facts(reason: Reason, known: list[str]) -> Iterator[str]:
+def _unknown_facts(clauses: Iterable[Failing], known: Sequence[str]) -> Iterator[str]:
     seen = set(known)
-    for clause in reason.clauses:
+    for clause in clauses:
         for name in (
             clause.fact if clause.actual is None else None,
             clause.other if clause.bound is None else None,

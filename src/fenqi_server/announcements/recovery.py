@@ -195,13 +195,18 @@ def _only_for_this(evaluation: Evaluation, plan: str, announcement: str) -> bool
 def _asked_again(shop: Shop, decision: decisions.Decision, now: datetime) -> Evaluation:
     """The recorded question under this customer's policy of now, with what is known of funders and the customer now."""
     policy = policies.current(shop.id, now, decision.customer_id)
-    live = fact_sources.gather(shop, decision.customer_id, {}, policy, now)
+    live = fact_sources.gather_dated(shop, decision.customer_id, {}, policy, now)
     kept = {
         name: value
         for name, value in decision.request.facts.items()
         if not name.startswith(("funder.", "budget.")) and name in policy.vocabulary
     }
+    ages = {name: instant for name, instant in decision.request.as_of.items() if name in kept}
     request = msgspec.structs.replace(
-        decision.request, at=to_epoch(now), facts={**kept, **live}, overrides=()
+        decision.request,
+        at=to_epoch(now),
+        facts={**kept, **live.facts},
+        as_of={**ages, **live.as_of},
+        overrides=(),
     )
     return evaluate(policy, request)

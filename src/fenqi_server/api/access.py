@@ -40,6 +40,7 @@ class ClientClaims(msgspec.Struct, frozen=True, array_like=True):
     last_used_family: str | None
     coupon: str | None
     ship_to: str | None
+    as_of: dict[str, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode

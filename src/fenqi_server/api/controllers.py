@@ -15,7 +15,7 @@ from dmr.components import Headers, Path, Query
 from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi.checkout.document import EvaluationDocument
-from fenqi.checkout.request import CheckoutRequest, Line, checked_amount
+from fenqi.checkout.request import CheckoutRequest, Line, checked_ages, checked_amount
 from fenqi_server import clock
 from fenqi_server import facts as fact_sources
 from fenqi_server.api.access import SESSION_SECONDS, Access, ClientClaims, authorize, client_token
@@ -118,9 +118,12 @@ class EvaluationController(ApiController):
                 last_used_family=parsed_body.last_used_family,
                 coupon=parsed_body.coupon,
                 ship_to=parsed_body.ship_to,
+                as_of=checked_ages(parsed_body.as_of, parsed_body.facts, int(at.timestamp())),
             )
         else:
             _same_cart(client, _cart(client, parsed_body.lines, parsed_body.currency))
+            if parsed_body.as_of:
+                raise refused(FieldError("/as_of", "told by a browser", "nothing: what it tells is of now"))
             told = _customers_own(shop, parsed_body.facts, at)
             decision = decisions.evaluate(
                 shop,
@@ -133,6 +136,7 @@ class EvaluationController(ApiController):
                 last_used_family=client.last_used_family,
                 coupon=client.coupon,
                 ship_to=client.ship_to,
+                as_of={name: instant for name, instant in client.as_of.items() if name not in told},
             )
         return answer(self.request, evaluation_out(decision))
 
@@ -212,6 +216,7 @@ class SessionController(ApiController):
             parsed_body.last_used_family,
             parsed_body.coupon,
             parsed_body.ship_to,
+            checked_ages(parsed_body.as_of, parsed_body.facts, int(at.timestamp())),
         )
         token = client_token(claims)
         if len(token) > MAX_TOKEN_LENGTH:
@@ -268,11 +273,13 @@ class ConfirmationController(ApiController):
             )
         order_ref = check_text(parsed_body.order_ref, "/order_ref", longest=MAX_NAME)
         lines, told = parsed_body.lines, parsed_body.facts
+        ages: dict[str, int] = {}
         if client is not None:
             with suppress(BadToken):  # what is no quote is refused below, with what is wrong with it
                 _same_cart(client, read_quote(parsed_body.quote).cart, "/quote")
             if lines is not None:
                 _same_cart(client, _cart(client, lines, shop.currency))
+            ages = {name: instant for name, instant in client.as_of.items() if name not in (told or {})}
             told = None if told is None else {**client.facts, **_customers_own(shop, told, at)}
         _check_return_url(shop, parsed_body.return_url)
 
@@ -290,6 +297,7 @@ class ConfirmationController(ApiController):
                 at,
                 lines=lines,
                 asserted=told,
+                as_of=ages,
                 return_url=parsed_body.return_url,
                 source="confirm" if client is None else "confirm_browser",
             )

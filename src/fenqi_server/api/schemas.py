@@ -17,6 +17,10 @@ Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="The
 Short = Annotated[str, msgspec.Meta(max_length=100)]
 Amount = Annotated[int, msgspec.Meta(gt=0, le=10**15, description="Minor units: ¥12.34 is 1234")]
 FactIn = bool | int | str | Annotated[list[Short], msgspec.Meta(max_length=100)]
+AgesIn = Annotated[
+    dict[Short, datetime],
+    msgspec.Meta(max_length=64, description="When facts were found out, where that was not just now"),
+]
 FactsIn = Annotated[dict[Short, FactIn], msgspec.Meta(max_length=64)]
 
 
@@ -41,6 +45,7 @@ class EvaluationIn(_In, frozen=True, kw_only=True):
     channel: Literal["web", "app", "store", "mini_program"] = "web"
     customer: Customer | None = None
     facts: FactsIn = {}
+    as_of: AgesIn = {}
     last_used_family: Short | None = None
     coupon: Short | None = None
     ship_to: Short | None = None
@@ -85,6 +90,7 @@ class SessionIn(_In, frozen=True, kw_only=True):
     channel: Literal["web", "app", "store", "mini_program"] = "web"
     customer: Customer | None = None
     facts: FactsIn = {}
+    as_of: AgesIn = {}
     last_used_family: Short | None = None
     coupon: Short | None = None
     ship_to: Short | None = None

@@ -186,25 +186,29 @@ def evaluate(
     last_used_family: str | None = None,
     coupon: str | None = None,
     ship_to: str | None = None,
+    as_of: Mapping[str, int] | None = None,
     signed: bool = True,
 ) -> Decision:
     """How this cart can be paid: decided, recorded (within a second), each offer signed.
 
     Without `signed` nothing can be confirmed by it: for a product's page, which asks for nobody's agreement and is
-    recorded all the same, so that what it said can be found. `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
+    recorded all the same, so that what it said can be found. `as_of` says when facts that are asserted were found out, where
+    that was not just now. `customer_id` None is a visitor not signed in. Raises `fenqi.checkout.request.RequestError` and
     `fenqi_server.facts.BadFacts` where the request is wrong.
     """
     policy = policies.current(shop.id, at, customer_id)
+    known = fact_sources.gather_dated(shop, customer_id, asserted, policy, at, as_of=as_of)
     request = CheckoutRequest(
         tuple(lines),
         shop.currency,
         channel,
         int(at.timestamp()),
-        fact_sources.gather(shop, customer_id, asserted, policy, at),
+        known.facts,
         last_used_family,
         coupon,
         ship_to,
         overrides=special_cases.active(shop, customer_id, at),
+        as_of=known.as_of,
     )
     evaluation = evaluate_cart(policy, request)
     decision = Decision(
@@ -297,6 +301,7 @@ class _Written(msgspec.Struct, frozen=True):
     coupon: str | None = None
     ship_to: str | None = None
     overrides: tuple[Override, ...] = ()
+    as_of: dict[str, int] = {}
 
 
 _written: Final = msgspec.json.Decoder(_Written).decode
@@ -352,6 +357,7 @@ def request_of(record: log.Record) -> CheckoutRequest:
         written.coupon,
         written.ship_to,
         overrides=written.overrides,
+        as_of=written.as_of,
     )
 
 
@@ -365,6 +371,7 @@ def confirm(
     *,
     lines: Sequence[Line] | None = None,
     asserted: Mapping[str, object] | None = None,
+    as_of: Mapping[str, int] | None = None,
     return_url: str = "",
     source: str = "confirm",
 ) -> Confirmed | HandedOff:
@@ -386,7 +393,7 @@ def confirm(
         _check_cart(claims, lines, shown.request)
         quoted = _quoted(claims, acknowledged_disclosure)
         decision, used = _decide_and_take(
-            shop, customer_id, shown, quoted.plan, lines, asserted, confirmation, at, source
+            shop, customer_id, shown, quoted.plan, lines, asserted, as_of, confirmation, at, source
         )
         if decision.policy.digest != shown.policy.digest:
             # The policy of now with the plan as it was quoted was never published; its decision has to replay too.
@@ -586,6 +593,7 @@ def _decide_and_take(
     plan: Plan,
     lines: Sequence[Line] | None,
     asserted: Mapping[str, object] | None,
+    as_of: Mapping[str, int] | None,
     name: UUID,
     at: datetime,
     source: str,
@@ -597,7 +605,7 @@ def _decide_and_take(
     too: what one grants comes on top of any budget.
     """
     for _ in range(_TAKE_ATTEMPTS):
-        decision = _decide_again(shop, customer_id, shown, plan, lines, asserted, name, at, source)
+        decision = _decide_again(shop, customer_id, shown, plan, lines, asserted, as_of, name, at, source)
         used = _check_verdict(shop, decision, plan.id, shown)
         try:
             with transaction.atomic():
@@ -636,6 +644,7 @@ def _decide_again(
     plan: Plan,
     lines: Sequence[Line] | None,
     asserted: Mapping[str, object] | None,
+    as_of: Mapping[str, int] | None,
     name: UUID,
     at: datetime,
     source: str,
@@ -649,10 +658,15 @@ def _decide_again(
             for fact, value in shown.request.facts.items()
             if fact in vocabulary and fact_sources.may_assert(vocabulary[fact])
         }
+    # What is told now is of now, if nothing else is said of it; what is only repeated is as old as it was.
+    ages = (shown.request.as_of if asserted is None else as_of) or {}
+    ages = {fact: instant for fact, instant in ages.items() if fact in told}
+    known = fact_sources.gather_dated(shop, customer_id, told, policy, at, as_of=ages, fresh=True)
     request = msgspec.structs.replace(
         shown.request,
         at=int(at.timestamp()),
-        facts=fact_sources.gather(shop, customer_id, told, policy, at, fresh=True),
+        facts=known.facts,
+        as_of=known.as_of,
         lines=tuple(lines) if lines is not None else shown.request.lines,
         # Asked again as every other fact is: one that ended since the quote does not count any more.
         overrides=special_cases.active(shop, customer_id, at),

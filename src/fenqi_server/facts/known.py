@@ -32,7 +32,8 @@ SELECT s.limit_minor, s.exposure_minor, s.overdue, s.running,
             SELECT DISTINCT ON (recipient, purpose) recipient, given FROM funders_consent
              WHERE customer_id = %(customer)s ORDER BY recipient, purpose, recorded_at DESC, id DESC) AS a
          WHERE a.given),
-       (SELECT jsonb_agg(jsonb_build_array(p.funder, p.state, extract(epoch FROM p.deadline_at)::bigint))
+       (SELECT jsonb_agg(jsonb_build_array(p.funder, p.state, extract(epoch FROM p.deadline_at)::bigint,
+                                           extract(epoch FROM p.as_of)::bigint))
           FROM funders_prequal AS p WHERE p.customer_id = %(customer)s AND p.as_of > %(oldest)s),
        -- Ids are in order of time: the newest contract or approved hand-off is the last of its key.
        (SELECT u.family FROM (
@@ -46,8 +47,13 @@ SELECT s.limit_minor, s.exposure_minor, s.overdue, s.running,
 """
 
 
-def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dict[str, FactValue]:
-    """What is known of this customer, in one round trip. The caller has no say in it."""
+def standing(
+    shop: Shop, customer_id: UUID, policy: Policy, at: datetime, *, as_of: dict[str, int] | None = None
+) -> dict[str, FactValue]:
+    """What is known of this customer, in one round trip. The caller has no say in it.
+
+    Into `as_of` goes when funders said what they think, where the policy lets that count for a time only.
+    """
     use_shop(shop.id)
     today = local_date(at, shop.time_zone)
     asked = {"customer": customer_id, "on": today, "oldest": at - PREQUAL_MAX_AGE}
@@ -75,10 +81,12 @@ def standing(shop: Shop, customer_id: UUID, policy: Policy, at: datetime) -> dic
     facts["customer.consents"] = agreed
     if isinstance(prequals, str):  # Django has psycopg leave JSON as it is written
         prequals = msgspec.json.decode(prequals)
-    for funder, state, deadline in prequals or ():
+    for funder, state, deadline, said in prequals or ():
         if funder not in agreed or funder not in policy.funders:
             continue
         facts[f"funder.{funder}.prequal"] = state
+        if as_of is not None and f"funder.{funder}.prequal" in policy.max_ages:
+            as_of[f"funder.{funder}.prequal"] = said
         if deadline is not None:
             facts[f"funder.{funder}.prequal_deadline"] = deadline
     return facts

@@ -149,10 +149,13 @@ _cached: dict[UUID, tuple[float, tuple[_Row, ...]]] = {}
 _breaker: Final[msgspec.json.Decoder[Breaker]] = msgspec.json.Decoder(Breaker)
 
 
-def facts(shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False) -> dict[str, FactValue]:
+def facts(
+    shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False, as_of: dict[str, int] | None = None
+) -> dict[str, FactValue]:
     """What decisions are told of every funder's service at an instant; what is not there is unknown.
 
-    Up to `CACHE_SECONDS` old, except where `fresh`. Our own book is up: it is what is answering.
+    Up to `CACHE_SECONDS` old, except where `fresh`. Our own book is up: it is what is answering. Into `as_of` goes when a
+    service was found to be up, where the policy lets that count for a time only; trouble holds until something says otherwise.
     """
     told: dict[str, FactValue] = {}
     epoch = to_epoch(at)
@@ -164,6 +167,8 @@ def facts(shop: Shop, policy: Policy, at: datetime, *, fresh: bool = False) -> d
         if found is None:
             continue
         told[f"funder.{row.funder}.health"] = found.health
+        if as_of is not None and found.health == "up" and f"funder.{row.funder}.health" in policy.max_ages:
+            as_of[f"funder.{row.funder}.health"] = to_epoch(row.as_of)
         if found.since is not None:
             told[f"funder.{row.funder}.health_since"] = found.since
         if found.deadline is not None:

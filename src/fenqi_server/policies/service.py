@@ -15,7 +15,6 @@ no answer is made of two policies. Compiled policies are kept by digest.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
@@ -33,6 +32,7 @@ from django.http import HttpRequest, HttpResponse
 from fenqi.calendars import to_epoch
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.difference import Change, announced, change_text, compare
+from fenqi.policy.rollout import bucket_of
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
 from fenqi.problems import BadInput
 from fenqi_server.db import use_shop
@@ -60,7 +60,6 @@ __all__ = [
     "publications",
     "publish",
     "publish_again",
-    "share_of",
 ]
 
 CHECK_SECONDS: Final = 0.5
@@ -347,16 +346,6 @@ def files_of(shop: Shop, name: str) -> dict[str, str] | None:
     return None if row is None else msgspec.json.decode(row[0], type=dict[str, str])
 
 
-def share_of(salt: str, subject: UUID) -> float:
-    """Where a subject stands among all, from 0 up to, and without, 100: they are in a share of more than that.
-
-    >>> 0 <= share_of("a", UUID(int=7)) < 100
-    True
-    """
-    number = int.from_bytes(hashlib.sha256(f"{salt}/{subject.hex}".encode()).digest()[:8], "big")
-    return number * 100 / 2**64
-
-
 def in_force(
     published: tuple[Publication, ...], at: datetime, subject: UUID | None = None
 ) -> Publication | None:
@@ -364,7 +353,10 @@ def in_force(
     for made in reversed(published):
         if made.valid_from > at:
             continue
-        if made.percent == 100 or (subject is not None and share_of(made.salt, subject) < made.percent):
+        # The same places as a rollout's inside a policy (`fenqi.policy.rollout`): 10,000 of them are 100 %.
+        if made.percent == 100 or (
+            subject is not None and bucket_of(made.salt, subject.hex) < made.percent * 100
+        ):
             return made
     return None
 

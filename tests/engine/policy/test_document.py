@@ -254,7 +254,7 @@ def _rule(lines: str) -> str:
         ("placements:\n- {id: p, applies: {family: loan}, group: payment}\n",
          ["2:43: loan_12 is a loan and stands in the group payment: credit and payment tools are two groups, never one list (rule of 2026-09-30); write group: instalment"]),
         ("placements:\n- {id: p, applies: all, rank: 3, since: 2026-11-01}\n", ["2:3: a placement with a since has no reason; say why the option moved"]),
-        ("facts:\n- {name: clock.moon, type: int, source: cart, label: {zh-CN: 月, en: Moon}}\n", ["2:10: clock.moon: facts of offer, clock, funder and budget are Fenqi's own"]),
+        ("facts:\n- {name: clock.moon, type: int, source: cart, label: {zh-CN: 月, en: Moon}}\n", ["2:10: clock.moon: facts of offer, clock, funder, budget and rollout are Fenqi's own"]),
         ("facts:\n- {name: merchant.kind, type: enum, source: cart, label: {zh-CN: 商户, en: Merchant}}\n", ["2:3: merchant.kind is an enum without values; write values: [a, b]"]),
     ],
 )  # fmt: skip

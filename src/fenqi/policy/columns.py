@@ -23,6 +23,8 @@ from operator import and_, or_
 from typing import Any as Anything
 from typing import Final, Literal
 
+import msgspec
+
 from fenqi.calendars import CalendarError, to_epoch, zone_of
 from fenqi.money import MAX_MINOR
 from fenqi.policy.compile import Policy, is_priced
@@ -38,6 +40,7 @@ from fenqi.policy.facts import (
 )
 from fenqi.policy.rollout import PREFIX, bucket_of, rollout_fact
 from fenqi.policy.snapshot import SEMANTICS, Rule
+from fenqi.policy.verdict import Override
 from fenqi.problems import BadInput
 
 try:
@@ -50,6 +53,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "OVERRIDES",
     "ROW_NAME",
     "STATES",
     "WORD_BITS",
@@ -60,6 +64,7 @@ __all__ = [
     "columns_of",
     "condition_expr",
     "facts_at",
+    "local_days",
     "pack_words",
     "rule_outcomes",
     "states_of",
@@ -67,6 +72,9 @@ __all__ = [
 
 ROW_NAME: Final = "decision"
 """The optional column that names each row, for witnesses: a decision's id, an order's number."""
+
+OVERRIDES: Final = "overrides"
+"""The optional column of the special cases granted to each row's customer: a JSON list of `Override`, as text."""
 
 WORD_BITS: Final = 63
 """Rules in one word of a bit set: an Int64 without its sign."""
@@ -88,7 +96,8 @@ class Checkouts:
     """Recorded checkouts, one row each, as typed columns named by their facts; null is unknown.
 
     `names` has, for a set, the name that each bit or code stands for. `row_names` name the rows, where the table did.
-    `unknown_made` counts, by fact, the values outside the vocabulary that were read as unknown.
+    `unknown_made` counts, by fact, the values outside the vocabulary that were read as unknown. `overrides` are the
+    special cases, each with the number of its row.
     """
 
     frame: pl.DataFrame
@@ -97,6 +106,7 @@ class Checkouts:
     zone: str
     row_names: pl.Series | None = None
     unknown_made: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    overrides: tuple[tuple[int, Override], ...] = ()
 
     def __len__(self) -> int:
         return self.frame.height
@@ -116,6 +126,7 @@ class Checkouts:
             self,
             frame=self.frame.slice(start, rows),
             row_names=None if self.row_names is None else self.row_names.slice(start, rows),
+            overrides=tuple((row - start, one) for row, one in self.overrides if start <= row < start + rows),
         )
 
     def at(self, instant: int) -> Checkouts:
@@ -171,8 +182,12 @@ def checkouts_of(
     names: dict[str, tuple[str, ...]] = {}
     made: dict[str, int] = {}
     row_names: pl.Series | None = None
+    overrides: tuple[tuple[int, Override], ...] = ()
     for series in frame.get_columns():
         name = series.name
+        if name == OVERRIDES:
+            overrides = _read_overrides(series)
+            continue
         if name == ROW_NAME:
             row_names = series.cast(pl.String)
             continue
@@ -180,9 +195,11 @@ def checkouts_of(
             continue
         fact = vocabulary.get(name)
         if fact is None:
-            close = get_close_matches(name, [*vocabulary, ROW_NAME], n=1)
+            close = get_close_matches(name, [*vocabulary, ROW_NAME, OVERRIDES], n=1)
             way_out = f"did you mean {close[0]}?" if close else "begin its name with _ to leave it aside"
             raise ColumnsError("column", name, "a fact of the policy's vocabulary", way_out)
+        if fact.source == "offer":
+            raise ColumnsError("column", name, "no price: it follows from the plan's terms", "leave it out")
         column, known, outside = _read_column(series, fact, zone, lenient)
         if outside:
             made[name] = outside
@@ -197,7 +214,7 @@ def checkouts_of(
     gap = typed["clock.now"].is_null().arg_true()
     if len(gap):
         raise ColumnsError(f"column clock.now, row {gap[0] + 1}", "empty", "the instant of the checkout")
-    return Checkouts(_with_clock(typed, zone), names, vocabulary, zone, row_names, made)
+    return Checkouts(_with_clock(typed, zone), names, vocabulary, zone, row_names, made, overrides)
 
 
 def facts_at(checkouts: Checkouts, row: int) -> dict[str, FactValue]:
@@ -247,6 +264,28 @@ def _read_column(
         return _read_set(series, fact, lenient)
     column, outside = _read_names(series, fact, lenient)
     return column, None, outside
+
+
+# Works the type out while the module is imported, once: see `fenqi.policy.snapshot`.
+_granted: Final = msgspec.json.Decoder(tuple[Override, ...]).decode
+
+
+def _read_overrides(series: pl.Series) -> tuple[tuple[int, Override], ...]:
+    if series.dtype not in (pl.String, pl.Null):
+        raise ColumnsError(f"column {series.name}", str(series.dtype), "texts of JSON")
+    found: list[tuple[int, Override]] = []
+    for row in series.is_not_null().arg_true():
+        if not series[row]:
+            continue
+        try:
+            found += [(row, one) for one in _granted(series[row])]
+        except msgspec.DecodeError as trouble:
+            raise ColumnsError(
+                f"column {series.name}, row {row + 1}",
+                str(series[row]),
+                f"a JSON list of special cases: {trouble}",
+            ) from None
+    return tuple(found)
 
 
 def _read_whole(series: pl.Series, fact: FactType, zone: str) -> pl.Series:
@@ -408,8 +447,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER_DAY: Final = 21_600
 
 
-def _with_clock(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
-    """The frame with `clock.time` and `clock.weekday`, which follow from `clock.now` in the shop's zone.
+def local_days(checkouts: Checkouts) -> np.ndarray[Anything, np.dtype[np.int64]]:
+    """The shop's date of every row, as days since 1970-01-01."""
+    days: np.ndarray[Anything, np.dtype[np.int64]] = _local_minutes(checkouts.frame, checkouts.zone) // 1440
+    return days
+
+
+def _local_minutes(frame: pl.DataFrame, zone: str) -> np.ndarray[Anything, np.dtype[np.int64]]:
+    """The wall clock's minutes since its 1970-01-01T00:00, in every row.
 
     By Python's zones, as `clock_facts` reads them: Polars brings a zone table of its own, of another year perhaps. A
     zone keeps its offset for a quarter of a day, or turns inside it and is asked minute by minute.
@@ -423,13 +468,19 @@ def _with_clock(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
         return offset // timedelta(minutes=1)
 
     quarters, where = np.unique(now // _QUARTER_DAY, return_inverse=True)
-    starts = [offset_minutes(int(quarter) * _QUARTER_DAY) for quarter in quarters]
+    starts = np.array([offset_minutes(int(quarter) * _QUARTER_DAY) for quarter in quarters], dtype=np.int64)
     ends = [offset_minutes(int(quarter) * _QUARTER_DAY + _QUARTER_DAY - 1) for quarter in quarters]
-    offsets = np.array(starts, dtype=np.int64)[where]
-    turning = np.array(starts, dtype=np.int64) != np.array(ends, dtype=np.int64)
+    offsets = starts[where]
+    turning = starts != np.array(ends, dtype=np.int64)
     for row in np.flatnonzero(turning[where]) if turning.any() else ():
         offsets[row] = offset_minutes(int(now[row]) // 60 * 60)
-    local = now // 60 + offsets
+    local: np.ndarray[Anything, np.dtype[np.int64]] = now // 60 + offsets
+    return local
+
+
+def _with_clock(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """The frame with `clock.time` and `clock.weekday`, which follow from `clock.now` in the shop's zone."""
+    local = _local_minutes(frame, zone)
     return frame.with_columns(
         pl.Series("clock.time", local % 1440, dtype=pl.Int64),
         # The first of January 1970 was a Thursday.
@@ -636,15 +687,33 @@ class Outcomes:
     frame: pl.DataFrame
     asked: int
     """How many columns were worked out; the others were known already."""
+    lifted: Mapping[tuple[int, str | None], pl.Series] = dataclasses.field(default_factory=dict)
+    """Where a special case takes a rule out of the way: of one plan, or of all (None). The columns above tell without."""
 
     def __len__(self) -> int:
         return self.frame.height
 
-    def trouble(self, rules: Iterable[int]) -> tuple[pl.Expr, pl.Expr]:
-        """Over `frame`: whether any of the rules is violated (unknown counts), and whether any is pending."""
+    def violated(self, plan: str, index: int) -> pl.Expr:
+        """Over `frame`: whether a rule is violated (unknown counts) and no special case lifts it for the plan."""
+        return self._standing(pl.col(f"v{index}").fill_null(True), plan, index)
+
+    def pending(self, plan: str, index: int) -> pl.Expr | None:
+        """Over `frame`: whether a rule's answer is on its way; None where the rule waits for none."""
+        if f"p{index}" not in self.frame.columns:
+            return None
+        return self._standing(pl.col(f"p{index}"), plan, index)
+
+    def _standing(self, expr: pl.Expr, plan: str, index: int) -> pl.Expr:
+        for key in ((index, None), (index, plan)):
+            if key in self.lifted:
+                expr &= ~pl.lit(self.lifted[key])
+        return expr
+
+    def trouble(self, plan: str, rules: Iterable[int]) -> tuple[pl.Expr, pl.Expr]:
+        """Over `frame`: whether any of the rules is violated for the plan, and whether any is pending."""
         some = tuple(rules)
-        violated = [pl.col(f"v{index}").fill_null(True) for index in some]
-        pending = [pl.col(f"p{index}") for index in some if f"p{index}" in self.frame.columns]
+        violated = [self.violated(plan, index) for index in some]
+        pending = [found for index in some if (found := self.pending(plan, index)) is not None]
         return reduce(or_, violated, pl.lit(False)), reduce(or_, pending, pl.lit(False))
 
     def words(self, which: Literal["violated", "unknown", "pending"]) -> list[np.ndarray[Anything, Anything]]:
@@ -724,7 +793,25 @@ def rule_outcomes(
     answers = checkouts.frame.select("clock.now", *exprs)
     columns |= {series.name: series for series in answers.drop("clock.now")}
     rows = pl.Series("rows", [True]).new_from_index(0, len(checkouts))
-    return Outcomes(policy, tuple(rules), pl.DataFrame([rows, *columns.values()]), len(exprs))
+    return Outcomes(
+        policy, tuple(rules), pl.DataFrame([rows, *columns.values()]), len(exprs), _lifted(policy, checkouts)
+    )
+
+
+def _lifted(policy: Policy, checkouts: Checkouts) -> dict[tuple[int, str | None], pl.Series]:
+    """Where special cases take which rules out of which plan's way, as `decide` lifts them."""
+    rows: dict[tuple[int, str | None], list[int]] = {}
+    now = checkouts.frame["clock.now"]
+    amounts = checkouts.frame["cart.amount"] if "cart.amount" in checkouts.frame.columns else None
+    for row, one in checkouts.overrides:
+        index = policy.rule_index.get(one.rule)
+        # Nobody can grant away a rule of law.
+        if index is None or policy.rules[index].layer == "law" or now[row] >= one.until:
+            continue
+        amount = None if amounts is None else amounts[row]
+        if one.max_amount_minor is None or (amount is not None and amount <= one.max_amount_minor):
+            rows.setdefault((index, one.plan), []).append(row)
+    return {key: _rows_of(np.array(some), now) for key, some in rows.items()}
 
 
 def _with_places(policy: Policy, checkouts: Checkouts) -> Checkouts:
@@ -796,7 +883,7 @@ def states_of(policy: Policy, outcomes: Outcomes) -> pl.DataFrame:
     answers: list[pl.Expr] = []
     for index, plan in enumerate(policy.plans):
         mask = policy.masks[index]
-        violated, pending = outcomes.trouble(rule for rule in outcomes.rules if mask >> rule & 1)
+        violated, pending = outcomes.trouble(plan.id, (rule for rule in outcomes.rules if mask >> rule & 1))
         answers.append(state_expr(policy, plan.id, violated, pending).alias(plan.id))
     return frame.select("rows", *answers).drop("rows")
 

@@ -1,0 +1,284 @@
+"""Whole answers in columns: what `evaluate` decides and prices for one cart, for very many recorded ones.
+
+The two passes of the one decision, over columns: rules over facts (`fenqi.policy.columns`), then each plan priced for
+every cart (`fenqi.terms.columns`) and its rules over prices. What the columns do not price, `build_schedule` prices, each
+distinct amount of a day once, and `PlanOffers.by_rows` says how often that was.
+
+Needs the extra `simulate`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from functools import cached_property, reduce
+from operator import or_
+from typing import Final
+
+from fenqi.checkout.evaluation import priced_facts
+from fenqi.money import MAX_MINOR, MoneyError
+from fenqi.policy.columns import Checkouts, ColumnsError, Outcomes, local_days, rule_outcomes, state_expr
+from fenqi.policy.compile import Policy, is_priced
+from fenqi.policy.facts import FactValue
+from fenqi.policy.snapshot import selects
+from fenqi.terms.columns import Ints, Prices, in_columns, price_columns
+from fenqi.terms.cost import cost_of
+from fenqi.terms.plan import (
+    Annuity,
+    EqualPrincipal,
+    FlatFee,
+    FlatInterest,
+    InterestOnly,
+    PayInFull,
+    Plan,
+    TermsError,
+    ZeroInterest,
+)
+from fenqi.terms.schedule import build_schedule
+
+# The two above have said what to install where these are missing.
+import numpy as np  # isort: skip
+import polars as pl  # isort: skip
+
+__all__ = ["Decided", "PlanOffers", "RowPrices", "decide_columns", "price_offers"]
+
+RowPrices = dict[tuple[Plan, int, date], "dict[str, FactValue] | None"]
+"""What `build_schedule` has priced already, by plan, amount and day; None where the terms cannot be applied."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlanOffers:
+    """A plan's offer in every row: the facts of `offer.*` as columns (null where it cannot be priced or is unknown).
+
+    Beside them stand `first`, `rest` and `last`: the first instalment, those between, and the last one, in minor units.
+    """
+
+    plan: Plan
+    frame: pl.DataFrame
+    priced: pl.Series
+    by_rows: int = 0
+
+
+_INT_FACTS: Final = {
+    "offer.financed": "financed_minor",
+    "offer.instalment_min": "smallest_minor",
+    "offer.instalment_max": "largest_minor",
+    "offer.fee": "fee_minor",
+    "offer.total": "total_minor",
+    "offer.paid_at_start": "down_minor",
+    "offer.annual_cost": "simple_e12",
+    "offer.annual_cost_compounded": "compounded_e12",
+    "first": "first_minor",
+    "rest": "rest_minor",
+    "last": "last_minor",
+}
+
+
+def price_offers(
+    plan: Plan,
+    checkouts: Checkouts,
+    currency: str,
+    *,
+    known: RowPrices | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> PlanOffers:
+    """The plan applied to the amount of every cart, exactly.
+
+    `known` keeps what `build_schedule` priced from one call to the next. Raises `TermsError` where the plan is wrong.
+    """
+    if "cart.amount" not in checkouts.frame.columns:
+        raise ColumnsError("column cart.amount", "missing", "the amount of every cart, to price it")
+    amounts = checkouts.frame["cart.amount"].fill_null(0).to_numpy()
+    prices = price_columns(plan, amounts, progress=progress)
+    columns = {name: getattr(prices, field) for name, field in _INT_FACTS.items()}
+    for name, value in (("offer.periods", plan.periods), ("offer.fee_at_start", 0)):
+        columns[name] = np.full(len(amounts), value, dtype=np.int64)
+    known = {} if known is None else known
+    days = local_days(checkouts)
+    careful = prices.careful
+    if in_columns(plan) and not _tells_all(plan, prices, amounts, days, currency, set(columns)):
+        careful = prices.priced
+    rows = np.flatnonzero(careful)
+    if not len(rows):
+        frame = pl.DataFrame(columns)
+        if not prices.priced.all():
+            frame = frame.select(pl.when(pl.Series(prices.priced)).then(pl.all()).name.keep())
+        return PlanOffers(plan, frame, pl.Series(prices.priced))
+    # Each distinct amount once, and once a day only where days count.
+    asked = np.stack([amounts[rows], days[rows] if _is_dated(plan) else np.full(len(rows), days[rows[0]])])
+    pairs, which = np.unique(asked, axis=1, return_inverse=True)
+    answers = []
+    for done, (amount, day) in enumerate(pairs.T.tolist()):
+        answers.append(_priced_row(plan, amount, currency, _EPOCH + timedelta(days=day), known))
+        if progress is not None and done % 1_000 == 0:
+            progress(done * len(rows) // len(answers))
+    priced = prices.priced.copy()
+    priced[rows] = np.array([answer is not None for answer in answers])[which]
+    # A lease may have facts that no other plan has, and an undefined cost is unknown.
+    filled: list[pl.Series] = []
+    for name in dict.fromkeys([*columns, *(name for answer in answers if answer for name in answer)]):
+        told = [None if answer is None else answer.get(name) for answer in answers]
+        there = priced.copy() if name in columns else np.zeros(len(amounts), dtype=np.bool_)
+        there[rows] = np.array([value is not None for value in told])[which]
+        whole = columns[name].copy() if name in columns else np.zeros(len(amounts), dtype=np.int64)
+        whole[rows] = np.array([value if isinstance(value, int) else 0 for value in told], dtype=np.int64)[
+            which
+        ]
+        filled.append(pl.select(pl.when(pl.Series(there)).then(pl.Series(whole)).alias(name)).to_series())
+    return PlanOffers(plan, pl.DataFrame(filled), pl.Series(priced), len(answers))
+
+
+_EPOCH: Final = date(1970, 1, 1)
+
+
+_BY_PERIOD: Final = (ZeroInterest, FlatFee, Annuity, EqualPrincipal, InterestOnly, FlatInterest, PayInFull)
+
+
+def _is_dated(plan: Plan) -> bool:
+    """Whether the day of the purchase may change what a plan costs; only what surely does not is told apart."""
+    rules = plan.conventions
+    by_period = isinstance(plan.pricing, _BY_PERIOD)
+    return not (
+        by_period
+        and rules.day_count == "period"
+        and plan.due_day is None
+        and plan.calendar is None
+        and not plan.min_first_days
+    )
+
+
+def _tells_all(plan: Plan, prices: Prices, amounts: Ints, days: Ints, currency: str, known: set[str]) -> bool:
+    """Whether the columns tell every fact that an offer of the plan has: a later version may add one."""
+    rows = np.flatnonzero(prices.priced)
+    if not len(rows):
+        return True
+    start_on = _EPOCH + timedelta(days=int(days[rows[0]]))
+    answer = _priced_row(plan, int(amounts[rows[0]]), currency, start_on, {})
+    return answer is None or set(answer) <= known
+
+
+def _priced_row(
+    plan: Plan, amount: int, currency: str, start_on: date, known: RowPrices
+) -> dict[str, FactValue] | None:
+    key = (plan, amount, start_on)
+    if key not in known:
+        known[key] = None
+        if 0 < amount <= MAX_MINOR:
+            try:
+                bill = build_schedule(plan, amount, currency, start_on)
+            except (TermsError, MoneyError):
+                return None
+            totals = [row.total_minor for row in bill.rows if row.number]
+            known[key] = {
+                **priced_facts(bill, cost_of(bill, plan), plan.periods),
+                "first": totals[0],
+                "rest": totals[min(1, len(totals) - 1)],
+                "last": totals[-1],
+            }
+    return known[key]
+
+
+# --- the decision ----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decided:
+    """Every plan's verdict in every row, by both passes of the decision."""
+
+    policy: Policy
+    first: Outcomes
+    second: Mapping[str, Outcomes]
+    """By plan: its rules over prices, where it has any."""
+    unpriced: Mapping[str, pl.Series]
+    """By plan: where its terms cannot be applied to the amount, so that it is not offered; where that is anywhere."""
+    by_rows: Mapping[str, int]
+    """By plan: how many amounts its schedule priced, one by one."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @cached_property
+    def states(self) -> pl.DataFrame:
+        """Each plan's state, an Enum column named by the plan's id."""
+        return pl.DataFrame([self._state(plan) for plan in self.policy.plans])
+
+    def _state(self, plan: Plan) -> pl.Series:
+        frame = self.first.frame
+        violated, pending = self.first.trouble(plan.id, self._rules(plan.id))
+        second = self.second.get(plan.id)
+        if second is not None:
+            more_violated, more_pending = second.trouble(plan.id, second.rules)
+            found = second.frame.select("rows", v=more_violated, p=more_pending)
+            violated, pending = violated | pl.lit(found["v"]), pending | pl.lit(found["p"])
+        if plan.id in self.unpriced:
+            violated |= pl.lit(self.unpriced[plan.id])
+        states = frame.select("rows", state=state_expr(self.policy, plan.id, violated, pending))
+        return states["state"].alias(plan.id)
+
+    def _rules(self, plan: str) -> list[int]:
+        mask = self.policy.masks[self.policy.plan_index[plan]]
+        return [index for index in self.first.rules if mask >> index & 1]
+
+    def in_the_way(self, plan: str) -> dict[str, pl.Series]:
+        """By rule: where it is in the plan's way, as `fenqi.policy.verdict.in_the_way` tells it for one checkout.
+
+        Under the empty name stands where the plan's terms cannot be applied.
+        """
+        found: dict[str, pl.Series] = {}
+        for outcomes, rules in (
+            (self.first, self._rules(plan)),
+            (self.second.get(plan), None),
+        ):
+            if outcomes is None:
+                continue
+            # What cannot be priced is asked of its price only where nothing else is in the way.
+            asked = pl.lit(True)
+            if rules is None and plan in self.unpriced and found:
+                others = reduce(or_, found.values())
+                asked = ~pl.lit(self.unpriced[plan] & others)
+            exprs: list[pl.Expr] = []
+            for index in outcomes.rules if rules is None else rules:
+                expr, pending = outcomes.violated(plan, index), outcomes.pending(plan, index)
+                stands = expr if pending is None else expr | pending
+                exprs.append((stands & asked).alias(self.policy.rules[index].id))
+            answers = outcomes.frame.select("rows", *exprs).drop("rows")
+            found |= {series.name: series for series in answers}
+        if plan in self.unpriced:
+            found[""] = self.unpriced[plan]
+        return found
+
+
+def decide_columns(
+    policy: Policy,
+    checkouts: Checkouts,
+    *,
+    known: Outcomes | None = None,
+    prices: Callable[[Plan], PlanOffers] | None = None,
+) -> Decided:
+    """Decide every checkout, as `evaluate` does one: rules over facts, prices, rules over prices.
+
+    `known` are outcomes of rules over the same checkouts, under this policy or another (see `rule_outcomes`). `prices`
+    gives a plan's offers where they are at hand already.
+    """
+    first = rule_outcomes(policy, checkouts, known=known)
+    priced_rules = [index for index, rule in enumerate(policy.rules) if is_priced(rule)]
+    second: dict[str, Outcomes] = {}
+    unpriced: dict[str, pl.Series] = {}
+    by_rows: dict[str, int] = {}
+    known_prices: RowPrices = {}
+    for plan in policy.plans:
+        about = [index for index in priced_rules if selects(policy.rules[index].applies, plan)]
+        if prices is not None:
+            offers = prices(plan)
+        else:
+            offers = price_offers(plan, checkouts, policy.currency, known=known_prices)
+        by_rows[plan.id] = offers.by_rows
+        if not offers.priced.all():
+            unpriced[plan.id] = ~offers.priced
+        if not about:
+            continue
+        facts = [series for series in offers.frame if series.name.startswith("offer.")]
+        with_offer = dataclasses.replace(checkouts, frame=checkouts.frame.hstack(facts))
+        second[plan.id] = rule_outcomes(policy, with_offer, about)
+    return Decided(policy, first, second, unpriced, by_rows)

@@ -16,6 +16,7 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import Final
 
+from fenqi.calendars import CalendarError
 from fenqi.checkout.evaluation import priced_facts
 from fenqi.money import MAX_MINOR, MoneyError
 from fenqi.policy.columns import Checkouts, ColumnsError, Outcomes, local_days, rule_outcomes, state_expr
@@ -76,9 +77,9 @@ _INT_FACTS: Final = {
 
 
 def price_offers(
+    policy: Policy,
     plan: Plan,
     checkouts: Checkouts,
-    currency: str,
     *,
     known: RowPrices | None = None,
     progress: Callable[[int], None] | None = None,
@@ -97,7 +98,7 @@ def price_offers(
     known = {} if known is None else known
     days = local_days(checkouts)
     careful = prices.careful
-    if in_columns(plan) and not _tells_all(plan, prices, amounts, days, currency, set(columns)):
+    if in_columns(plan) and not _tells_all(policy, plan, prices, amounts, days, set(columns)):
         careful = prices.priced
     rows = np.flatnonzero(careful)
     if not len(rows):
@@ -110,7 +111,7 @@ def price_offers(
     pairs, which = np.unique(asked, axis=1, return_inverse=True)
     answers = []
     for done, (amount, day) in enumerate(pairs.T.tolist()):
-        answers.append(_priced_row(plan, amount, currency, _EPOCH + timedelta(days=day), known))
+        answers.append(_priced_row(policy, plan, amount, _EPOCH + timedelta(days=day), known))
         if progress is not None and done % 1_000 == 0:
             progress(done * len(rows) // len(answers))
     priced = prices.priced.copy()
@@ -122,14 +123,18 @@ def price_offers(
         there = priced.copy() if name in columns else np.zeros(len(amounts), dtype=np.bool_)
         there[rows] = np.array([value is not None for value in told])[which]
         whole = columns[name].copy() if name in columns else np.zeros(len(amounts), dtype=np.int64)
-        whole[rows] = np.array([value if isinstance(value, int) else 0 for value in told], dtype=np.int64)[
-            which
-        ]
-        filled.append(pl.select(pl.when(pl.Series(there)).then(pl.Series(whole)).alias(name)).to_series())
+        # A compounded rate can have a hundred digits: what no column holds is more than any bound, and stays so.
+        values = [min(value, _MOST) if isinstance(value, int) else 0 for value in told]
+        whole[rows] = np.array(values, dtype=np.int64)[which]
+        column = pl.Series(whole)
+        if name in policy.vocabulary and policy.vocabulary[name].type == "bool":
+            column = column.cast(pl.Boolean)
+        filled.append(pl.select(pl.when(pl.Series(there)).then(column).alias(name)).to_series())
     return PlanOffers(plan, pl.DataFrame(filled), pl.Series(priced), len(answers))
 
 
 _EPOCH: Final = date(1970, 1, 1)
+_MOST: Final = 2**63 - 1
 
 
 _BY_PERIOD: Final = (ZeroInterest, FlatFee, Annuity, EqualPrincipal, InterestOnly, FlatInterest, PayInFull)
@@ -148,26 +153,28 @@ def _is_dated(plan: Plan) -> bool:
     )
 
 
-def _tells_all(plan: Plan, prices: Prices, amounts: Ints, days: Ints, currency: str, known: set[str]) -> bool:
+def _tells_all(
+    policy: Policy, plan: Plan, prices: Prices, amounts: Ints, days: Ints, known: set[str]
+) -> bool:
     """Whether the columns tell every fact that an offer of the plan has: a later version may add one."""
     rows = np.flatnonzero(prices.priced)
     if not len(rows):
         return True
     start_on = _EPOCH + timedelta(days=int(days[rows[0]]))
-    answer = _priced_row(plan, int(amounts[rows[0]]), currency, start_on, {})
+    answer = _priced_row(policy, plan, int(amounts[rows[0]]), start_on, {})
     return answer is None or set(answer) <= known
 
 
 def _priced_row(
-    plan: Plan, amount: int, currency: str, start_on: date, known: RowPrices
+    policy: Policy, plan: Plan, amount: int, start_on: date, known: RowPrices
 ) -> dict[str, FactValue] | None:
     key = (plan, amount, start_on)
     if key not in known:
         known[key] = None
         if 0 < amount <= MAX_MINOR:
             try:
-                bill = build_schedule(plan, amount, currency, start_on)
-            except (TermsError, MoneyError):
+                bill = build_schedule(plan, amount, policy.currency, start_on, policy.calendars)
+            except (TermsError, MoneyError, CalendarError):
                 return None
             totals = [row.total_minor for row in bill.rows if row.number]
             known[key] = {
@@ -272,7 +279,7 @@ def decide_columns(
         if prices is not None:
             offers = prices(plan)
         else:
-            offers = price_offers(plan, checkouts, policy.currency, known=known_prices)
+            offers = price_offers(policy, plan, checkouts, known=known_prices)
         by_rows[plan.id] = offers.by_rows
         if not offers.priced.all():
             unpriced[plan.id] = ~offers.priced

@@ -1,4 +1,4 @@
-"""`fenqi schedule` and `fenqi cost`: JSON out, and what is wrong named on standard error with exit code 2."""
+"""`fenqi schedule` and `fenqi cost`: tables and JSON out, and what is wrong named on standard error with exit code 2."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ WORDS = {"zh-CN": "逾期利息", "en": "Late interest"}
 
 
 def answer(capsys: pytest.CaptureFixture[str], words: str, *more: str) -> dict[str, Any]:
+    if words.startswith("schedule"):
+        more = (*more, "--json")
     assert main([*words.split(), *more]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -53,11 +55,71 @@ def test_a_schedule_from_options(capsys: pytest.CaptureFixture[str]) -> None:
         ("--periods 12 --annuity 7.2% --down 30% --defer 1", 16_560, 13),
         ("--periods 12 --flat-fee 0.6% --down ¥1000 --residue last", 36_000, 13),
         ("--in-full", 0, 1),
+        # All of the ¥432 at the start, in a row of its own; half of it borne by the shop.
+        ("--periods 12 --flat-fee 0.6% --fee-timing up_front", 43_200, 13),
+        ("--periods 12 --flat-fee 0.6% --bearers customer=50%,shop=50%", 21_600, 12),
+        ("--periods 12 --flat-fee 0.01% --fee-minimum 50", 5_000, 12),
+        # 2 % of ¥6,000, 12 x 0.1 % of it, and ¥5.
+        ("--periods 12 --zero --fee a=2%@up_front --fee b=0.1%/period --fee c=5@at_end", 19_700, 13),
+        # 0.6 % of ¥6,000, 12 times; of ¥6,000, ¥5,500, ... ¥500: 78 x ¥3.
+        ("--periods 12 --interest-only 7.2%", 43_200, 12),
+        ("--periods 12 --flat-interest 7.2%", 43_200, 12),
+        ("--periods 12 --equal-principal 7.2%", 23_400, 12),
+        # ¥1,200 with the last: ¥36, ¥33.6, ... in equal steps to ¥9.6, of 12.
+        ("--periods 12 --equal-principal 7.2% --balloon 20%", 27_360, 12),
+        # Two months more of ¥36.
+        ("--periods 12 --equal-principal 7.2% --defer 2 --defer-interest first_bill", 30_600, 12),
+        ("--periods 12 --interest-only 7.2% --interest-free 2", 36_000, 12),
     ],
 )
 def test_each_kind_of_plan(capsys: pytest.CaptureFixture[str], words: str, fee_minor: int, rows: int) -> None:
     found = answer(capsys, f"schedule --amount 6000 --start 2026-11-23 {words}")
     assert (found["fee_minor"], len(found["rows"])) == (fee_minor, rows)
+
+
+def test_dates_by_due_day_holiday_and_half_month(capsys: pytest.CaptureFixture[str]) -> None:
+    def dates(words: str) -> list[str]:
+        found = answer(capsys, f"schedule --amount 6000 --periods 3 --zero {words}")
+        return [row["due_on"] for row in found["rows"]]
+
+    assert dates("--start 2026-11-23 --due-day 10 --min-first-days 20") == [
+        "2027-01-10",
+        "2027-02-10",
+        "2027-03-10",
+    ]
+    assert dates("--start 2026-09-01 --holiday following") == ["2026-10-08", "2026-11-02", "2026-12-01"]
+    assert dates("--start 2026-12-31 --unit half_month")[:2] == ["2027-01-15", "2027-01-31"]
+
+
+def test_a_schedule_for_people_lines_up_and_sums_up(capsys: pytest.CaptureFixture[str]) -> None:
+    terms = (
+        "schedule --amount 6000 --periods 3 --flat-fee 0.6% --down 30% --start 2026-08-01 --holiday following"
+    )
+    more = "--fee guarantee=2%@up_front --bearers customer=50%,brand=50%"
+    assert main([*terms.split(), *more.split()]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+no.   due         principal  charges     to pay
+down  2026-08-01  ¥1,800.00   ¥84.00  ¥1,884.00
+1     2026-09-01  ¥1,400.00   ¥12.60  ¥1,412.60
+2     2026-10-08  ¥1,400.00   ¥12.60  ¥1,412.60
+3     2026-11-02  ¥1,400.00   ¥12.60  ¥1,412.60
+
+price ¥6,000.00, down ¥1,800.00, financed ¥4,200.00
+charges ¥121.80, to pay in all ¥6,121.80
+of these instalment_fee: ¥37.80, to shop
+of these guarantee: ¥84.00, to guarantee
+the brand bears ¥37.80 beside that
+cost in a year: 17.67% simple, 19.17% compounded
+due dates by the business calendar cn@2026
+"""
+    )
+    assert main([*terms.split(), "--lang", "zh-CN", "--fee-timing", "up_front"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("期次")
+    assert "首付" in said
+    assert "息费¥75.60，合计应付¥6,075.60" in said
 
 
 def test_a_schedule_from_a_file_is_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -122,6 +184,21 @@ def test_nothing_charged_is_0_and_what_is_undefined_is_null_with_its_reason(
         ("schedule --amount 5 --start 9999-12-01 --periods 3 --zero", "a year from 1 to 9999"),
         ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --currency XYZ", "XYZ"),
         ("schedule /no/such/file.json", "/no/such/file.json"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --due-day 32", "--due-day is 32"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --due-day 3 --unit week", "--due-day is 3"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --holiday following", "the days that the calendar cn@2026 knows"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --grace-principal 1", "--grace-principal is 1"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --fee-timing at_end", "--flat-fee or --total-fee with it"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --fee 2%", "--fee is 2%"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --fee a=2%@now", "a timing of per_period"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --fee a=2/period", "write a=0.1%/period"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --fee a=2 --fee a=3", "--fee is a"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --total-fee 1% --bearers shop=60%", "come to exactly 1"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --total-fee 1% --bearers state=100%", "--bearers is state=100%"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --interest-only 1% --balloon 5%", "--balloon is given"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --annuity 1% --balloon 100%", "--balloon is 1"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --annuity 1% --defer-interest capitalised", "--defer-interest is capitalised"),
+        ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --multiple 0", "--multiple is 0"),
         ("cost", "--advance is missing"),
         ("cost --advance 5", "--payment is missing"),
         ("cost --advance 5 --payment 5y3", "--payment is 5y3"),
@@ -129,7 +206,7 @@ def test_nothing_charged_is_0_and_what_is_undefined_is_null_with_its_reason(
         ("cost --advance 5@3 --payment 5", "no payment before the first advance"),
         ("cost --advance 5 --payment 0", "payments[0].amount_minor is 0"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_named_with_its_value_and_what_was_expected(
     capsys: pytest.CaptureFixture[str], words: str, said: str
 ) -> None:

@@ -6,36 +6,78 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 import msgspec
 
-from fenqi.money import parse_money
+from fenqi.business_days import SHIPPED
+from fenqi.calendars import Holiday, Unit
+from fenqi.money import Residue, format_money, parse_money
 from fenqi.problems import BadInput
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import percent
-from fenqi.terms.plan import Annuity, DownPayment, FlatFee, PayInFull, Plan, Pricing, ZeroInterest, check_plan
-from fenqi.terms.schedule import Schedule, build_schedule
+from fenqi.terms.plan import (
+    PROFILES,
+    Annuity,
+    Balloon,
+    Bearer,
+    Conventions,
+    DayCount,
+    DownPayment,
+    EqualPrincipal,
+    Fee,
+    FeeTiming,
+    FlatFee,
+    FlatInterest,
+    InterestOnly,
+    Party,
+    PayInFull,
+    Plan,
+    Pricing,
+    ZeroInterest,
+    check_plan,
+)
+from fenqi.terms.schedule import Row, Schedule, build_schedule
+from fenqi.texts import Text
 from fenqi_server.cli import print_json
+from fenqi_server.commands.table import table
 
 EXAMPLES = """\
 examples:
-  12 monthly instalments of a ¥6,000 phone, 0.6 % of the price each month:
-    fenqi schedule --amount 6000 --currency CNY --periods 12 --flat-fee 0.006 --start 2026-11-23
-  an annuity at 7.2 % a year, 30 % paid at once, the first instalment two months later:
-    fenqi schedule --amount 6000 --periods 12 --annuity 0.072 --down 30% --defer 1 --start 2026-11-23
-  interest-free in 3; every second week:
-    fenqi schedule --amount 1999 --periods 3 --zero --unit week --every 2 --start 2026-11-23
+  a ¥6,000 phone in 12 monthly instalments, 0.6 % of the price each month: 13.03 % a year, not 7.2 %
+    fenqi schedule --amount 6000 --periods 12 --flat-fee 0.6% --start 2026-11-23
+  the same fee, all of it at once (14.02 %), or half of it paid by the shop
+    fenqi schedule --amount 6000 --periods 12 --flat-fee 0.6% --fee-timing up_front --start 2026-11-23
+    fenqi schedule --amount 6000 --periods 12 --flat-fee 0.6% --bearers customer=50%,shop=50% --start 2026-11-23
+  a loan at 7.2 % a year with a guarantor's fee of 2 % at the start: 11.01 %
+    fenqi schedule --amount 10000 --periods 12 --annuity 7.2% --fee guarantee=2%@up_front --start 2026-11-23
+  always due on the 10th, the first time after at least 20 days, interest by days, 30 % paid at once
+    fenqi schedule --amount 6000 --periods 12 --annuity 15% --day-count act/365 --due-day 10 --min-first-days 20 \\
+      --odd-first by_days --down 30% --start 2026-11-23
+  nothing for two months, while interest is added to what is owed; a fifth of the price with the last instalment
+    fenqi schedule --amount 6000 --periods 12 --annuity 15% --defer 2 --defer-interest capitalised --balloon 20% \\
+      --start 2026-11-23
+  interest-free in 3, every second week, never due on a day off
+    fenqi schedule --amount 1999 --periods 3 --zero --unit week --every 2 --holiday following --start 2026-09-15
   a plan from a file, {"plan": {"periods": 12, "pricing": {"kind": "flat_fee", "total_rate": "0.072"}},
   "amount": "6000", "currency": "CNY", "start_on": "2026-11-23"} (- reads standard input):
     fenqi schedule plan.json
 
-Prints one JSON object: the amounts in minor units (fen), the rows, the yearly cost (rate_e12: in 1e-12)."""
+Rates are 0.006 or 0.6%. docs/terms.md explains every axis. With --json: amounts in minor units (fen), rate_e12 in 1e-12."""
 
 _FILE_FIELDS = {"plan", "amount", "amount_minor", "currency", "start_on"}
+_WITH_FILE = {"file", "json", "lang", "run", "command"}
+"""What may stand on the command line beside a file."""
+_INTEREST: Final[Mapping[str, type[Annuity | EqualPrincipal | InterestOnly | FlatInterest]]] = {
+    "annuity": Annuity,
+    "equal_principal": EqualPrincipal,
+    "interest_only": InterestOnly,
+    "flat_interest": FlatInterest,
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,43 +92,110 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("file", nargs="?", metavar="FILE.json", help="plan and amount; - for standard input")
     parser.add_argument("--amount", help="price in major units, such as 6000 or 5999.50")
     parser.add_argument("--currency", help="ISO 4217 code (CNY)")
-    parser.add_argument("--periods", help="number of instalments")
-    pricing = parser.add_mutually_exclusive_group()
-    pricing.add_argument(
-        "--flat-fee", metavar="RATE", help="fee of each period on the amount financed: 0.006 or 0.6%%"
-    )
-    pricing.add_argument(
-        "--total-fee", metavar="RATE", help="fee in total on the amount financed: 0.072 or 7.2%%"
-    )
-    pricing.add_argument(
-        "--annuity", metavar="RATE", help="yearly interest, equal instalments: 0.072 or 7.2%%"
-    )
+    parser.add_argument("--start", metavar="DATE", help="the day of the purchase, such as 2026-11-23")
+    parser.add_argument("--periods", metavar="N", help="number of instalments")
+    parser.add_argument("--json", action="store_true", help="for programs: everything, in minor units")
+    parser.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="language of the table (en)")
+
+    group = parser.add_argument_group("pricing, one of")
+    pricing = group.add_mutually_exclusive_group()
+    for option, what in (
+        ("--flat-fee", "fee of each period on the amount financed"),
+        ("--total-fee", "fee in total on the amount financed"),
+        ("--annuity", "yearly interest on what is owed, equal instalments"),
+        ("--equal-principal", "yearly interest on what is owed, the same part of the price each time"),
+        ("--interest-only", "yearly interest each time, the price at the end"),
+        ("--flat-interest", "yearly interest on the first amount throughout"),
+    ):
+        pricing.add_argument(option, metavar="RATE", help=what)
     pricing.add_argument("--zero", action="store_true", help="interest-free")
     pricing.add_argument("--in-full", action="store_true", help="everything at once")
-    parser.add_argument("--start", metavar="DATE", help="the day of the purchase, such as 2026-11-23")
-    parser.add_argument("--unit", choices=("day", "week", "month"), help="unit of a period (month)")
-    parser.add_argument("--every", help="units in a period (1)")
-    parser.add_argument(
+
+    group = parser.add_argument_group("charges")
+    group.add_argument(
+        "--fee-timing", choices=get_args(FeeTiming), help="when a flat fee is due (per_period)"
+    )
+    group.add_argument("--fee-minimum", metavar="AMOUNT", help="least flat fee in total (0)")
+    group.add_argument(
+        "--fee",
+        action="append",
+        metavar="NAME=RATE|AMOUNT[/period][@TIMING]",
+        help="a charge beside the pricing; repeat for several",
+    )
+    group.add_argument(
+        "--bearers", metavar="WHO=SHARE,...", help="customer, shop, brand, funder: who bears what"
+    )
+
+    group = parser.add_argument_group("when")
+    group.add_argument("--unit", choices=get_args(Unit), help="unit of a period (month)")
+    group.add_argument("--every", metavar="N", help="units in a period (1)")
+    group.add_argument(
         "--defer", metavar="PERIODS", help="periods by which the first due date is put off (0)"
     )
-    parser.add_argument("--down", metavar="SHARE|AMOUNT", help="down payment: 30%% or 500")
-    parser.add_argument(
-        "--residue", choices=("first", "last"), help="which instalment takes what does not divide (first)"
+    group.add_argument(
+        "--defer-interest", choices=("none", "capitalised", "first_bill"), help="what that costs (none)"
     )
+    group.add_argument("--due-day", metavar="DAY", help="day of the month on which it is due; 31 is the last")
+    group.add_argument("--min-first-days", metavar="DAYS", help="least days before the first due day (0)")
+    group.add_argument(
+        "--odd-first",
+        choices=("whole", "by_days"),
+        help="interest of a longer or shorter first period (whole)",
+    )
+    group.add_argument(
+        "--holiday", choices=get_args(Holiday), help="where due dates move off days off (none)"
+    )
+    group.add_argument("--calendar", choices=tuple(SHIPPED), help="the business days (cn)")
+
+    group = parser.add_argument_group("how much when")
+    group.add_argument("--down", metavar="SHARE|AMOUNT", help="down payment: 30%% or 500")
+    group.add_argument("--balloon", metavar="SHARE|AMOUNT", help="paid beside the last instalment")
+    group.add_argument(
+        "--residue", choices=get_args(Residue), help="which one takes what does not divide (first)"
+    )
+    group.add_argument("--grace-principal", metavar="PERIODS", help="instalments of interest alone (0)")
+    group.add_argument("--grace-interest", metavar="PERIODS", help="instalments that pay no interest yet (0)")
+    group.add_argument("--interest-free", metavar="PERIODS", help="periods that bear none (0)")
+
+    group = parser.add_argument_group("by which custom")
+    group.add_argument("--profile", choices=tuple(PROFILES), help="a bundle of conventions (fenqi)")
+    group.add_argument("--day-count", choices=get_args(DayCount), help="days of a month / of a year")
+    group.add_argument(
+        "--year-split", choices=("dec31", "jan1"), help="act/act: where New Year cuts a period"
+    )
+    group.add_argument(
+        "--leap-rule", choices=("actual", "feb29_period"), help="act/act: which years have 366 days"
+    )
+    group.add_argument("--rounding", choices=("half_even", "half_up", "up"), help="of each figure to the fen")
+    group.add_argument("--digits", metavar="N", help="significant digits of what is worked out (exact)")
+    group.add_argument("--multiple", metavar="AMOUNT", help="instalments are whole multiples of it")
+    group.add_argument(
+        "--smoothing",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="bring the last one near the others",
+    )
+    group.add_argument("--flat-interest-on", choices=("financed", "price"), help="with --flat-interest")
+    group.add_argument("--flat-interest-split", choices=("by_period", "even"), help="with --flat-interest")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the schedule as JSON."""
+    """Print the schedule: a table, or JSON."""
     terms = _from_file(arguments) if arguments.file is not None else _from_options(arguments)
     plan, amount_minor, currency, start_on = terms
     schedule = build_schedule(plan, amount_minor, currency, start_on)
-    print_json(_answer(schedule, cost_of(schedule, plan)))
+    cost = cost_of(schedule, plan)
+    if arguments.json:
+        print_json(_answer(schedule, cost))
+    else:
+        sys.stdout.write(_shown(schedule, cost, arguments.lang) + "\n")
     return 0
 
 
 def _answer(schedule: Schedule, cost: Cost) -> dict[str, Any]:
-    return {
+    leased = schedule.lease is not None
+    answer: dict[str, Any] = {
         "currency": schedule.currency,
         "amount_minor": schedule.amount_minor,
         "down_payment_minor": schedule.down_payment_minor,
@@ -105,8 +214,117 @@ def _answer(schedule: Schedule, cost: Cost) -> dict[str, Any]:
                 (cost.compounded_method, cost.compounded_e12),
             )
         ],
-        "rows": [{**msgspec.to_builtins(row), "total_minor": row.total_minor} for row in schedule.rows],
+        "rows": [{**_row(row, leased), "total_minor": row.total_minor} for row in schedule.rows],
+        "charges": [
+            {**msgspec.to_builtins(charge), "total_minor": charge.total_minor} for charge in schedule.charges
+        ],
+        "borne": msgspec.to_builtins(schedule.borne),
+        "calendar": schedule.calendar,
     }
+    if leased:
+        answer["lease"] = msgspec.to_builtins(schedule.lease)
+    return answer
+
+
+def _row(row: Row, leased: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(row)
+    if not leased:
+        del fields["rent_minor"], fields["deposit_minor"]
+    return fields
+
+
+_COLUMNS: Final[Mapping[str, Text]] = {
+    "number": Text("期次", "no."),
+    "due_on": Text("还款日", "due"),
+    "principal_minor": Text("本金", "principal"),
+    "fee_minor": Text("息费", "charges"),
+    "rent_minor": Text("租金", "rent"),
+    "deposit_minor": Text("押金", "deposit"),
+    "total_minor": Text("应付", "to pay"),
+}
+_KINDS: Final[Mapping[str, Text]] = {
+    "down_payment": Text("首付", "down"),
+    "up_front": Text("签约时", "at start"),
+    "payment": Text("付清", "in full"),
+    "deposit": Text("押金", "deposit"),
+    "rent": Text("第{number}期租金", "rent {number}"),
+    "buyout": Text("买断", "buyout"),
+    "goods_return": Text("归还", "return"),
+    "deposit_return": Text("退押金", "deposit back"),
+}
+_PARTIES: Final[Mapping[str, Text]] = {
+    "shop": Text("商家", "the shop"),
+    "brand": Text("品牌方", "the brand"),
+    "funder": Text("资方", "the funder"),
+    "customer": Text("客户", "the customer"),
+}
+_PRICE: Final = Text(
+    "价格{amount}，首付{down}，分期{financed}", "price {amount}, down {down}, financed {financed}"
+)
+_TOTAL: Final = Text("息费{fee}，合计应付{total}", "charges {fee}, to pay in all {total}")
+_COST: Final = Text(
+    "一年的成本：单利{simple}，复利{compounded}", "cost in a year: {simple} simple, {compounded} compounded"
+)
+_NO_COST: Final = Text("一年的成本无法定义（{why}）", "no cost in a year: {why}")
+_CHARGE: Final = Text("其中{code}：{amount}，由{payee}收取", "of these {code}: {amount}, to {payee}")
+_BORNE: Final = Text("{party}另承担{amount}", "{party} bears {amount} beside that")
+_BY_CALENDAR: Final = Text("还款日依工作日历{calendar}", "due dates by the business calendar {calendar}")
+
+
+def _shown(schedule: Schedule, cost: Cost, locale: str) -> str:
+    """The schedule for people: a row for each payment, then the sums and what they cost."""
+
+    def money(minor: int) -> str:
+        return format_money(minor, schedule.currency)
+
+    rows = schedule.rows
+    columns = [
+        name
+        for name in _COLUMNS
+        if name in ("number", "due_on", "total_minor") or any(getattr(row, name) for row in rows)
+    ]
+    lines = [
+        [
+            _named(row, locale)
+            if name == "number"
+            else row.due_on.isoformat()
+            if name == "due_on"
+            else money(getattr(row, name))
+            for name in columns
+        ]
+        for row in rows
+    ]
+    head = [_COLUMNS[name].in_(locale) for name in columns]
+    said = [table(head, lines, right=range(2, len(columns))), ""]
+    gaps = {
+        "amount": money(schedule.amount_minor),
+        "down": money(schedule.down_payment_minor),
+        "financed": money(schedule.financed_minor),
+        "fee": money(schedule.fee_minor),
+        "total": money(schedule.total_minor),
+    }
+    said.append(_PRICE.in_(locale).format(**gaps))
+    said.append(_TOTAL.in_(locale).format(**gaps))
+    for charge in schedule.charges:
+        said.append(
+            _CHARGE.in_(locale).format(code=charge.code, amount=money(charge.total_minor), payee=charge.payee)
+        )
+    for borne in schedule.borne:
+        party = _PARTIES[borne.party].in_(locale)
+        said.append(_BORNE.in_(locale).format(party=party, amount=money(borne.amount_minor)))
+    if cost.simple_e12 is None:
+        said.append(_NO_COST.in_(locale).format(why=cost.undefined))
+    else:
+        beyond = "-" if cost.compounded_e12 is None else f"{percent(cost.compounded_e12)}%"
+        said.append(_COST.in_(locale).format(simple=f"{percent(cost.simple_e12)}%", compounded=beyond))
+    if schedule.calendar is not None:
+        said.append(_BY_CALENDAR.in_(locale).format(calendar=schedule.calendar))
+    return "\n".join(said)
+
+
+def _named(row: Row, locale: str) -> str:
+    name = _KINDS.get(row.kind)
+    return str(row.number) if name is None else name.in_(locale).format(number=row.number)
 
 
 Terms = tuple[Plan, int, str, date]
@@ -123,67 +341,176 @@ def _from_options(arguments: argparse.Namespace) -> Terms:
         periods = _whole(given, "--periods")
     elif arguments.periods is not None:
         periods = _whole(arguments.periods, "--periods")
+    fields: dict[str, Any] = {}
+    for name, option in _WHOLE.items():
+        if getattr(arguments, option) is not None:
+            fields[name] = _whole(getattr(arguments, option), "--" + option.replace("_", "-"))
+    for name, option in _WORDS.items():
+        if getattr(arguments, option) is not None:
+            fields[name] = getattr(arguments, option)
+    if fields.get("holiday", "none") != "none":
+        fields.setdefault("calendar", "cn")
+    if arguments.down is not None:
+        fields["down_payment"] = DownPayment(*_share_or_amount(arguments.down, currency, "--down"))
     plan = Plan(
         id="command-line",
         family="command-line",
         funder="shop",
         legal_form="full_payment" if arguments.in_full else "instalment_sale",
         periods=periods,
-        pricing=_pricing(arguments),
-        unit=arguments.unit or "month",
-        every=_whole(arguments.every, "--every") if arguments.every is not None else 1,
-        down_payment=_down(arguments.down, currency),
-        defer_periods=_whole(arguments.defer, "--defer") if arguments.defer is not None else 0,
-        residue=arguments.residue or "first",
+        pricing=_pricing(arguments, currency),
+        conventions=_conventions(arguments, currency),
+        fees=tuple(_fee(written, currency) for written in arguments.fee or ()),
+        bearers=_bearers(arguments.bearers) if arguments.bearers is not None else (),
+        **fields,
     )
     _refuse(plan, _OPTIONS)
     return plan, amount_minor, currency, _day(start, "--start")
 
 
-_OPTIONS = {
+# Plan fields and their options: whole numbers, and words that argparse checked already.
+_WHOLE: Final[Mapping[str, str]] = {
+    "every": "every",
+    "defer_periods": "defer",
+    "due_day": "due_day",
+    "min_first_days": "min_first_days",
+    "grace_principal": "grace_principal",
+    "grace_interest": "grace_interest",
+    "interest_free_periods": "interest_free",
+}
+_WORDS: Final[Mapping[str, str]] = {
+    "unit": "unit",
+    "residue": "residue",
+    "deferral_interest": "defer_interest",
+    "odd_first": "odd_first",
+    "holiday": "holiday",
+    "calendar": "calendar",
+}
+_CUSTOM: Final = (
+    "day_count",
+    "year_split",
+    "leap_rule",
+    "rounding",
+    "smoothing",
+    "flat_interest_on",
+    "flat_interest_split",
+)
+_OPTIONS: Final[Mapping[str, str]] = {
+    **{name: "--" + option.replace("_", "-") for name, option in (*_WHOLE.items(), *_WORDS.items())},
     "periods": "--periods",
-    "every": "--every",
-    "defer_periods": "--defer",
     "pricing.rate_per_period": "--flat-fee",
     "pricing.total_rate": "--total-fee",
-    "pricing.annual_rate": "--annuity",
+    "pricing.balloon": "--balloon",
+    "pricing.balloon.share": "--balloon",
+    "pricing.balloon.amount_minor": "--balloon",
+    "pricing.minimum_minor": "--fee-minimum",
     "down_payment": "--down",
     "down_payment.share": "--down",
     "down_payment.amount_minor": "--down",
+    "bearers": "--bearers",
+    "fees": "--fee",
+    "conventions.digits": "--digits",
+    "conventions.instalment_multiple_minor": "--multiple",
 }
 """What a plan's field is called on the command line."""
 
 
-def _pricing(arguments: argparse.Namespace) -> Pricing:
+def _pricing(arguments: argparse.Namespace, currency: str) -> Pricing:
+    rate_per_period, total_rate = (
+        None if given is None else rate_of(given, option)
+        for given, option in ((arguments.flat_fee, "--flat-fee"), (arguments.total_fee, "--total-fee"))
+    )
+    flat = rate_per_period is not None or total_rate is not None
+    for option, needed, there in (
+        ("fee_timing", "--flat-fee or --total-fee", flat),
+        ("fee_minimum", "--flat-fee or --total-fee", flat),
+        ("balloon", "--annuity or --equal-principal", arguments.annuity or arguments.equal_principal),
+    ):
+        if getattr(arguments, option) is not None and not there:
+            raise BadInput("--" + option.replace("_", "-"), "given", f"{needed} with it")
     if arguments.in_full:
         return PayInFull()
     if arguments.zero:
         return ZeroInterest("shop")
-    if arguments.flat_fee is not None:
-        return FlatFee(rate_per_period=rate_of(arguments.flat_fee, "--flat-fee"))
-    if arguments.total_fee is not None:
-        return FlatFee(total_rate=rate_of(arguments.total_fee, "--total-fee"))
-    if arguments.annuity is not None:
-        return Annuity(rate_of(arguments.annuity, "--annuity"))
+    if flat:
+        minimum = arguments.fee_minimum
+        return FlatFee(
+            rate_per_period,
+            total_rate,
+            0 if minimum is None else parse_money(minimum, currency, place="--fee-minimum"),
+            arguments.fee_timing or "per_period",
+        )
+    for name, kind in _INTEREST.items():
+        if getattr(arguments, name) is None:
+            continue
+        rate = rate_of(getattr(arguments, name), "--" + name.replace("_", "-"))
+        if arguments.balloon is not None and kind in (Annuity, EqualPrincipal):
+            balloon = Balloon(*_share_or_amount(arguments.balloon, currency, "--balloon"))
+            return Annuity(rate, balloon) if kind is Annuity else EqualPrincipal(rate, balloon)
+        return kind(rate)
     raise BadInput(
         "pricing",
         "missing",
-        "one of --flat-fee, --total-fee, --annuity, --zero, --in-full",
+        "one of --flat-fee, --total-fee, --annuity, --equal-principal, --interest-only, --flat-interest, --zero, "
+        "--in-full",
         "add --flat-fee 0.006",
     )
 
 
-def _down(given: str | None, currency: str) -> DownPayment | None:
-    if given is None:
-        return None
+def _conventions(arguments: argparse.Namespace, currency: str) -> Conventions:
+    given = {name: getattr(arguments, name) for name in _CUSTOM if getattr(arguments, name) is not None}
+    if arguments.digits is not None:
+        given["digits"] = _whole(arguments.digits, "--digits")
+    if arguments.multiple is not None:
+        given["instalment_multiple_minor"] = parse_money(arguments.multiple, currency, place="--multiple")
+    return msgspec.structs.replace(PROFILES[arguments.profile or "fenqi"], **given)
+
+
+_FEE = re.compile(r"(?P<name>[^=@]+)=(?P<value>[^@/]+?)(?P<each>/period)?(?:@(?P<timing>[a-z_]+))?")
+
+
+def _fee(written: str, currency: str) -> Fee:
+    """A fee written NAME=RATE|AMOUNT[/period][@TIMING]; its name is its code and its payee."""
+    found = _FEE.fullmatch(written.strip())
+    if found is None:
+        raise BadInput("--fee", written, "NAME=RATE|AMOUNT[/period][@TIMING]", "write guarantee=2%@up_front")
+    name, value, timing = found["name"], found["value"], found["timing"] or "per_period"
+    if timing not in get_args(FeeTiming):
+        raise BadInput("--fee", written, "a timing of " + ", ".join(get_args(FeeTiming)))
+    rate, amount = _share_or_amount(value, currency, "--fee")
+    if found["each"] and rate is None:
+        raise BadInput("--fee", written, "a rate before /period", f"write {name}=0.1%/period")
+    return Fee(
+        code=name,
+        name=Text(name, name),
+        payee=name,
+        rate_per_period=rate if found["each"] else None,
+        total_rate=None if found["each"] else rate,
+        amount_minor=amount,
+        timing=timing,  # type: ignore[arg-type]  # one of the words, as was just seen
+    )
+
+
+def _bearers(written: str) -> tuple[Bearer, ...]:
+    found: list[Bearer] = []
+    for part in written.split(","):
+        party, _, share = part.strip().partition("=")
+        if party not in get_args(Party) or not share:
+            expected = "WHO=SHARE, with WHO one of " + ", ".join(get_args(Party))
+            raise BadInput("--bearers", part, expected, "write customer=50%,shop=50%")
+        found.append(Bearer(party, rate_of(share, "--bearers")))  # type: ignore[arg-type]  # a Party, as was just seen
+    return tuple(found)
+
+
+def _share_or_amount(given: str, currency: str, place: str) -> tuple[Decimal | None, int | None]:
     if given.strip().endswith("%"):
-        return DownPayment(share=rate_of(given, "--down"))
-    return DownPayment(amount_minor=parse_money(given, currency, place="--down"))
+        return rate_of(given, place), None
+    return None, parse_money(given, currency, place=place)
 
 
 def _from_file(arguments: argparse.Namespace) -> Terms:
     for name, value in vars(arguments).items():
-        if name in _BESIDE_FILE and value:
+        if name not in _WITH_FILE and value not in (None, False):
             option = "--" + name.replace("_", "-")
             raise BadInput(option, value, "no option beside a file", f"write it into {arguments.file}")
     content = read_json(arguments.file)
@@ -230,22 +557,23 @@ def _from_file(arguments: argparse.Namespace) -> Terms:
         if stranger:
             raise BadInput(f"{pointer}/{stranger[1]}", "given", "no such field") from None
         if pointer == "/plan/pricing/kind":
-            expected = "one of zero_interest, flat_fee, annuity, pay_in_full"
+            expected = "one of " + ", ".join(_PRICING_KINDS)
         raise BadInput(pointer, _found(content, pointer), expected) from None
     _refuse(plan, {})
     return plan, amount_minor, currency, _day(start, "/start_on")
 
 
-_BESIDE_FILE = {
-    "amount", "currency", "periods", "flat_fee", "total_fee", "annuity", "zero", "in_full",
-    "start", "unit", "every", "defer", "down", "residue",
-}  # fmt: skip
+_PRICING_KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in get_args(Pricing))
 
 
-def _refuse(plan: Plan, names: dict[str, str]) -> None:
+def _refuse(plan: Plan, names: Mapping[str, str]) -> None:
     for problem in check_plan(plan):
         pointer = f"/plan{_steps('.' + problem.place)}" if not names else problem.place
         place = names.get(problem.place, pointer)
+        if names and problem.place == "pricing.annual_rate":
+            place = "--" + str(plan.pricing.__struct_config__.tag).replace("_", "-")
+        elif names and place == problem.place:
+            place = names.get(re.split(r"[.\[]", place)[0], place)
         raise BadInput(place, problem.value, problem.expected, problem.way_out)
 
 

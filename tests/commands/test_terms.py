@@ -1,4 +1,4 @@
-"""`fenqi schedule` and `fenqi cost`: tables and JSON out, and what is wrong named on standard error with exit code 2."""
+"""`fenqi schedule`: tables and JSON out, and what is wrong named on standard error with exit code 2."""
 
 from __future__ import annotations
 
@@ -132,42 +132,6 @@ def test_a_schedule_from_a_file_is_the_same(capsys: pytest.CaptureFixture[str], 
     assert "no option beside a file" in refusal(capsys, f"schedule {file} --zero")
 
 
-def test_a_cost_in_one_word_or_several(capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "cost --advance 6000 --payment 536x12")
-    assert found == answer(capsys, "cost --advance 6000 --payment 536 x 12")
-    assert [cost["percent"] for cost in found["annual_cost"]] == ["13.03", "13.84"]
-    assert found["charge_minor"] == 43_200
-
-
-def test_payments_follow_each_other_unless_their_period_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    follow = answer(capsys, "cost --advance 1000 --payment 600 --payment 210x2")
-    assert follow == answer(capsys, "cost --advance 1000 --payment 600@1 --payment 210@2 --payment 210@3")
-    late = answer(capsys, "cost --advance 6000 --payment 536x12@3 --method cn_irr_x12_simple@1")
-    assert [cost["percent"] for cost in late["annual_cost"]] == ["9.91"]
-
-
-def test_a_cost_from_standard_input(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flows = {
-        "advances": [{"at": 0, "amount": "6000"}],
-        "payments": [{"at": 1, "amount": 536.00, "times": 12}],
-    }
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(flows)))
-    assert answer(capsys, "cost -") == answer(capsys, "cost --advance 6000 --payment 536x12")
-
-
-def test_nothing_charged_is_0_and_what_is_undefined_is_null_with_its_reason(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    free = answer(capsys, "cost --advance 6000 --payment 500x12")
-    assert {cost["rate_e12"] for cost in free["annual_cost"]} == {0}
-    several = answer(capsys, "cost --advance 100 --advance 132@2 --payment 230")
-    assert {cost["rate_e12"] for cost in several["annual_cost"]} == {None}
-    assert several["annual_cost"][0]["reason"] == "several rates balance these flows"
-    assert several["rates_per_period_percent"] == ["10.000000", "20.000000"]
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -199,12 +163,6 @@ def test_nothing_charged_is_0_and_what_is_undefined_is_null_with_its_reason(
         ("schedule --amount 5 --start 2026-12-01 --periods 3 --annuity 1% --balloon 100%", "--balloon is 1"),
         ("schedule --amount 5 --start 2026-12-01 --periods 3 --annuity 1% --defer-interest capitalised", "--defer-interest is capitalised"),
         ("schedule --amount 5 --start 2026-12-01 --periods 3 --zero --multiple 0", "--multiple is 0"),
-        ("cost", "--advance is missing"),
-        ("cost --advance 5", "--payment is missing"),
-        ("cost --advance 5 --payment 5y3", "--payment is 5y3"),
-        ("cost --advance 5 --payment 5x0", "1 to 10000 times"),
-        ("cost --advance 5@3 --payment 5", "no payment before the first advance"),
-        ("cost --advance 5 --payment 0", "payments[0].amount_minor is 0"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named_with_its_value_and_what_was_expected(
@@ -223,12 +181,6 @@ def test_bad_input_is_named_with_its_value_and_what_was_expected(
         ("schedule", '{"plan": {"pricing": {"kind": "pay_in_full"}}, "amount": 5.001, "start_on": "2026-12-01"}', "/amount is 5.001"),
         ("schedule", "[]", "a JSON object"),
         ("schedule", "{", "valid JSON"),
-        ("cost", '{"advances": [{"at": 0, "amount": "5"}]}', "/payments is missing"),
-        ("cost", '{"advances": [], "payments": []}', "flows is empty"),
-        ("cost", '{"advances": [{"at": 0, "amount": "5"}], "payments": [{"at": -1, "amount": "5"}]}', "/payments/0/at is -1"),
-        ("cost", '{"advances": [{"at": 0, "amount_minor": -5}], "payments": []}', "/advances/0/amount_minor is -5"),
-        ("cost", '{"advances": [{"at": 0}], "payments": []}', "/advances/0/amount is missing"),
-        ("cost", '{"unit": "year", "advances": [], "payments": []}', "/unit is year"),
     ],
 )  # fmt: skip
 def test_a_file_is_refused_by_json_pointer(

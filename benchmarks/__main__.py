@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from benchmarks.engine import decide_p50, evaluate_quantiles
+from benchmarks.proof import prove_60
 from benchmarks.service import http_evaluations
 
 Measurement = Callable[[], Iterator[dict[str, object]]]
@@ -18,6 +19,7 @@ Measurement = Callable[[], Iterator[dict[str, object]]]
 MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("decide.p50",), decide_p50),
     (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
+    (("prove_60",), prove_60),
     (("http.evaluations",), http_evaluations),
 )
 

@@ -32,6 +32,7 @@ from fenqi.policy.facts import (
     FactValue,
     clock_facts,
 )
+from fenqi.policy.rollout import BUCKETS, PREFIX
 from fenqi.policy.snapshot import Rule
 from fenqi.problems import BadInput
 
@@ -214,6 +215,7 @@ class Space:
         self.offsets: dict[str, Formula] = {}
         self.days: dict[str, Formula] = {}
         self.corrected: set[tuple[str, int]] = set()
+        self.told_by = {PREFIX + each.salt: each.by for policy in policies for each in policy.rollouts}
         self.whole: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
         """By fact: the names that stand for many, and those many, where a rule asks for all of them."""
         self.names = self._names(policies)
@@ -329,6 +331,10 @@ class Space:
         if known is None:
             known = self.variables[key] = self._made("/".join(key), name, zone, currency)
             self._belong_together(key, name)
+            if name in self.told_by:
+                # Whose key is known has a place; which one, the solver may choose.
+                who = self.variable((self.told_by[name],), self.told_by[name], zone, currency)
+                self.solver.add(self.z3.Implies(who.known, known.known))
         return known
 
     def _made(self, label: str, name: str, zone: str, currency: str) -> _Variable:
@@ -377,6 +383,8 @@ class Space:
             low, high = 1, MAX_LINES
         elif name == "clock.now":
             low, high = self.start, self.end - 1
+        elif name.startswith(PREFIX):
+            low, high = 0, BUCKETS - 1
         return [value >= low, value <= high]
 
     def _belong_together(self, key: tuple[str, ...], name: str) -> None:

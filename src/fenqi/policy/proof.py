@@ -627,7 +627,9 @@ class _Prover:
             finding.kind == "shadowed" and set(finding.rules) == set(both) for finding in self.findings
         ):
             return
-        if self.space.show(mine) == "yes":
+        # Rather one who does not meet it than one of whom it is not known.
+        violated = self.view.rule(rule).violated
+        if self.space.show(violated) == "yes" or self.space.show(mine) == "yes":
             witness, blocked, _ = self._witness(both)
             self._confirm(_ids(self.policy, blocked, both) == tuple(both), f"{rule.id} is shadowed", witness)
             witnesses.append(witness)
@@ -1182,7 +1184,7 @@ class _Comparer:
                 if not self._differs(plan, had, has, facts, figures):
                     tries.avoid(facts)
                     continue
-            return "yes", self._witness(plan, had, has, facts, figures)
+            return "yes", self._witness(plan, had, has, facts, figures, names)
         return "unknown", None
 
     def _differs(
@@ -1211,14 +1213,16 @@ class _Comparer:
         has: int,
         facts: dict[str, FactValue],
         figures: Sequence[dict[str, FactValue] | None],
+        names: set[str],
     ) -> Witness:
         policy = (self.before, self.after)[has]
         blocking: tuple[str, ...] = ()
         if plan in policy.plan_index:
             rules = in_the_way(policy, _in_zone(facts, policy), plan, figures[has] or {})
             blocking = tuple(rule.id for rule in rules)
-        offer = figures[had]
-        return Witness(facts=facts, offers={plan: offer} if offer else {}, blocking=blocking)
+        offer = {name: value for name, value in (figures[had] or {}).items() if name in names}
+        shown = {name: value for name, value in facts.items() if name in names or name in CLOCK_FACTS}
+        return Witness(facts=shown, offers={plan: offer} if offer else {}, blocking=blocking)
 
 
 def _in_zone(facts: Mapping[str, FactValue], policy: Policy) -> dict[str, FactValue]:

@@ -17,8 +17,10 @@ from fenqi.policy.snapshot import LAYERS, Snapshot
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
 from fenqi_server.commands.policy_acts import ACTS, add_acts
+from fenqi_server.commands.policy_diff import add_diff
 from fenqi_server.commands.policy_draft import add_draft
 from fenqi_server.commands.policy_pack import add_pack
+from fenqi_server.commands.policy_prove import add_prove
 
 if TYPE_CHECKING:
     from fenqi_server.policies.service import Publication
@@ -93,6 +95,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_acts(actions)
     add_draft(actions)
     add_pack(actions)
+    add_prove(actions)
+    add_diff(actions)
 
 
 def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentParser:

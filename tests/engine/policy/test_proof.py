@@ -34,6 +34,7 @@ from fenqi.policy.conditions import (
 from fenqi.policy.document import load_policy
 from fenqi.policy.facts import VOCABULARY, FactType, FactValue, clock_facts
 from fenqi.policy.proof import Proof, ProofError, differences, prove
+from fenqi.policy.rollout import Rollout
 from fenqi.policy.sets import digest_of, encode_members
 from fenqi.policy.snapshot import (
     DailyWindow,
@@ -696,6 +697,38 @@ def test_the_number_of_instalments_of_an_offer_is_the_plans() -> None:
     short = made("short", require=Clause("offer.periods", "<=", 4))
     (finding,) = prove(small(short)).findings
     assert (finding.kind, finding.plans) == ("dead_plan", ("f_6",))
+
+
+def test_a_place_in_a_rollout_is_any_of_ten_thousand() -> None:
+    def asked(*rules: Rule) -> Policy:
+        return compile_policy(
+            Snapshot(
+                shop=ShopTerms("s", words("S"), ZONE, "CNY"),
+                funders=(FUNDER,),
+                families=FAMILIES,
+                plans=PLANS,
+                rules=rules,
+                rollouts=(Rollout("spring", "customer.tier"),),
+            )
+        )
+
+    plan = Selector(plans=("f_3",))
+    share = made("share", applies=plan, require=Clause("rollout.spring", "<", 500))
+    everybody = made(
+        "everybody", applies=plan, require=Clause("rollout.spring", "<", 10_000), unknown="allow"
+    )
+    (never, *_) = prove(asked(share, everybody)).findings
+    assert (never.kind, never.rules) == ("never_violated", ("everybody",))
+    # Who is known has a place: of somebody with a tier it is not open.
+    known = made("known", applies=plan, when=Clause("customer.tier", ">=", 0),
+                 require=Clause("rollout.spring", ">=", 0))  # fmt: skip
+    both = prove(asked(share, known)).findings
+    assert [(finding.kind, finding.rules) for finding in both] == [
+        ("shadowed", ("known", "share")),
+        ("only_unknown", ("known",)),
+    ]
+    (moved, *_) = differences(asked(), asked(share))
+    assert (moved.loses, moved.gains) == ("yes", "no")
 
 
 def test_of_a_hundred_thousand_names_a_few_stand_for_all() -> None:

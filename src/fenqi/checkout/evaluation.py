@@ -25,9 +25,10 @@ from fenqi.policy.facts import Facts, FactValue
 from fenqi.policy.placement import Placed
 from fenqi.policy.snapshot import LAYERS, ceiling_of
 from fenqi.policy.snapshot import Group as GroupId
-from fenqi.policy.verdict import Reason, Until, Verdict, decide
+from fenqi.policy.verdict import Reason, Until, Verdict, decide, decide_deposits
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, Manner, disclose
+from fenqi.terms.lease import CampaignClosed
 from fenqi.terms.plan import LegalForm, Plan, TermsError
 from fenqi.terms.rent import LeaseFigures
 from fenqi.terms.schedule import Schedule, build_schedule
@@ -36,14 +37,24 @@ from fenqi.texts import Text
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
 
-__all__ = ["Evaluation", "Group", "Option", "disclosed", "evaluate", "offer_facts", "priced_facts"]
+__all__ = [
+    "Evaluation",
+    "Group",
+    "Option",
+    "disclosed",
+    "evaluate",
+    "is_waived",
+    "offer_facts",
+    "priced_facts",
+]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
     """One plan applied to the cart: verdict, place on the page, price.
 
     `schedule` and `cost` are None only where the terms cannot be applied to the amount; `not_priced` says why.
-    `instalment_minor` is the largest payment. `disclosure` belongs to offers. `alternatives` are empty for an offer, and where there is nothing instead.
+    `instalment_minor` is the largest payment, of a lease the largest rent. `deposit_verdict` says whether a deposit that can be
+    waived is, and if not, why. `disclosure` belongs to offers. `alternatives` are empty for an offer, and where there is nothing instead.
     """
 
     plan: str
@@ -55,6 +66,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     collapsed: bool
     last_used: bool
     verdict: Verdict
+    deposit_verdict: Verdict | None = None
     placement_reason: Text | None = None
     placement_since: int | None = None
     placement_notice: str | None = None
@@ -124,7 +136,8 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
     facts = known.facts
     at = request.at
     start_on, day_ends_at = _day(at // 60, zone)
-    prices, unpriced, offers = _priced(policy, amount, currency, start_on)
+    deposits = decide_deposits(policy, facts, overrides=request.overrides, stale=known.stale)
+    prices, unpriced, offers = _priced(policy, amount, currency, start_on, deposits)
     verdicts = decide(policy, facts, offers, overrides=request.overrides, stale=known.stale)
     for plan_id, (_, reason) in unpriced.items():
         verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
@@ -176,6 +189,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
                 collapsed=collapsed,
                 last_used=is_last_used,
                 verdict=verdict,
+                deposit_verdict=deposits.get(plan_id),
                 placement_reason=placed.reason,
                 placement_since=placed.since,
                 placement_notice=placed.notice,
@@ -188,6 +202,8 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
             )
         )
     boundaries = [_boundary(policy, at), next_told(policy, facts, at)]
+    if policy.waivers is not None:
+        boundaries += [_boundary(policy.waivers, at), next_told(policy.waivers, facts, at)]
     boundaries += [override.until for override in request.overrides if override.until > at]
     # What may be 60 seconds old is too old in the 61st.
     boundaries += [
@@ -305,8 +321,13 @@ def offer_facts(policy: Policy, plan: Plan, amount_minor: int, at: int) -> Facts
     return priced_facts(schedule, cost_of(schedule, plan), plan.periods)
 
 
+def is_waived(verdict: Verdict | None) -> bool:
+    """Whether a deposit need not be left, by the verdict on it (None: there is none to be waived)."""
+    return verdict is not None and verdict.state == "available"
+
+
 def _priced(
-    policy: Policy, amount: int, currency: str, start_on: date
+    policy: Policy, amount: int, currency: str, start_on: date, deposits: Mapping[str, Verdict]
 ) -> tuple[dict[str, tuple[Schedule, Cost, int]], dict[str, tuple[str, Reason]], dict[str, Facts]]:
     """Every plan's schedule, cost and largest payment; why there is none; and the facts of the offers."""
     prices: dict[str, tuple[Schedule, Cost, int]] = {}
@@ -315,7 +336,11 @@ def _priced(
     calendars = policy.calendars
     for plan in policy.plans:
         try:
-            schedule = build_schedule(plan, amount, currency, start_on, calendars)
+            waived = plan.id in deposits and is_waived(deposits[plan.id])
+            schedule = build_schedule(plan, amount, currency, start_on, calendars, deposit_waived=waived)
+        except CampaignClosed as error:
+            unpriced[plan.id] = (str(error), _CLOSED)
+            continue
         except (TermsError, MoneyError) as error:
             unpriced[plan.id] = (str(error), _TOO_LITTLE)
             continue
@@ -340,6 +365,7 @@ def _not_priced(verdict: Verdict, why: Reason) -> Verdict:
 
 
 _TOO_LITTLE: Final = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
+_CLOSED: Final = Reason(code="PLEDGE_CLOSED", layer="cart", rule="", until=Until("none"), change="nobody")
 # Its last due date lies in a year whose holidays nobody knows yet; a shorter term may not.
 _TOO_LATE: Final = Reason(
     code="TERM_UNAVAILABLE", layer="maintenance", rule="", until=Until("unknown"), change="shop"

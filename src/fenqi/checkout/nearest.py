@@ -20,14 +20,14 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from fenqi.calendars import CalendarError, local_date
-from fenqi.checkout.evaluation import priced_facts
+from fenqi.checkout.evaluation import is_waived, priced_facts
 from fenqi.checkout.request import CheckoutRequest, Line, cart_facts, checked_amount, known_facts
 from fenqi.money import MAX_MINOR, MoneyError
 from fenqi.policy.conditions import Clause, Range, clauses_of
 from fenqi.policy.facts import Facts, FactType, FactValue
 from fenqi.policy.reasons import value_text
 from fenqi.policy.snapshot import selects
-from fenqi.policy.verdict import decide, in_the_way
+from fenqi.policy.verdict import decide, decide_deposits, in_the_way
 from fenqi.terms.cost import cost_of
 from fenqi.terms.plan import Plan, TermsError
 from fenqi.terms.schedule import build_schedule
@@ -121,7 +121,7 @@ def nearest_change(policy: Policy, request: CheckoutRequest, plan: str) -> Neare
     """
     amount = checked_amount(request)
     facts = known_facts(policy, request, amount).facts
-    pricing = _Pricing(policy, policy.plan(plan), request)
+    pricing = _Pricing(policy, policy.plan(plan), request, facts)
     offer = pricing.offer(amount)
     rules = in_the_way(policy, facts, plan, offer, overrides=request.overrides)
     if offer is not None and not rules:
@@ -183,10 +183,13 @@ def _amount(facts: Facts) -> int:
 class _Pricing:
     """What one plan's offer would be at other amounts."""
 
-    def __init__(self, policy: Policy, plan: Plan, request: CheckoutRequest) -> None:
+    def __init__(self, policy: Policy, plan: Plan, request: CheckoutRequest, facts: Facts) -> None:
         self.plan = plan
         self.currency = policy.currency
         self.calendars = policy.calendars
+        # What the customer would change is the cart: whether the deposit is waived stays.
+        deposits = decide_deposits(policy, facts, overrides=request.overrides)
+        self.waived = is_waived(deposits.get(plan.id))
         self.start_on = local_date(request.at, policy.zone)
         self.known: dict[int, Facts | None] = {}
 
@@ -194,7 +197,14 @@ class _Pricing:
         """The priced facts at an amount; None where the plan's terms do not fit it."""
         if amount not in self.known:
             try:
-                schedule = build_schedule(self.plan, amount, self.currency, self.start_on, self.calendars)
+                schedule = build_schedule(
+                    self.plan,
+                    amount,
+                    self.currency,
+                    self.start_on,
+                    self.calendars,
+                    deposit_waived=self.waived,
+                )
             except (TermsError, MoneyError, CalendarError):
                 self.known[amount] = None
             else:

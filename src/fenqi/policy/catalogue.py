@@ -222,6 +222,61 @@ _reason(
     ("该规则属合规层，修改须合规负责人同意。", "A compliance rule: changing it needs the compliance owner."),
 )
 _reason(
+    "PLEDGE_CLOSED",
+    "operator",
+    "none",
+    "nobody",
+    ("众筹已截止", "The campaign does not take this now"),
+    (
+        "众筹已结束，或离结束太久，预授权无法保留到那一天。",
+        "The campaign is over, or ends so late that an authorisation would not stand until then.",
+    ),
+    ("请选择全额支付，或稍后再来。", "Pay in full, or come back later."),
+    (
+        "下单日晚于众筹成功日，或早于预授权能保留的天数。",
+        "The order is after the day of success, or earlier than an authorisation stands.",
+    ),
+    ("告知众筹截止日。", "Give the campaign's last day."),
+    ("核对方案的 success_on 与 hold_days。", "Check the plan's success_on and hold_days."),
+)
+_reason(
+    "DEPOSIT_REQUIRED",
+    "customer",
+    "none",
+    "nobody",
+    ("需要押金", "A deposit is asked for"),
+    (
+        (
+            "信用分达到 {min} 可免押金，当前为 {current}。",
+            "The deposit is waived from a credit score of {min}; yours is {current}.",
+        ),
+        ("这次租用暂不能免押金。", "The deposit of this lease is not waived this time."),
+    ),
+    (
+        "可以支付或冻结押金后租用；押金按页面所示期限退还。",
+        "You can leave the deposit, which is released by the day shown, or choose another way.",
+    ),
+    ("不满足免押条件。", "A condition for waiving the deposit is not met."),
+    ("说明押金何时退还，何时不退。", "Say when the deposit comes back, and when it does not."),
+    ("免押条件见策略的 waivers。", "The conditions are the policy's waivers."),
+)
+_reason(
+    "LEASE_TERMS",
+    "regulator",
+    "none",
+    "nobody",
+    ("租赁条款不符合规定", "The lease's terms are not allowed"),
+    ("这种租赁的条款不符合规定，暂不提供。", "A term of this lease is not allowed, so it is not offered."),
+    ("请换一种方式。", "Choose another way."),
+    (
+        "租赁条款触及规则：租金与买断价过高、自动续租、逾期自动转购买，或押金退还不明。",
+        "A term of the lease meets a rule: rents and buyout too high, renewal without being asked, arrears that become a "
+        "sale, or a deposit whose return is not stated.",
+    ),
+    ("说明这是规定，推荐其他方式。", "Say that it is a rule; offer another way."),
+    ("修改租赁条款后重新发布。", "Change the lease's terms, then publish."),
+)
+_reason(
     "CART_MIXED",
     "customer",
     "change",

@@ -9,7 +9,7 @@ author writes is ever code. `fenqi.policy.conditions.evaluate_plain` is the mean
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
@@ -42,7 +42,8 @@ from fenqi.policy.snapshot import (
 )
 from fenqi.policy.timeline import Timing, edges_told, next_point, timing_of
 from fenqi.policy.verdict import Until, Verdict
-from fenqi.terms.plan import Plan
+from fenqi.terms.plan import Plan, check_own_book
+from fenqi.terms.rent import Lease, Pledge, traps_of
 
 __all__ = [
     "Bits",
@@ -95,6 +96,8 @@ class Policy:
     max_ages: Mapping[str, int]
     sources: tuple[str, ...]
     """The generated functions' sources, for the curious and for tests."""
+    waivers: Policy | None = None
+    """The same policy's word on deposits: its plans are those whose deposit can be waived, its rules the waivers."""
 
     @property
     def zone(self) -> str:
@@ -163,17 +166,29 @@ def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
             f"{FORMAT} {SEMANTICS}",
             "use the version of Fenqi that wrote it",
         )
-    vocabulary = vocabulary_of(snapshot)
-    rules = sorted(
-        (
-            *snapshot.rules,
-            *agreement_rules(snapshot),
-            *budget_rules(snapshot),
-            *connection_rules(snapshot),
-        ),
-        key=lambda rule: LAYERS.index(rule.layer),
+    rules = (
+        *snapshot.rules,
+        *agreement_rules(snapshot),
+        *budget_rules(snapshot),
+        *connection_rules(snapshot),
     )
-    _check_references(snapshot, rules, vocabulary)
+    _check_references(snapshot, (*rules, *snapshot.waivers), vocabulary_of(snapshot))
+    policy = _compiled(snapshot, snapshot.plans, rules, sets)
+    waivable = tuple(plan for plan in snapshot.plans if _is_waivable(plan))
+    if not waivable:
+        return policy
+    return dataclasses.replace(policy, waivers=_compiled(snapshot, waivable, snapshot.waivers, sets))
+
+
+def _is_waivable(plan: Plan) -> bool:
+    deposit = plan.pricing.deposit if isinstance(plan.pricing, Lease) else None
+    return deposit is not None and deposit.waivable
+
+
+def _compiled(snapshot: Snapshot, plans: tuple[Plan, ...], written: Iterable[Rule], sets: Sets) -> Policy:
+    """A policy of some of a snapshot's plans, under some rules."""
+    vocabulary = vocabulary_of(snapshot)
+    rules = sorted(written, key=lambda rule: LAYERS.index(rule.layer))
     own_sets = members_in(snapshot, sets)
     asked = tuple(resolved(rule, own_sets) for rule in rules) if own_sets else tuple(rules)
     first_rules: list[tuple[int, Rule]] = []
@@ -187,7 +202,7 @@ def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
     masks: list[int] = []
     second: list[Callable[[Facts, Facts], Bits] | None] = []
     shared: dict[tuple[int, ...], Callable[[Facts, Facts], Bits]] = {}
-    for plan in snapshot.plans:
+    for plan in plans:
         masks.append(sum(1 << index for index, rule in first_rules if selects(rule.applies, plan)))
         about = [(index, rule) for index, rule in priced_rules if selects(rule.applies, plan)]
         key = tuple(index for index, _ in about)
@@ -201,8 +216,8 @@ def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
         snapshot=snapshot,
         digest=digest(snapshot),
         shop=snapshot.shop,
-        plans=snapshot.plans,
-        plan_index={plan.id: index for index, plan in enumerate(snapshot.plans)},
+        plans=plans,
+        plan_index={plan.id: index for index, plan in enumerate(plans)},
         families={family.id: family for family in snapshot.families},
         funders=funders,
         notices={notice.id: notice for notice in snapshot.notices},
@@ -221,7 +236,7 @@ def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
                 state="available" if funders[plan.funder].decides == "here" else "funder_decides",
                 until=Until("none"),
             )
-            for plan in snapshot.plans
+            for plan in plans
         ),
         placements=placements_of(snapshot),
         rollouts=snapshot.rollouts,
@@ -492,8 +507,9 @@ def _limit(
     )
 
 
-def _check_references(snapshot: Snapshot, rules: list[Rule], vocabulary: Mapping[str, FactType]) -> None:
-    funders = {funder.id for funder in snapshot.funders}
+def _check_references(snapshot: Snapshot, rules: Sequence[Rule], vocabulary: Mapping[str, FactType]) -> None:
+    by_id = {funder.id: funder for funder in snapshot.funders}
+    funders = set(by_id)
     families = {family.id for family in snapshot.families}
     calendars = {calendar.id for calendar in snapshot.calendars}
     for plan in snapshot.plans:
@@ -503,6 +519,17 @@ def _check_references(snapshot: Snapshot, rules: list[Rule], vocabulary: Mapping
             )
         if plan.calendar is not None and plan.calendar not in calendars:
             raise SnapshotError(f"plans.{plan.id}.calendar", plan.calendar, "a calendar of the snapshot")
+        if isinstance(plan.pricing, (Lease, Pledge)):
+            for wrong in check_own_book(plan) if by_id[plan.funder].own_book else ():
+                raise SnapshotError(f"plans.{plan.id}.{wrong.place}", wrong.value, wrong.expected)
+        if isinstance(plan.pricing, Lease):
+            for trap in traps_of(plan.pricing):
+                raise SnapshotError(f"plans.{plan.id}.pricing.{trap.place}", trap.value, trap.expected)
+    for rule in snapshot.waivers:
+        if is_priced(rule):
+            raise SnapshotError(
+                f"waivers.{rule.id}", "a fact of offer", "facts that are known before the lease is priced"
+            )
     for kind, ids in (
         ("plans", [plan.id for plan in snapshot.plans]),
         ("rules", [rule.id for rule in rules]),

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 Kind = Literal[
-    "rule", "plan", "placement", "funder", "family", "notice", "budget", "fact", "calendar", "shop"
+    "rule", "waiver", "plan", "placement", "funder", "family", "notice", "budget", "fact", "calendar", "shop"
 ]
 Effect = Literal[
     "paused", "limited", "demoted", "promoted", "changed", "restored", "new", "withdrawn", "said"
@@ -116,6 +116,7 @@ def compare(before: Policy | None, after: Policy, at: int) -> Difference:
     found = [
         *_plans(before, after),
         *_rules(before, after, at),
+        *_waivers(before, after),
         *_placements(before, after, at),
         *_amounts(before, after, at),
         *_known(before, after),
@@ -272,6 +273,28 @@ def _rules(before: Policy | None, after: Policy, at: int) -> Iterable[Change]:
             was_until=_end(gone),
             availability=moves,
             until=None,
+        )
+
+
+def _waivers(before: Policy | None, after: Policy) -> Iterable[Change]:
+    """Who need not leave a deposit: no answer about the lease itself, and yet what it asks for."""
+    known = {} if before is None else {rule.id: rule for rule in before.snapshot.waivers}
+    now = {rule.id: rule for rule in after.snapshot.waivers}
+    leased = () if after.waivers is None else after.waivers.plans
+    for name in dict.fromkeys((*known, *now)):
+        was, rule = known.get(name), now.get(name)
+        one = rule or was
+        if was == rule or one is None:
+            continue
+        fields = _fields(was, rule, _all_fields(one)) if was is not None and rule is not None else ()
+        yield Change(
+            kind="waiver",
+            effect="new" if was is None else "withdrawn" if rule is None else "changed",
+            name=name,
+            plans=tuple(plan.id for plan in leased if selects(one.applies, plan)),
+            layer=one.layer,
+            fields=fields,
+            availability=True,
         )
 
 
@@ -721,6 +744,18 @@ _PRICING_PARTS: Final[dict[str, Text]] = {
     "minimum_minor": Text("最低手续费", "least fee"),
     "balloon": Text("尾款", "final payment"),
     "borne_by": Text("费用由谁承担", "who bears the charge"),
+    "rent": Text("租金", "rent"),
+    "paid": Text("租金支付时点", "when the rent is paid"),
+    "goods": Text("商品成色", "condition of the goods"),
+    "statement": Text("成色说明", "what is said of the goods' condition"),
+    "minimum_periods": Text("最短租期", "shortest term"),
+    "deposit": Text("押金", "deposit"),
+    "buyout": Text("买断", "buyout"),
+    "renewal": Text("续租", "renewal"),
+    "return_shipping_minor": Text("归还运费", "what sending the goods back costs"),
+    "overdue": Text("逾期后果", "what follows from arrears"),
+    "success_on": Text("众筹成功日", "day of success"),
+    "hold_days": Text("预授权保留天数", "how long an authorisation stands"),
 }
 _RATES: Final[dict[str, Text]] = {
     "rate_per_period": Text(
@@ -751,6 +786,9 @@ _QUOTA_CHANGED: Final = Text(
     "{plans}：资方每日额度由{was_minor:money}改为{now_minor:money}",
     "{plans}: the funder's daily quota goes from {was_minor:money} to {now_minor:money}",
 )
+_DEPOSIT_CHANGED: Final = Text(
+    "{plans}：可免押金的条件改变（{name}）", "{plans}: who need not leave a deposit changes ({name})"
+)
 _SHOP_CHANGED: Final = Text(
     "全部方式：店铺的时区或币种改变", "every way to pay: the shop's time zone or currency changes"
 )
@@ -773,6 +811,7 @@ _END_SET: Final = Text(
 )
 _SAID: Final[dict[str, Text]] = {
     "rule": Text("规则“{name}”有不影响任何答复的改动", "the rule {name} changes in what alters no answer"),
+    "waiver": Text("免押条件“{name}”改变", "the waiver {name} changes"),
     "plan": Text("“{name}”的说明改变", "what is said of {name} changes"),
     "placement": Text("位置“{name}”的说明改变", "what is said of the place {name} changes"),
     "funder": Text("资方“{name}”的信息改变", "what is said of the funder {name} changes"),
@@ -844,6 +883,8 @@ def _parts(change: Change, locale: str) -> str:
 def _template(change: Change) -> Text:
     if change.effect == "said":
         return _SAID[change.kind]
+    if change.kind == "waiver":
+        return _DEPOSIT_CHANGED
     if change.effect == "changed":
         return _changed_template(change)
     dated = change.effect in ("paused", "limited", "demoted", "promoted")

@@ -188,6 +188,7 @@ _SECTIONS: Final = (
     "placements",
     "notices",
     "budgets",
+    "waivers",
     "packs",
     "calendars",
     "tables",
@@ -266,6 +267,7 @@ class _PolicyReader(PackReading, PlanReading):
             "tables",
             "sets",
             "calendars",
+            "waivers",
         ):
             self.ids[section] = self.collect_ids(section, sections[section])
         for node in sections["packs"]:
@@ -312,10 +314,18 @@ class _PolicyReader(PackReading, PlanReading):
             opening = self.opening(node, plan)
             of_rules += len(self.problems) - found
             sound += opening
+        waivers: list[Rule] = []
+        for node in sections["waivers"]:
+            found = len(self.problems)
+            waivers.append(self.waiver(node))
+            of_rules += len(self.problems) - found
+        self.check_leases(plans, sections["plans"], funders, waivers, sections["waivers"])
         pack_rules = tuple(rule for use in self.packs for rule in self.pack_rules(use))
         of_packs = [node for use in self.packs for node in use.rule_nodes]
         told = {notice.id: notice for notice in notices}
-        self.check_notices((*rules, *pack_rules), [*sections["rules"], *of_packs], told)
+        self.check_notices(
+            (*rules, *waivers, *pack_rules), [*sections["rules"], *sections["waivers"], *of_packs], told
+        )
         for node in sections["tables"]:
             made = self.table(node, plans)
             self.check_notices(made[:1], [node][: len(made)], told)
@@ -341,6 +351,7 @@ class _PolicyReader(PackReading, PlanReading):
             facts=facts,
             budgets=budgets,
             sets=self.sets_asked(sound, funders),
+            waivers=tuple(waivers),
             calendars=self.used(calendars, plans),
             rollouts=tuple(self.rollouts[salt] for salt in sorted(self.rollouts)),
             max_ages=tuple(MaxAge(name, self.max_ages[name]) for name in sorted(self.max_ages)),
@@ -885,6 +896,21 @@ class _PolicyReader(PackReading, PlanReading):
         if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
             self.problem(node, "the rule says nothing", "write require, when, blocked or daily")
         return self.rule_of(node, fields, "a rule")
+
+    def waiver(self, node: Node) -> Rule:
+        """A rule that, where it is in the way, has a deposit asked for; it asks what is known before anything is priced."""
+        rule = self.rule(node)
+        if rule.id in self.ids["rules"]:
+            self.problem(node, f"{rule.id} is a rule too", "give one of them another id")
+        for tree in (rule.when, rule.require):
+            for name in sorted(facts_of(tree)) if tree is not None else ():
+                if name.startswith("offer."):
+                    self.problem(
+                        node,
+                        f"{rule.id} asks {name}, which follows from the deposit that it decides about",
+                        "ask what is known of the cart and the customer",
+                    )
+        return rule
 
     def rule_of(self, node: Node, fields: Fields, what: str) -> Rule:
         """A rule of whatever of its keys were written."""

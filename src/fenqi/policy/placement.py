@@ -42,9 +42,11 @@ class Placements(msgspec.Struct, frozen=True):
 def default_group(plan: Plan) -> Group:
     """Tools that pay at once belong to `payment`; everything that leaves a debt or a lease to `instalment`.
 
-    Loans and payment tools are never one list (rule of 2026-09-30).
+    Loans and payment tools are never one list (rule of 2026-09-30). A lease is no loan, and it owes for months: beside the
+    loans it is compared with them, where a heading of its own would hide that. A pledge leaves nothing owed: the whole
+    price is paid at once if the campaign succeeds, and nothing if it fails, so that it is a way of paying.
     """
-    return "payment" if plan.legal_form == "full_payment" else "instalment"
+    return "payment" if plan.legal_form in ("full_payment", "pledge") else "instalment"
 
 
 def placements_of(snapshot: Snapshot) -> Placements:

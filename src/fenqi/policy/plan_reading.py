@@ -14,7 +14,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from fenqi.business_days import SHIPPED, days_of
 from fenqi.calendars import BusinessCalendar, Holiday, Unit, check_calendar
 from fenqi.money import Residue
-from fenqi.policy.reading import NO_TEXT, Fields, Reader
+from fenqi.policy.lease_reading import LEASE_KEYS, PLEDGE_KEYS, LeaseReading
+from fenqi.policy.reading import NO_TEXT, Fields
 from fenqi.policy.snapshot import Family
 from fenqi.terms.plan import (
     PROFILES,
@@ -45,7 +46,7 @@ __all__ = ["PlanReading"]
 
 _REQUIRED: Final = ("id", "family", "periods", "pricing")
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "unit": get_args(Unit),
+    "unit": (*get_args(Unit), "year"),
     "authority": get_args(Authority),
     "residue": get_args(Residue),
     "deferral_interest": ("none", "capitalised", "first_bill"),
@@ -97,17 +98,27 @@ _PRICINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "interest_only": (("annual_rate",), ()),
     "flat_interest": (("annual_rate",), ()),
     "pay_in_full": ((), ()),
+    "lease": LEASE_KEYS,
+    "pledge": PLEDGE_KEYS,
 }
-_WRITE: Final = {"borne_by": "shop or funder", "annual_rate": "15%"}
+_WRITE: Final = {
+    "borne_by": "shop or funder",
+    "annual_rate": "15%",
+    "rent": "¥499.00, or 7.5% of the price",
+    "paid": "in_advance or in_arrears",
+    "goods": "new or used",
+    "success_on": "2027-01-31",
+}
 # Where a checked plan's field is written under another key.
 _KEYS: Final = {
     "amount_minor": "amount",
     "minimum_minor": "minimum",
     "instalment_multiple_minor": "instalment_multiple",
+    "return_shipping_minor": "return_shipping",
 }
 
 
-class PlanReading(Reader):
+class PlanReading(LeaseReading):
     """The part of a policy's reader that reads plans and calendars. `own_books` are the funders whose contracts are ours."""
 
     own_books: frozenset[str] = frozenset()
@@ -149,6 +160,9 @@ class PlanReading(Reader):
             given["contingent"] = tuple(self.contingent(item) for item in costs)
         if "indicative_basis" in fields:
             given["indicative_basis"] = self.text(fields["indicative_basis"], "indicative_basis")
+        if given.get("unit") == "year":
+            # A year is twelve months: the same days fall due.
+            given["unit"], given["every"] = "month", 12 * int(str(given.get("every", 1)))
         plan = replace(plan, **given)
         if before == len(self.problems):
             problems = check_plan(plan)
@@ -184,7 +198,11 @@ class PlanReading(Reader):
                 self.optional(fields, "minimum", self.money, 0),
                 self.timing(fields),
             )
-        if kind == "pay_in_full":
+        if kind == "lease":
+            return self.lease(node, fields)
+        if kind == "pledge" and "success_on" in fields:
+            return self.pledge(fields)
+        if kind in ("pay_in_full", "pledge"):
             return PayInFull()
         rate = self.optional(fields, "annual_rate", self.ratio, Decimal(0))
         if kind == "interest_only":

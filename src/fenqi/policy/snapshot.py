@@ -408,7 +408,11 @@ class MaxAge(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A whole policy. Two snapshots with the same digest answer alike."""
+    """A whole policy. Two snapshots with the same digest answer alike.
+
+    `waivers` are rules about deposits: a lease whose deposit can be waived asks for it from whomever one of them stands in
+    the way of. They decide about the deposit alone, never about the lease.
+    """
 
     shop: ShopTerms
     funders: tuple[Funder, ...] = ()
@@ -419,6 +423,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
     facts: tuple[FactType, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    waivers: tuple[Rule, ...] = ()
     calendars: tuple[BusinessCalendar, ...] = ()
     packs: tuple[PackTaken, ...] = ()
     sets: tuple[SetInfo, ...] = ()

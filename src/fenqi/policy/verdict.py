@@ -32,6 +32,7 @@ __all__ = [
     "Until",
     "Verdict",
     "decide",
+    "decide_deposits",
     "for_customer",
     "in_the_way",
 ]
@@ -188,6 +189,21 @@ def decide(
             case = _Case(policy, facts, now, stale)
         verdicts[plan.id] = case.blocked(index, found, offer)
     return verdicts
+
+
+def decide_deposits(
+    policy: Policy,
+    facts: Facts,
+    *,
+    overrides: Sequence[Override] = (),
+    stale: frozenset[str] = frozenset(),
+) -> dict[str, Verdict]:
+    """The verdict on each deposit that can be waived, by plan: it is waived where that is `available`, asked for otherwise,
+    with every reason. Where it is `funder_decides`, the funder says on its page; until then it is asked for.
+    """
+    if policy.waivers is None:
+        return {}
+    return decide(policy.waivers, facts, overrides=overrides, stale=stale)
 
 
 def in_the_way(

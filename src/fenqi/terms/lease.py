@@ -37,6 +37,7 @@ from fenqi.terms.schedule import Charge, Row, RowKind, Schedule, check_terms
 
 __all__ = [
     "RETURN_SHIPPING",
+    "CampaignClosed",
     "Ending",
     "build_lease",
     "build_pledge",
@@ -47,6 +48,10 @@ __all__ = [
 
 RETURN_SHIPPING = "return_shipping"
 """The code of what sending the goods back costs, beside the codes of the plan's fees."""
+
+
+class CampaignClosed(TermsError):
+    """A campaign that is over, or so far off that an authorisation would not stand until its end."""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -102,7 +107,7 @@ def build_lease(
 def build_pledge(plan: Plan, amount_minor: int, currency: str, start_on: date) -> Schedule:
     """One payment, the whole price, on the day of success; nothing at all where the campaign fails.
 
-    Raises `TermsError` where that day is past, or lies beyond what an authorisation stands for.
+    Raises `CampaignClosed` where that day is past, or lies beyond what an authorisation stands for.
 
     >>> plan = Plan("desk", "desk", "card", "pledge", 1, Pledge(success_on=date(2027, 1, 31)))
     >>> [(row.due_on.isoformat(), row.total_minor) for row in build_pledge(plan, 59_900, "CNY", date(2026, 11, 23)).rows]
@@ -115,11 +120,11 @@ def build_pledge(plan: Plan, amount_minor: int, currency: str, start_on: date) -
         raise TermsError("amount_minor", amount_minor, "more than 0")
     wait = (pledge.success_on - start_on).days
     if wait < 0:
-        raise TermsError(
+        raise CampaignClosed(
             "start_on", start_on.isoformat(), f"no later than {pledge.success_on}, when the campaign ends"
         )
     if pledge.hold_days is not None and wait > pledge.hold_days:
-        raise TermsError(
+        raise CampaignClosed(
             "start_on",
             start_on.isoformat(),
             f"at most {pledge.hold_days} days before {pledge.success_on}, since the authorisation lapses then",

@@ -618,7 +618,13 @@ def check_own_book(plan: Plan) -> list[Problem]:
     if isinstance(plan.pricing, (Lease, Pledge)):
         kind = _kind(plan.pricing)
         found.append(
-            Problem("pricing.kind", kind, "a pricing that pays the price back: rents are not booked")
+            Problem(
+                "pricing.kind",
+                kind,
+                "a pricing that pays the price back: contracts of leases and pledges are not kept in an own book yet, so "
+                "that rents are not booked",
+                "let a partner keep it, whose own_book is no",
+            )
         )
     payees = [("fee_payee", plan.fee_payee or plan.funder)]
     payees += [(f"fees[{number}].payee", fee.payee) for number, fee in enumerate(plan.fees)]

@@ -343,6 +343,23 @@ def test_the_ratio_of_a_year_counts_the_weeks_of_a_year_and_never_rounds_down() 
     assert short.yearly_ratio_e12 == short.own_ratio_e12 == 571_428_571_429
 
 
+def test_a_lease_at_the_markets_ceiling_may_cost_more_than_half_its_price_in_a_year() -> None:
+    # 12 x 9.5 % = 114 %, and 16 %: 130 % of the price, the most that 租享规范 allows.
+    terms = Lease(
+        rent=Rent(share=Decimal("0.095")),
+        paid="in_advance",
+        goods="new",
+        buyout=Buyout(share=Decimal("0.16")),
+    )
+    plan = leased(terms, 12)
+    schedule = build_schedule(plan, 1_000_000, "CNY", START)
+    assert figures(schedule).yearly_ratio_e12 == 1_300_000_000_000
+    found = cost_of(schedule, plan).simple_e12
+    assert found == yearly([(0, -905), *((month, 95) for month in range(1, 12)), (12, 160)], 12)
+    assert found is not None
+    assert f"{found / 10**10:.2f}" == "53.91"
+
+
 def test_giving_back_early_pays_for_the_period_that_has_begun() -> None:
     # At least 3 of 12 months. On 8 April 2027 (the fifth month, since 23 March) 5 rents are owed.
     terms = Lease(

@@ -19,7 +19,15 @@ from typing import Final
 from fenqi.calendars import CalendarError
 from fenqi.checkout.evaluation import priced_facts
 from fenqi.money import MAX_MINOR, MoneyError
-from fenqi.policy.columns import Checkouts, ColumnsError, Outcomes, local_days, rule_outcomes, state_expr
+from fenqi.policy.columns import (
+    Checkouts,
+    ColumnsError,
+    Outcomes,
+    local_days,
+    rule_outcomes,
+    state_expr,
+    states_of,
+)
 from fenqi.policy.compile import Policy, is_priced
 from fenqi.policy.facts import FactValue
 from fenqi.policy.snapshot import selects
@@ -44,8 +52,8 @@ import polars as pl  # isort: skip
 
 __all__ = ["Decided", "PlanOffers", "RowPrices", "decide_columns", "price_offers"]
 
-RowPrices = dict[tuple[Plan, int, date], "dict[str, FactValue] | None"]
-"""What `build_schedule` has priced already, by plan, amount and day; None where the terms cannot be applied."""
+RowPrices = dict[tuple[Plan, int, date, bool], "dict[str, FactValue] | None"]
+"""What `build_schedule` has priced already, by plan, amount, day, and whether the deposit is waived; None where the terms cannot be applied."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,11 +115,15 @@ def price_offers(
             frame = frame.select(pl.when(pl.Series(prices.priced)).then(pl.all()).name.keep())
         return PlanOffers(plan, frame, pl.Series(prices.priced))
     # Each distinct amount once, and once a day only where days count.
-    asked = np.stack([amounts[rows], days[rows] if _is_dated(plan) else np.full(len(rows), days[rows[0]])])
+    waived = _waived(policy, plan, checkouts)[rows]
+    asked = np.stack(
+        [amounts[rows], days[rows] if _is_dated(plan) else np.full(len(rows), days[rows[0]]), waived]
+    )
     pairs, which = np.unique(asked, axis=1, return_inverse=True)
     answers = []
-    for done, (amount, day) in enumerate(pairs.T.tolist()):
-        answers.append(_priced_row(policy, plan, amount, _EPOCH + timedelta(days=day), known))
+    for done, (amount, day, free) in enumerate(pairs.T.tolist()):
+        start_on = _EPOCH + timedelta(days=day)
+        answers.append(_priced_row(policy, plan, amount, start_on, known, deposit_waived=bool(free)))
         if progress is not None and done % 1_000 == 0:
             progress(done * len(rows) // len(answers))
     priced = prices.priced.copy()
@@ -165,15 +177,32 @@ def _tells_all(
     return answer is None or set(answer) <= known
 
 
+def _waived(policy: Policy, plan: Plan, checkouts: Checkouts) -> Ints:
+    """1 in every row whose deposit is waived (`fenqi.policy.verdict.decide_deposits`), else 0."""
+    waivers = policy.waivers
+    if waivers is None or plan.id not in waivers.plan_index:
+        return np.zeros(len(checkouts.frame), dtype=np.int64)
+    states = states_of(waivers, rule_outcomes(waivers, checkouts))[plan.id]
+    return (states == "available").cast(pl.Int64).to_numpy()
+
+
 def _priced_row(
-    policy: Policy, plan: Plan, amount: int, start_on: date, known: RowPrices
+    policy: Policy,
+    plan: Plan,
+    amount: int,
+    start_on: date,
+    known: RowPrices,
+    *,
+    deposit_waived: bool = False,
 ) -> dict[str, FactValue] | None:
-    key = (plan, amount, start_on)
+    key = (plan, amount, start_on, deposit_waived)
     if key not in known:
         known[key] = None
         if 0 < amount <= MAX_MINOR:
             try:
-                bill = build_schedule(plan, amount, policy.currency, start_on, policy.calendars)
+                bill = build_schedule(
+                    plan, amount, policy.currency, start_on, policy.calendars, deposit_waived=deposit_waived
+                )
             except (TermsError, MoneyError, CalendarError):
                 return None
             totals = [row.total_minor for row in bill.rows if row.number]

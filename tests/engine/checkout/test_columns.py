@@ -81,7 +81,7 @@ OTHERS = (
     Plan(
         "mall_lease",
         "mall",
-        "mall",
+        "acquirer",
         "operating_lease",
         12,
         Lease(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 import pytest
 from tests.engine.checkout.leasing import NOON, PLANS, SHOP, WAIVERS, answer, loaded, policy, told
 
-from fenqi.checkout.evaluation import priced_facts
+from fenqi.checkout.columns import decide_columns
+from fenqi.checkout.evaluation import evaluate, priced_facts
 from fenqi.checkout.nearest import nearest_change
-from fenqi.checkout.request import CheckoutRequest, Line
+from fenqi.checkout.request import CheckoutRequest, Line, facts_of
 from fenqi.contracts.terms import TermsMismatch, pin
+from fenqi.policy.columns import columns_of
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.difference import change_text, compare, review_layers
 from fenqi.policy.facts import VOCABULARY
@@ -78,8 +81,6 @@ def test_a_special_case_waives_a_deposit_too() -> None:
     request = CheckoutRequest(
         (line,), "CNY", "web", NOON, {"customer.credit_score": 500}, overrides=(granted,)
     )
-    from fenqi.checkout.evaluation import evaluate
-
     option = evaluate(policy(), request).option("rent_12")
     assert option.deposit_verdict is not None
     assert (option.deposit_verdict.state, option.deposit_verdict.overrides) == ("available", ("o1",))
@@ -223,6 +224,33 @@ def test_every_priced_fact_of_a_lease_is_in_the_vocabulary() -> None:
     assert {name for name in VOCABULARY if name.startswith("offer.")} == set(facts)
 
 
+def test_a_waived_deposit_is_waived_in_columns_too() -> None:
+    # With the deposit paid in cash 1000 + 499 are due on the first day; without it 499.
+    cash = PLANS.replace("form: frozen", "form: cash")
+    rule = """\
+rules:
+- id: strategy.first_day
+  layer: strategy
+  owner: operations
+  reason: LEASE_TERMS
+  applies: {plan: rent_12}
+  require: offer.paid_at_start <= ¥600.00
+"""
+    snapshot = loaded(SHOP, cash, WAIVERS, rule).snapshot
+    assert snapshot is not None
+    made = compile_policy(snapshot)
+    scores = (None, 500, 599, 600, 720)
+    requests = [
+        msgspec.structs.replace(_request(), facts={} if score is None else {"customer.credit_score": score})
+        for score in scores
+    ]
+    by_row = [evaluate(made, request).option("rent_12").verdict.state for request in requests]
+    assert by_row == ["unavailable", "unavailable", "unavailable", "available", "available"]
+    facts = [facts_of(request, 699_900, made.zone) for request in requests]
+    decided = decide_columns(made, columns_of(facts, made.vocabulary, made.zone))
+    assert decided.states["rent_12"].to_list() == by_row
+
+
 # --- writing them ---------------------------------------------------------------------------------------------------------
 
 
@@ -320,8 +348,6 @@ def test_a_lease_on_the_shops_own_book_is_refused_for_now() -> None:
 
 def test_a_snapshot_made_otherwise_is_held_to_the_same() -> None:
     snapshot = policy().snapshot
-    import msgspec
-
     trap = Lease(rent=Rent(49_900), paid="in_advance", goods="new", overdue="becomes_sale")
     plans = tuple(
         msgspec.structs.replace(plan, pricing=trap) if plan.id == "rent_12" else plan

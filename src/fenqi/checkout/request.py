@@ -375,3 +375,7 @@ def _pointer(steps: list[str]) -> str:
 
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
+
+
+# Made with the module: see fenqi.policy.snapshot.
+msgspec.json.Decoder(_Written)

@@ -110,7 +110,7 @@ _FIELDS: Final = Grant.__struct_fields__
 
 def _grant(row: Any) -> Grant:
     values = dict(zip(_FIELDS, row, strict=True))
-    values["name"] = msgspec.json.decode(values["name"], type=Text)
+    values["name"] = _text(values["name"])
     return Grant(**values)
 
 
@@ -357,3 +357,7 @@ def state_line(grant: Grant, voice: Voice) -> str:
     if to_epoch(grant.expires_at) <= voice.at:
         return gettext("expired on %(at)s") % {"at": end}
     return gettext("yours until %(at)s") % {"at": end}
+
+
+# Made with the module: see fenqi.policy.snapshot.
+_text: Final = msgspec.json.Decoder(Text).decode

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -41,6 +42,7 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_making: Final = Lock()
 
 
 def read_body(raw: bytes, model: type[_T]) -> _T:
@@ -53,7 +55,9 @@ def read_body(raw: bytes, model: type[_T]) -> _T:
         _refuse_values(raw)
     decoder = _decoders.get(model)
     if decoder is None:
-        decoder = _decoders[model] = msgspec.json.Decoder(model, strict=True)
+        # One at a time: two threads that work out one type for the first time at once bring the process down.
+        with _making:
+            decoder = _decoders[model] = msgspec.json.Decoder(model, strict=True)
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:

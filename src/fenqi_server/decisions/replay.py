@@ -60,7 +60,7 @@ def verdicts_of(evaluation: Evaluation) -> Verdicts:
 
 def compare(record: log.Record, evaluation: Evaluation) -> tuple[Difference, ...]:
     """Where the answer worked out again differs from the recorded one; empty where they are the same."""
-    recorded = msgspec.json.decode(record.verdicts, type=Verdicts)
+    recorded = _verdicts(record.verdicts)
     replayed = verdicts_of(evaluation)
     plans = dict.fromkeys((*recorded, *replayed))
     return tuple(
@@ -102,3 +102,7 @@ def _page(shop: Shop, last: tuple[UUID, UUID] | None, rows: int) -> list[log.Rec
             [shop.id, *(last or ()), rows],
         )
         return [log.record_of(row) for row in cursor.fetchall()]
+
+
+# Made with the module: see fenqi.policy.snapshot.
+_verdicts: Final = msgspec.json.Decoder(Verdicts).decode

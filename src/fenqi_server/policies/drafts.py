@@ -425,7 +425,7 @@ def _revision(row: Any) -> Revision:
         number,
         author,
         msgspec.json.decode(files, type=dict[str, str]),
-        msgspec.json.decode(problems, type=tuple[Trouble, ...]),
+        _troubles(problems),
         digest,
         base,
         silent,
@@ -645,3 +645,7 @@ def _written(text: str, place: str, *, required: bool = False) -> str:
             "bad_value", f"{place}: say why, in a sentence for whoever reads the record later", place
         )
     return written
+
+
+# Made with the module: see fenqi.policy.snapshot.
+_troubles: Final = msgspec.json.Decoder(tuple[Trouble, ...]).decode

@@ -128,10 +128,7 @@ def _many(shop: Shop, condition: str, values: list[object]) -> tuple[Order, ...]
             " ORDER BY placed_at DESC, id DESC LIMIT 200",
             [*values, shop.id],
         )
-        return tuple(
-            Order(*row[:3], msgspec.json.decode(row[3], type=tuple[OrderLine, ...]), *row[4:])
-            for row in cursor.fetchall()
-        )
+        return tuple(Order(*row[:3], _lines(row[3]), *row[4:]) for row in cursor.fetchall())
 
 
 def public_name(customer_id: UUID, name: UUID) -> str:
@@ -148,3 +145,7 @@ def new_name(at: datetime) -> tuple[UUID, str]:
 def reference_of(name: UUID, at: datetime) -> str:
     """The number that people call an order by: its date, and the end of its key."""
     return f"M-{at:%Y%m%d}-{name.hex[-6:].upper()}"
+
+
+# Made with the module: see fenqi.policy.snapshot.
+_lines: Final = msgspec.json.Decoder(tuple[OrderLine, ...]).decode

@@ -98,3 +98,7 @@ def changes_between(before: Shown | None, after: Shown | None, voice: Voice) -> 
 
 def _per(shown: Shown, voice: Voice) -> str:
     return f"{voice.money(shown.usual_minor)} × {shown.periods}"
+
+
+# Made with the module: see fenqi.policy.snapshot.
+msgspec.json.Decoder(Shown)

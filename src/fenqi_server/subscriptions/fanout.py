@@ -28,7 +28,7 @@ from fenqi_server.subscriptions import subscription, wishes
 from fenqi_server.subscriptions.letters import FINAL
 from fenqi_server.subscriptions.messages import NAME_SQL
 from fenqi_server.subscriptions.quiet import awake_at
-from fenqi_server.subscriptions.said import Moved, Said
+from fenqi_server.subscriptions.said import Moved, Said, decode_said
 
 if TYPE_CHECKING:
     from fenqi_server.announcements.document import BettermentRecord
@@ -156,7 +156,7 @@ def _expand(shop: Shop, now: datetime) -> int | None:
             if row is None:
                 return None
             announcement, number, text, created_at, stage, *reached = row
-            said = msgspec.json.decode(text, type=Said)
+            said = decode_said(text)
             values = _values(shop, said, created_at, now, reached)
             if stage == "subscriptions":
                 made, last = _to_subscriptions(cursor, values)

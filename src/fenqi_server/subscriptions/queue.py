@@ -37,7 +37,7 @@ from fenqi_server.subscriptions.addresses import Channel, digest_of
 from fenqi_server.subscriptions.messages import link, message_id
 from fenqi_server.subscriptions.ports import Letter, Outcome, Outgoing, Port, PortDown, open_port
 from fenqi_server.subscriptions.quiet import awake_at, is_quiet
-from fenqi_server.subscriptions.said import Said
+from fenqi_server.subscriptions.said import Said, decode_said
 from fenqi_server.subscriptions.subscription import Scope
 
 __all__ = ["GIVE_UP", "RETRY_SECONDS", "SUSPENDED", "deliver_due"]
@@ -303,7 +303,7 @@ class _Round:
                     " WHERE shop_id = %s AND announcement = %s AND number = %s",
                     [self._shop.id, announcement, number],
                 )
-                self._said[key] = msgspec.json.decode(cursor.fetchone()[0], type=Said)
+                self._said[key] = decode_said(cursor.fetchone()[0])
         return self._said[key]
 
     # ------------------------------------------------------------------------------------------------- whom

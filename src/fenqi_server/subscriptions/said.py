@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from fenqi.texts import Text
 
-__all__ = ["Moved", "Said"]
+__all__ = ["Moved", "Said", "decode_said"]
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -40,3 +42,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sales_channels: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     moved: tuple[Moved, ...] = ()
+
+
+_said: Final = msgspec.json.Decoder(Said).decode  # made with the module: see fenqi.policy.snapshot
+
+
+def decode_said(text: str) -> Said:
+    """A revision as it was kept."""
+    return _said(text)

@@ -453,7 +453,7 @@ def ask_again(shop: Shop, wish: Wish, kept: str, now: datetime) -> dict[str, str
 
 
 def _evaluate(shop: Shop, wish: Wish, kept: str, now: datetime) -> decisions.Decision:
-    checkout = _kept(kept)
+    checkout = _read_kept(kept)
     vocabulary = policies.current(shop.id, now).vocabulary
     told = {
         name: value
@@ -500,4 +500,4 @@ def _kept(request: CheckoutRequest) -> str:
 
 
 # Made with the module: see fenqi.policy.snapshot.
-_kept: Final = msgspec.json.Decoder(_Kept).decode
+_read_kept: Final = msgspec.json.Decoder(_Kept).decode

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fenqi_server.demo
+from fenqi.business_days import SHIPPED
 from fenqi.calendars import at_local, local_date
 from fenqi.checkout.evaluation import Evaluation, evaluate, priced_facts
 from fenqi.checkout.request import CheckoutRequest, Line, RequestError
@@ -269,6 +270,32 @@ def test_what_cannot_be_priced_is_not_offered_and_has_no_figures() -> None:
     assert (option.schedule, option.cost, option.disclosure) == (None, None, None)
     assert "down payment" in (option.not_priced or "")
     assert all(other.difference_minor is None for other in option.alternatives)
+
+
+def test_a_term_that_ends_in_a_year_nobody_arranged_is_missing_and_a_shorter_one_is_there() -> None:
+    plans = tuple(
+        msgspec.structs.replace(plan, holiday="following", calendar="cn", unit="week", periods=periods)
+        if (periods := {"mall_3": 3, "mall_12": 12}.get(plan.id))
+        else plan
+        for plan in SNAPSHOT.plans
+    )
+    rules = tuple(rule for rule in SNAPSHOT.rules if rule.id != "compliance.cost_ceiling")
+    funders = tuple(
+        msgspec.structs.replace(funder, agreement=None, agreements=()) for funder in SNAPSHOT.funders
+    )
+    policy = compile_policy(
+        msgspec.structs.replace(
+            SNAPSHOT, plans=plans, calendars=(SHIPPED["cn"],), rules=rules, funders=funders
+        )
+    )
+    # From 23 November 2026: three weeks end on 14 December, twelve in the year after.
+    answer = evaluate(policy, ask())
+    short, long = answer.option("mall_3"), answer.option("mall_12")
+    assert (short.verdict.state, short.schedule is not None) == ("available", True)
+    assert (long.verdict.state, long.verdict.until.kind) == ("unavailable", "unknown")
+    assert [(reason.code, reason.change) for reason in long.verdict.reasons] == [("TERM_UNAVAILABLE", "shop")]
+    assert "cn@2026" in (long.not_priced or "")
+    assert long.alternatives[0].plan
 
 
 def test_another_currency_than_the_shops_is_refused() -> None:

@@ -167,16 +167,16 @@ def test_every_row_is_the_sum_of_its_charges() -> None:
         name=Text("工本费", "Stamp"),
         payee="shop",
         rate_per_period=Decimal("0.0001"),
-        minimum_minor=900,
+        minimum_minor=600,
         timing="at_end",
     )
     schedule = bill(msgspec.structs.replace(timed("first_bill"), fees=(GUARANTEE, service, stamp)))
-    # 432.00 in the first bill, 120.00 at once, 10.01 over 12 (0.83 each and 0.05 first), 12 x 0.01 % = 7.20, at least 9.00.
-    assert [charge.total_minor for charge in schedule.charges] == [43_200, 12_000, 1_001, 900]
+    # 432.00 in the first bill, 120.00 at once, 10.01 over 12 (0.83 each and 0.05 first), 12 x 0.01 % = 7.20 (at least 6.00).
+    assert [charge.total_minor for charge in schedule.charges] == [43_200, 12_000, 1_001, 720]
     for position, row in enumerate(schedule.rows):
         assert row.fee_minor == sum(charge.by_row_minor[position] for charge in schedule.charges)
-    assert [schedule.rows[n].fee_minor for n in (0, 1, 2, 12)] == [12_000, 43_288, 83, 983]
-    assert schedule.fee_minor == 57_101
+    assert [schedule.rows[n].fee_minor for n in (0, 1, 2, 12)] == [12_000, 43_288, 83, 803]
+    assert schedule.fee_minor == 56_921
 
 
 def test_without_interest_and_with_a_fee_only_the_fee_is_charged() -> None:

@@ -51,5 +51,14 @@ def test_the_table_of_the_phone_is_worked_out_to_the_fen() -> None:
     assert round(float(432 / (owed_in_all / 12)) * 100, 2) == 13.03
 
 
+def test_the_programs_figures_are_what_its_comments_say() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    known: dict[str, object] = {}
+    exec(block, known)
+    said = re.findall(r"^(\S.*?)\s+# (\d+):", block, re.MULTILINE)
+    assert len(said) == 2
+    assert [eval(code, known) for code, _ in said] == [int(figure) for _, figure in said]
+
+
 def test_every_method_is_on_the_page() -> None:
     assert all(f"`{name}`" in PAGE for name in METHODS)

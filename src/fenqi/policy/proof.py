@@ -9,21 +9,35 @@ another. Each finding comes with a case, and the row engine has confirmed each c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from fenqi.money import MAX_MINOR
-from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, reads_of, trees_of
-from fenqi.policy.conditions import All, Clause, Condition, Not, Range, clauses_of
-from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, Facts, FactValue, clock_facts
+from fenqi.policy.bands import Bands
+from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, reads_of
+from fenqi.policy.conditions import All, Clause, Condition, Not
+from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST
 from fenqi.policy.impacts import condition_text
 from fenqi.policy.snapshot import Family, Rule, selects
-from fenqi.policy.verdict import decide, in_the_way
+from fenqi.policy.witness import (
+    TRIES,
+    Price,
+    ProofError,
+    Steps,
+    Tries,
+    Watch,
+    Witness,
+    bits_in,
+    blocking_in,
+    figures_of,
+    is_offered,
+    real_figures,
+    said_of,
+)
 from fenqi.terms.plan import Plan
-from fenqi.texts import LOCALES, Param, Text, fill
+from fenqi.texts import LOCALES, Text
 
 if TYPE_CHECKING:
     from fenqi.policy.compile import Policy
@@ -33,13 +47,11 @@ __all__ = [
     "Finding",
     "Kind",
     "NoSolver",
-    "PlanDifference",
     "Price",
     "Proof",
     "ProofError",
     "Watch",
     "Witness",
-    "differences",
     "prove",
 ]
 
@@ -63,25 +75,6 @@ DEFECTS: Final[frozenset[Kind]] = frozenset(
     {"never_violated", "always_violated", "shadowed", "contradiction", "dead_plan", "gap"}
 )
 """What is wrong with a policy, whoever wrote it. The rest is to be known."""
-
-Price = Callable[["Policy", Plan, int, int], "Facts | None"]
-"""The figures of a plan's offer (`offer.*`) for an amount at an instant; None where its terms do not fit the amount."""
-
-Watch = Callable[[int, int], bool]
-"""Told how many steps of how many are done; False to stop, and all that is left is `not_proven`."""
-
-
-class ProofError(RuntimeError):
-    """The solver and the row engine disagree about a case: a defect of Fenqi, never of a policy."""
-
-
-class Witness(msgspec.Struct, frozen=True, kw_only=True):
-    """A case, and what the row engine says of it: which of the finding's rules block, which of its plans it offers."""
-
-    facts: dict[str, FactValue]
-    offers: dict[str, dict[str, FactValue]] = {}
-    blocking: tuple[str, ...] = ()
-    offered: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,17 +113,6 @@ class Proof(msgspec.Struct, frozen=True):
     def open(self) -> tuple[Finding, ...]:
         """What could not be proven in the time given."""
         return tuple(finding for finding in self.findings if finding.kind == "not_proven")
-
-
-class PlanDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """What one policy takes from a plan, and gives to it, against another: whether there is a case, and one such case."""
-
-    plan: str
-    loses: Answer
-    gains: Answer
-    sentences: tuple[Text, ...]
-    lost: Witness | None = None
-    gained: Witness | None = None
 
 
 _SAYS: Final[dict[str, Text]] = {
@@ -204,31 +186,13 @@ _OPEN: Final[dict[str, Text]] = {
         "Not proven: whether the amounts of {family} have a gap.",
     ),
 }
-_LOSES: Final[dict[tuple[str, Answer], Text]] = {
-    ("loses", "yes"): Text(
-        "“{plan}”：有此前可用、此后不可用的情况。", "{plan}: there are cases that lose it."
-    ),
-    ("loses", "no"): Text("“{plan}”：已证明没有任何情况会失去它。", "{plan}: proven: no case loses it."),
-    ("loses", "unknown"): Text(
-        "“{plan}”：是否有情况会失去它，未能证明。", "{plan}: not proven: whether any case loses it."
-    ),
-    ("gains", "yes"): Text(
-        "“{plan}”：有此前不可用、此后可用的情况。", "{plan}: there are cases that gain it."
-    ),
-    ("gains", "no"): Text("“{plan}”：已证明没有任何情况会新得到它。", "{plan}: proven: no case gains it."),
-    ("gains", "unknown"): Text(
-        "“{plan}”：是否有情况会新得到它，未能证明。", "{plan}: not proven: whether any case gains it."
-    ),
-}
-_JOIN: Final = Text("、", ", ")
-_AND: Final = Text("与", " and ")
+
+
 _WINDOW: Final[dict[str, Text]] = {
     "valid": Text("生效期", "its time of validity"),
     "blocked": Text("停用期", "its time of blocking"),
     "daily": Text("每日时段", "its hours of the day"),
 }
-_ALWAYS: Final = Text("没有条件", "it asks nothing")
-_TRIES: Final = 8
 _ORDER: Final[tuple[Kind, ...]] = (
     "dead_plan",
     "contradiction",
@@ -263,72 +227,6 @@ def prove(
     return _Prover(policy, start, end, near, limit_ms, price, watch).run()
 
 
-def differences(
-    before: Policy,
-    after: Policy,
-    *,
-    start: int = EARLIEST,
-    end: int = LATEST,
-    near: int | None = None,
-    limit_ms: int = 1_000,
-    price: Price | None = None,
-    watch: Watch | None = None,
-) -> tuple[PlanDifference, ...]:
-    """Plan by plan: is there a case from `start` up to `end` that `after` takes the plan from, or gives it to?
-
-    "no" is proven of all cases; "yes" comes with one. Raises `NoSolver` where z3 is not installed.
-    """
-    return _Comparer(before, after, start, end, near, limit_ms, price, watch).run()
-
-
-# ------------------------------------------------------------------------------------------------- the row engine
-
-
-def _engine_bits(policy: Policy, case: Case, plan: str | None = None) -> tuple[int, int]:
-    """The rules that block in a case, and those of them that are violated (not for want of a fact, not pending).
-
-    Of priced rules those that are about `plan`; without one, those of any plan, all at the figures filed under "".
-    """
-    first, unknown, pending = policy.first(case.facts)
-    blocked, violated = first | pending, first & ~unknown
-    for index, priced in enumerate(policy.second):
-        name = policy.plans[index].id
-        if priced is None or (plan is not None and plan != name):
-            continue
-        more, open_, later = priced(case.facts, case.offers.get(name) or case.offers.get("", {}))
-        blocked |= more | later
-        violated |= more & ~open_
-    return blocked, violated
-
-
-def _ids(policy: Policy, bits: int, among: Iterable[str]) -> tuple[str, ...]:
-    return tuple(rule for rule in among if bits >> policy.rule_index[rule] & 1)
-
-
-def _offered(policy: Policy, case: Case, plan: str) -> bool:
-    offers = {plan: case.offers.get(plan, {})}
-    return decide(policy, case.facts, offers)[plan].offered
-
-
-# --------------------------------------------------------------------------------------------------- the prover
-
-
-class _Steps:
-    """How far it is, told to whoever watches; and whether to go on."""
-
-    def __init__(self, watch: Watch | None) -> None:
-        self.watch, self.done, self.total, self.open = watch, 0, 0, True
-
-    def __call__(self, count: int = 1) -> None:
-        self.done += count
-        self.going()
-
-    def going(self) -> bool:
-        if self.open and self.watch is not None:
-            self.open = self.watch(self.done, self.total)
-        return self.open
-
-
 class _Prover:
     def __init__(
         self,
@@ -341,7 +239,7 @@ class _Prover:
         watch: Watch | None,
     ) -> None:
         self.policy, self.start, self.end, self.price = policy, start, end, price
-        self.steps = _Steps(watch)
+        self.steps = Steps(watch)
         self.space = Space(
             [policy], start=start, end=end, near=near, limit_ms=limit_ms, going=self.steps.going
         )
@@ -408,7 +306,7 @@ class _Prover:
         self.findings.append(Finding(kind="not_proven", sentence=sentence, **parts))  # type: ignore[arg-type]
 
     def _say(self, text: Text, parts: Mapping[str, object]) -> Text:
-        return _said(self.policy, text, parts)
+        return said_of(self.policy, text, parts)
 
     # --- cases ---------------------------------------------------------------------------------------------
 
@@ -420,8 +318,10 @@ class _Prover:
         plan = next((plan for rule in rules for plan in self.about[rule]), None)
         read = {name: value for name, value in figures.items() if name in names}
         case = Case(case.facts, {plan: read} if plan is not None and read else {})
-        blocked, violated = _engine_bits(self.policy, Case(case.facts, {"": figures}))
-        witness = Witness(facts=case.facts, offers=case.offers, blocking=_ids(self.policy, blocked, rules))
+        blocked, violated = bits_in(self.policy, Case(case.facts, {"": figures}))
+        witness = Witness(
+            facts=case.facts, offers=case.offers, blocking=blocking_in(self.policy, blocked, rules)
+        )
         return witness, blocked, violated
 
     def _confirm(self, true: bool, what: str, witness: Witness) -> None:
@@ -432,7 +332,7 @@ class _Prover:
         """Keep the case just found as one that answers later questions too."""
         names = {name for rule in rules for name in self.reads[rule.id]}
         case = self.space.case(names, self.policy.zone, {"": self.view.side})
-        self.cases.append((*_engine_bits(self.policy, case), case))
+        self.cases.append((*bits_in(self.policy, case), case))
 
     def _bit(self, rule: str) -> int:
         return 1 << self.policy.rule_index[rule]
@@ -621,7 +521,9 @@ class _Prover:
         if answer == "yes":
             same = False
             witness, blocked, _ = self._witness(both)
-            self._confirm(_ids(self.policy, blocked, both) == (wider.id,), f"{wider.id} is wider", witness)
+            self._confirm(
+                blocking_in(self.policy, blocked, both) == (wider.id,), f"{wider.id} is wider", witness
+            )
             witnesses.append(witness)
         if same and any(
             finding.kind == "shadowed" and set(finding.rules) == set(both) for finding in self.findings
@@ -631,7 +533,9 @@ class _Prover:
         violated = self.view.rule(rule).violated
         if self.space.show(violated) == "yes" or self.space.show(mine) == "yes":
             witness, blocked, _ = self._witness(both)
-            self._confirm(_ids(self.policy, blocked, both) == tuple(both), f"{rule.id} is shadowed", witness)
+            self._confirm(
+                blocking_in(self.policy, blocked, both) == tuple(both), f"{rule.id} is shadowed", witness
+            )
             witnesses.append(witness)
         self._find(
             "shadowed",
@@ -668,7 +572,7 @@ class _Prover:
                 if answer == "unknown":
                     break
                 witness, blocked, _ = self._witness(both)
-                self._confirm(failing in _ids(self.policy, blocked, both), "a contradiction", witness)
+                self._confirm(failing in blocking_in(self.policy, blocked, both), "a contradiction", witness)
                 witnesses.append(witness)
         if answer == "unknown":
             self._leave_open("contradiction", rules=(one.id, other.id))
@@ -724,20 +628,20 @@ class _Prover:
         """Whether a case is offered the plan; with `price`, at what the plan really costs. Says itself what it leaves open."""
         names = {name for rule in self._rules_of(plan.id) for name in self.reads[rule.id]}
         priced = self.price is not None and any(name.startswith("offer.") for name in names)
-        tries = _Tries(self.space, passing)
-        while len(tries.amounts) < _TRIES:
+        tries = Tries(self.space, passing)
+        while len(tries.amounts) < TRIES:
             answer = tries.ask()
             if answer == "no":
                 return answer
             if answer == "unknown":
                 break
             case = self.space.case({*names, "cart.amount"}, self.policy.zone, {plan.id: self.view.side})
-            if not _offered(self.policy, case, plan.id):
+            if not is_offered(self.policy, case, plan.id):
                 raise ProofError(f"{plan.id}: the row engine does not offer it in {case.facts}")
             if not priced:
                 return answer
-            figures = _real(self.price, self.policy, plan.id, case.facts)
-            if figures is not None and _offered(self.policy, Case(case.facts, {plan.id: figures}), plan.id):
+            figures = real_figures(self.price, self.policy, plan.id, case.facts)
+            if figures is not None and is_offered(self.policy, Case(case.facts, {plan.id: figures}), plan.id):
                 return answer
             tries.avoid(case.facts)
         if tries.amounts:
@@ -759,11 +663,11 @@ class _Prover:
             return None
         names = {name for rule in outcomes for name in self.reads[rule]}
         case = self.space.case(names, self.policy.zone, {plan.id: self.view.side})
-        blocked, _ = _engine_bits(self.policy, case, plan.id)
-        blocking = _ids(self.policy, blocked, core)
-        witness = Witness(facts=case.facts, offers=_figures(case), blocking=blocking)
+        blocked, _ = bits_in(self.policy, case, plan.id)
+        blocking = blocking_in(self.policy, blocked, core)
+        witness = Witness(facts=case.facts, offers=figures_of(case), blocking=blocking)
         self._confirm(
-            blocking == (left,) and not _offered(self.policy, case, plan.id),
+            blocking == (left,) and not is_offered(self.policy, case, plan.id),
             f"{plan.id} is never offered",
             witness,
         )
@@ -780,251 +684,28 @@ class _Prover:
     # --- amounts -------------------------------------------------------------------------------------------
 
     def _bands(self, family: Family) -> None:
-        """Between which amounts, that are offered something, is nothing offered? Looked at in each stretch of time."""
+        """Between which amounts, that are offered something, is nothing offered?"""
         plans = [plan for plan in self.policy.plans if plan.family == family.id]
-        rules = list({rule.id: rule for plan in plans for rule in self._rules_of(plan.id)}.values())
-        if not any("cart.amount" in self.reads[rule.id] for rule in rules):
+        outcomes = {plan.id: self._outcomes(plan) for plan in plans}
+        rules = {rule for of_plan in outcomes.values() for rule in of_plan}
+        if not any("cart.amount" in self.reads[rule] for rule in rules):
             return
-        bands = _Bands(self, family, plans, rules)
-        for start, end in self._stretches(rules):
-            if not bands.look(start, end):
-                self._leave_open("gap", family=family.id, plans=tuple(plan.id for plan in plans))
-                return
-        bands.tell()
-
-    def _stretches(self, rules: Sequence[Rule]) -> list[tuple[int, int]]:
-        """The times between the dated instants of these rules."""
-        edges = {
-            edge
-            for rule in rules
-            for edge in self.policy.timings[self.policy.rule_index[rule.id]].dated
-            if self.start < edge < self.end
-        }
-        marks = [self.start, *sorted(edges), self.end]
-        return list(pairwise(marks))
-
-
-class _Bands:
-    """The amounts for which a family's plans are offered, as pieces within which no rule changes its mind."""
-
-    def __init__(self, prover: _Prover, family: Family, plans: Sequence[Plan], rules: Sequence[Rule]) -> None:
-        self.prover, self.family, self.plans, self.rules = prover, family, plans, rules
-        self.policy, self.space = prover.policy, prover.space
-        self.names = {name for rule in rules for name in prover.reads[rule.id]} | {"cart.amount"}
-        self.pieces = _pieces(rules)
-        self.amount = self.space.variable(("cart.amount",), "cart.amount", "", "").value
-        no = self.space.no
-        self.offered = {
-            plan.id: self.space.literal(
-                f"offered {plan.id}",
-                self.space.both(no(outcome.blocked) for outcome in prover._outcomes(plan).values()),
+        bands = Bands(self.view, plans, outcomes, self.price).found()
+        if bands is None:
+            self._leave_open("gap", family=family.id, plans=tuple(outcomes))
+            return
+        for band in bands:
+            self._find(
+                band.kind,
+                band.kind,
+                family=family.id,
+                plans=band.plans,
+                low_minor=band.low_minor,
+                high_minor=band.high_minor,
+                start=band.start,
+                end=band.end,
+                witnesses=band.witnesses,
             )
-            for plan in plans
-        }
-        self.anything = self.space.literal(
-            f"anything of {family.id}", self.space.either(self.offered.values())
-        )
-        self.gaps: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self.overlaps: dict[tuple[str, str, int, int], tuple[int, int]] = {}
-        self.alive: list[tuple[int, int]] = []
-
-    def look(self, start: int, end: int) -> bool:
-        """Find what is offered from `start` up to `end`; False where the time was up."""
-        now = self.space.now()
-        then = self.space.literal("then", self.space.both([now >= start, now < end]))
-        of_plan: dict[str, set[int]] = {}
-        for plan in self.plans:
-            found = self._offered(plan, then)
-            if found is None:
-                return False
-            of_plan[plan.id] = found
-        somewhere = sorted(set[int]().union(*of_plan.values()))
-        if not somewhere:
-            return True
-        self.alive.append((start, end))
-        for below, above in pairwise(somewhere):
-            if above > below + 1:
-                gap = (self.pieces[below][1] + 1, self.pieces[above][0] - 1)
-                self.gaps.setdefault(gap, []).append((start, end))
-        for one, other in combinations(sorted(of_plan, key=lambda plan: min(of_plan[plan], default=0)), 2):
-            mine, theirs = of_plan[one], of_plan[other]
-            if mine and theirs and min(mine) < min(theirs) <= max(mine) < max(theirs):
-                low, high = self.pieces[min(theirs)][0], self.pieces[max(mine)][1]
-                self.overlaps.setdefault((one, other, low, high), (start, end))
-        return True
-
-    def _offered(self, plan: Plan, then: Formula) -> set[int] | None:
-        """The pieces for which the plan is offered to somebody."""
-        left = set(range(len(self.pieces)))
-        found: set[int] = set()
-        while left:
-            inside = self.space.literal("inside", self._within(left))
-            answer = self.space.ask(self.offered[plan.id], then, inside)
-            if answer == "no":
-                return found
-            if answer == "unknown":
-                return None
-            case = self._case()
-            at = case.facts["cart.amount"]
-            assert type(at) is int, "an amount is always known"
-            if not self._is_offered(case, plan.id, at):
-                raise ProofError(f"{plan.id}: the row engine does not offer it in {case.facts}")
-            # What holds of one amount of a piece holds of all. The same facts may do for other pieces too.
-            here = {
-                number
-                for number in left
-                if self.pieces[number][0] <= at <= self.pieces[number][1]
-                or self._is_offered(case, plan.id, self.pieces[number][0])
-            }
-            found |= here
-            left -= here
-        return found
-
-    def _within(self, pieces: Iterable[int]) -> Formula:
-        """The amount is in one of these pieces, those side by side as one."""
-        runs: list[list[int]] = []
-        for number in sorted(pieces):
-            if runs and runs[-1][1] == number - 1:
-                runs[-1][1] = number
-            else:
-                runs.append([number, number])
-        return self.space.either(
-            self.space.both([self.amount >= self.pieces[first][0], self.amount <= self.pieces[last][1]])
-            for first, last in runs
-        )
-
-    def _case(self) -> Case:
-        side = self.prover.view.side
-        return self.space.case(self.names, self.policy.zone, {plan.id: side for plan in self.plans})
-
-    def _is_offered(self, case: Case, plan: str, amount: int) -> bool:
-        blocked, _ = _engine_bits(self.policy, Case({**case.facts, "cart.amount": amount}, case.offers), plan)
-        rules = (rule.id for rule in self.rules if plan in self.prover.about[rule.id])
-        return not any(blocked >> self.policy.rule_index[rule] & 1 for rule in rules)
-
-    def tell(self) -> None:
-        """Report the gaps and the overlaps, each with cases."""
-        for (low, high), times in self.gaps.items():
-            always = times == self.alive
-            self.prover._find(
-                "gap",
-                "gap",
-                family=self.family.id,
-                plans=tuple(plan.id for plan in self.plans),
-                low_minor=low,
-                high_minor=high,
-                start=None if always or times[0][0] == self.prover.start else times[0][0],
-                end=None if always or times[-1][1] == self.prover.end else times[-1][1],
-                witnesses=self._around(low, high, *times[0]),
-            )
-        for (one, other, low, high), (start, end) in self.overlaps.items():
-            now = self.space.now()
-            both = self.space.literal(
-                "both",
-                self.space.both([self.amount >= low, self.amount <= high, now >= start, now < end]),
-            )
-            if self.space.show(self.offered[one], self.offered[other], both) == "yes":
-                witness = self._said(self._case())
-                self.prover._confirm({one, other} <= set(witness.offered), "an overlap", witness)
-                self.prover._find(
-                    "overlap",
-                    "overlap",
-                    family=self.family.id,
-                    plans=(one, other),
-                    low_minor=low,
-                    high_minor=high,
-                    witnesses=(witness,),
-                )
-
-    def _around(self, low: int, high: int, start: int, end: int) -> tuple[Witness, ...]:
-        """A case just below the gap, the same inside it, and one just above."""
-        now = self.space.now()
-        found: list[Witness] = []
-        for amount in (low - 1, high + 1):
-            there = self.space.literal(
-                "there", self.space.both([self.amount == amount, now >= start, now < end])
-            )
-            if self.space.show(self.anything, there) != "yes":
-                continue
-            case = self._case()
-            witness = self._said(case)
-            self.prover._confirm(bool(witness.offered), "an amount beside a gap", witness)
-            found.append(witness)
-            if amount < low:
-                inside = self._said(Case({**case.facts, "cart.amount": low}, case.offers))
-                self.prover._confirm(not inside.offered, "a gap", inside)
-                found.append(inside)
-        return tuple(found)
-
-    def _said(self, case: Case) -> Witness:
-        """What the row engine says of a case; at what the plans really cost, where that is the same answer."""
-        shown = self._answer(case)
-        real = {
-            plan.id: _real(self.prover.price, self.policy, plan.id, case.facts)
-            for plan in self.plans
-            if case.offers.get(plan.id)
-        }
-        if real and all(real.values()):
-            told = self._answer(
-                Case(
-                    case.facts,
-                    {
-                        plan: {name: value for name, value in figures.items() if name in self.names}
-                        for plan, figures in real.items()
-                        if figures is not None
-                    },
-                )
-            )
-            if told.offered == shown.offered:
-                return told
-        return shown
-
-    def _answer(self, case: Case) -> Witness:
-        blocked = 0
-        for plan in self.plans:
-            about = sum(1 << self.policy.rule_index[rule.id] for rule in self.prover._rules_of(plan.id))
-            blocked |= _engine_bits(self.policy, case, plan.id)[0] & about
-        return Witness(
-            facts=case.facts,
-            offers=_figures(case),
-            blocking=_ids(self.policy, blocked, [rule.id for rule in self.rules]),
-            offered=tuple(plan.id for plan in self.plans if _offered(self.policy, case, plan.id)),
-        )
-
-
-def _pieces(rules: Sequence[Rule]) -> list[tuple[int, int]]:
-    """Amounts in stretches within which every rule says the same, whatever the facts are that it is compared with."""
-    clauses = [clause for rule in rules for tree in trees_of(rule) for clause in clauses_of(tree)]
-    together, grown = {"cart.amount"}, True
-    while grown:
-        grown = False
-        for clause in clauses:
-            pair = {clause.fact, clause.other or clause.fact}
-            if not pair.isdisjoint(together) and not pair <= together:
-                together |= pair
-                grown = True
-    edges = {0, MAX_MINOR}
-    for clause in clauses:
-        if clause.fact in together:
-            if isinstance(clause.value, Range):
-                edges |= {clause.value.low, clause.value.high}
-            elif type(clause.value) is int:
-                edges.add(clause.value)
-    # So many whole numbers beside an edge may be needed to keep that many facts apart from each other.
-    room = len(together) + 1
-    marks = sorted(
-        {at for edge in edges for at in range(edge - room, edge + room + 1) if 1 <= at <= MAX_MINOR}
-    )
-    found: list[tuple[int, int]] = []
-    for mark in marks:
-        if found and mark > found[-1][1] + 1:
-            found.append((found[-1][1] + 1, mark - 1))
-        found.append((mark, mark))
-    return found
-
-
-def _figures(case: Case) -> dict[str, dict[str, FactValue]]:
-    return {plan: figures for plan, figures in case.offers.items() if figures}
 
 
 _TIED: Final[dict[str, str]] = {
@@ -1046,227 +727,3 @@ def _conjuncts(condition: Condition, wanted: bool) -> list[Condition]:
     if not isinstance(condition, Clause) and isinstance(condition, All) is wanted:
         return [each for part in condition.parts for each in _conjuncts(part, wanted)]
     return [condition if wanted else Not(condition)]
-
-
-def _said(policy: Policy, text: Text, parts: Mapping[str, object]) -> Text:
-    """The text in both languages, with the rules, plans, family and amounts of a finding in its gaps."""
-    rules, plans = parts.get("rules", ()), parts.get("plans", ())
-    assert isinstance(rules, tuple), "a finding's rules"
-    assert isinstance(plans, tuple), "a finding's plans"
-    family = parts.get("family")
-    said: list[str] = []
-    for locale in LOCALES:
-        join = _JOIN.in_(locale)
-        listed = [f"“{rule}”" if locale == "zh-CN" else rule for rule in rules]
-        params: dict[str, Param] = {
-            "rule": rules[0] if rules else "",
-            "wider": rules[-1] if rules else "",
-            "rules": join.join(listed),
-            "plan": plans[0] if plans else "",
-            "plans": join.join(plans),
-        }
-        if isinstance(family, str):
-            params["family"] = policy.families[family].name
-        for gap, name in (("low", "low_minor"), ("high", "high_minor"), ("count", "count")):
-            value = parts.get(name)
-            if type(value) is int:
-                params[gap] = value
-        said.append(fill(text, params, locale, currency=policy.currency, zone=policy.zone))
-    return Text(*said)
-
-
-# --------------------------------------------------------------------------------------------------- two policies
-
-
-class _Comparer:
-    """Two policies over the same cases; each plan's offer has figures of its own under each."""
-
-    def __init__(
-        self,
-        before: Policy,
-        after: Policy,
-        start: int,
-        end: int,
-        near: int | None,
-        limit_ms: int,
-        price: Price | None,
-        watch: Watch | None,
-    ) -> None:
-        self.before, self.after, self.price = before, after, price
-        self.steps = _Steps(watch)
-        self.differing = {
-            name
-            for name, fact in before.vocabulary.items()
-            if name in after.vocabulary and after.vocabulary[name].type != fact.type
-        }
-        self.space = Space(
-            [before, after], start=start, end=end, near=near, limit_ms=limit_ms, going=self.steps.going
-        )
-        same = (before.zone, before.currency, before.calendars) == (
-            after.zone,
-            after.currency,
-            after.calendars,
-        )
-        if same:
-            for plan in before.plans:
-                # The same terms come to the same price.
-                if plan.id in after.plan_index and after.plan(plan.id) == plan:
-                    self.space.views[1].shared[plan.id] = self.space.views[0].side
-
-    def run(self) -> tuple[PlanDifference, ...]:
-        plans = list(dict.fromkeys(plan.id for policy in (self.before, self.after) for plan in policy.plans))
-        self.steps.total = 2 * len(plans)
-        found: list[PlanDifference] = []
-        for plan in plans:
-            loses, lost = self._moves(plan, 0, 1)
-            self.steps()
-            gains, gained = self._moves(plan, 1, 0)
-            self.steps()
-            sentences = tuple(
-                _said(self.after, _LOSES[which, answer], {"plans": (plan,)})
-                for which, answer in (("loses", loses), ("gains", gains))
-            )
-            found.append(
-                PlanDifference(
-                    plan=plan, loses=loses, gains=gains, sentences=sentences, lost=lost, gained=gained
-                )
-            )
-        return tuple(found)
-
-    def _moves(self, plan: str, had: int, has: int) -> tuple[Answer, Witness | None]:
-        """Is there a case in which the one policy offers the plan and the other does not?"""
-        policies = (self.before, self.after)
-        if plan not in policies[had].plan_index:
-            return "no", None
-        names: set[str] = set()
-        assumed: list[Formula] = []
-        blocked: list[Formula] = []
-        for side in (had, has):
-            policy, view = policies[side], self.space.views[side]
-            if plan not in policy.plan_index:
-                continue
-            rules = [rule for rule in policy.resolved if selects(rule.applies, policy.plan(plan))]
-            names |= {name for rule in rules for name in reads_of(rule)}
-            if names & self.differing:
-                return "unknown", None
-            outcomes = [view.rule(rule, plan).blocked for rule in rules]
-            if side == had:
-                assumed += [self.space.no(each) for each in outcomes]
-            else:
-                blocked = outcomes
-            if "offer.periods" in names:
-                self.space.solver.add(view.fact("offer.periods", plan).value == policy.plan(plan).periods)
-        if plan in policies[has].plan_index:
-            if not blocked:
-                return "no", None
-            assumed.append(self.space.literal("blocked by any", self.space.either(blocked)))
-        return self._shown(plan, had, has, names, assumed)
-
-    def _shown(
-        self, plan: str, had: int, has: int, names: set[str], assumed: list[Formula]
-    ) -> tuple[Answer, Witness | None]:
-        policies = (self.before, self.after)
-        priced = self.price is not None and any(name.startswith("offer.") for name in names)
-        tries = _Tries(self.space, assumed)
-        while len(tries.amounts) < _TRIES:
-            answer = tries.ask()
-            if answer != "yes":
-                return answer, None
-            facts = self.space.case({*names, "cart.amount"}, policies[had].zone).facts
-            figures: list[dict[str, FactValue] | None] = [
-                self.space.case((), view.policy.zone, {plan: view.figures(plan)}).offers[plan]
-                for view in self.space.views
-            ]
-            if not self._differs(plan, had, has, facts, figures):
-                raise ProofError(f"{plan}: the row engine does not agree in {facts} at {figures}")
-            if priced:
-                figures = [_real(self.price, policy, plan, facts) for policy in policies]
-                if not self._differs(plan, had, has, facts, figures):
-                    tries.avoid(facts)
-                    continue
-            return "yes", self._witness(plan, had, has, facts, figures, names)
-        return "unknown", None
-
-    def _differs(
-        self,
-        plan: str,
-        had: int,
-        has: int,
-        facts: Mapping[str, FactValue],
-        offers: Sequence[dict[str, FactValue] | None],
-    ) -> bool:
-        """What the row engine says: offered by the one, and not by the other."""
-        return self._offers(plan, had, facts, offers[had]) and not self._offers(plan, has, facts, offers[has])
-
-    def _offers(
-        self, plan: str, side: int, facts: Mapping[str, FactValue], offer: dict[str, FactValue] | None
-    ) -> bool:
-        policy = (self.before, self.after)[side]
-        if plan not in policy.plan_index or offer is None:
-            return False
-        return _offered(policy, Case(_in_zone(facts, policy), {plan: offer}), plan)
-
-    def _witness(
-        self,
-        plan: str,
-        had: int,
-        has: int,
-        facts: dict[str, FactValue],
-        figures: Sequence[dict[str, FactValue] | None],
-        names: set[str],
-    ) -> Witness:
-        policy = (self.before, self.after)[has]
-        blocking: tuple[str, ...] = ()
-        if plan in policy.plan_index:
-            rules = in_the_way(policy, _in_zone(facts, policy), plan, figures[has] or {})
-            blocking = tuple(rule.id for rule in rules)
-        offer = {name: value for name, value in (figures[had] or {}).items() if name in names}
-        shown = {name: value for name, value in facts.items() if name in names or name in CLOCK_FACTS}
-        return Witness(facts=shown, offers={plan: offer} if offer else {}, blocking=blocking)
-
-
-def _in_zone(facts: Mapping[str, FactValue], policy: Policy) -> dict[str, FactValue]:
-    """The same facts at the same instant, with the time of day of the policy's own zone."""
-    now = facts["clock.now"]
-    assert type(now) is int, "a case has an instant"
-    return {**facts, **clock_facts(now, policy.zone)}
-
-
-def _real(
-    price: Price | None, policy: Policy, plan: str, facts: Mapping[str, FactValue]
-) -> dict[str, FactValue] | None:
-    """The figures that the plan's own terms come to in a case; None where it is not there, or cannot be priced."""
-    amount, now = facts["cart.amount"], facts["clock.now"]
-    assert type(amount) is int, "a case has an amount"
-    assert type(now) is int, "a case has an instant"
-    if price is None or plan not in policy.plan_index:
-        return None
-    figures = price(policy, policy.plan(plan), amount, now)
-    return None if figures is None else dict(figures)
-
-
-class _Tries:
-    """One question over and over, each time at another amount, because at some the price may be an odd one."""
-
-    def __init__(self, space: Space, assumed: Sequence[Formula]) -> None:
-        self.space, self.assumed = space, list(assumed)
-        self.amount = space.variable(("cart.amount",), "cart.amount", "", "").value
-        self.amounts: list[int] = []
-
-    def ask(self) -> Answer:
-        """Only the first answer can be "no": later ones are about what is left."""
-        if not self.amounts:
-            return self.space.show(*self.assumed)
-        # Of an ordinary size, each twice the one before.
-        hoped = self.space.literal("hoped", self.amount >= 10_000 << len(self.amounts))
-        for more in ([hoped], []):
-            if self.space.show(*self.assumed, *more) == "yes":
-                return "yes"
-        return "unknown"
-
-    def avoid(self, facts: Mapping[str, FactValue]) -> None:
-        """Not at this amount again."""
-        at = facts["cart.amount"]
-        assert type(at) is int, "a case has an amount"
-        self.amounts.append(at)
-        self.assumed.append(self.space.literal(f"not {at}", self.amount != at))

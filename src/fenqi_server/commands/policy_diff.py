@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
+from fenqi.policy.cases import NoSolver
 from fenqi.policy.difference import change_text, compare
-from fenqi.policy.proof import NoSolver, PlanDifference
+from fenqi.policy.gains import PlanDifference
 from fenqi.texts import LOCALES
 from fenqi_server.cli import note, print_json
 from fenqi_server.commands.policy_prove import (

@@ -13,9 +13,10 @@ from fenqi.policy.cases import reads_of
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.conditions import ValueTrouble, parse_instant
 from fenqi.policy.document import LoadResult, load_policy
-from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, FactValue
-from fenqi.policy.proof import Finding, PlanDifference, Proof, Witness, differences, prove
-from fenqi.policy.reasons import value_text
+from fenqi.policy.facts import EARLIEST, LATEST, FactValue
+from fenqi.policy.gains import PlanDifference, differences
+from fenqi.policy.proof import Finding, Proof, Witness, prove
+from fenqi.policy.witness import answer_text, facts_text
 from fenqi.problems import BadInput
 from fenqi.texts import LOCALES
 from fenqi_server import clock
@@ -240,43 +241,7 @@ def _case(policy: Policy, finding: Finding, witness: Witness, locale: str) -> st
     said = [*facts_text(policy, witness.facts, names, locale)]
     for plan, figures in witness.offers.items():
         said += [f"{plan}: {each}" for each in facts_text(policy, figures, names & figures.keys(), locale)]
-    return f"{', '.join(said) or '-'}: {_answer(witness, locale)}"
-
-
-def _answer(witness: Witness, locale: str) -> str:
-    chinese = locale == "zh-CN"
-    if witness.offered:
-        plans = ", ".join(witness.offered)
-        return f"可用 {plans}" if chinese else f"{plans} offered"
-    if not witness.blocking:
-        return "规则放行" if chinese else "lets through"
-    rules = ", ".join(witness.blocking)
-    if chinese:
-        return f"{rules} 拦下"
-    return f"{rules} blocks" if len(witness.blocking) == 1 else f"{rules} block"
-
-
-def facts_text(policy: Policy, facts: dict[str, FactValue], names: set[str], locale: str) -> list[str]:
-    """Some of the facts of a case, as a policy's files write them; what is not known is said too."""
-    found = []
-    for name in sorted(names & policy.vocabulary.keys()):
-        if name in CLOCK_FACTS and name != "clock.now" and "clock.now" in names:
-            continue
-        if name in facts:
-            found.append(f"{name} is {_value(policy, name, facts[name], locale)}")
-        elif not name.startswith("offer."):  # a plan's own figures are said with its name
-            found.append(f"{name} 未知" if locale == "zh-CN" else f"{name} unknown")
-    return found
-
-
-def _value(policy: Policy, name: str, value: FactValue, locale: str) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, frozenset):
-        return f"[{', '.join(sorted(value))}]"
-    if isinstance(value, str):
-        return value
-    return value_text(policy, policy.vocabulary[name], value, locale, None)
+    return f"{', '.join(said) or '-'}: {answer_text(policy, witness, locale)}"
 
 
 def print_differences(policy: Policy, moved: tuple[PlanDifference, ...], locale: str) -> None:
@@ -299,7 +264,7 @@ def _moved_case(policy: Policy, witness: Witness, locale: str) -> str:
     said = facts_text(policy, witness.facts, set(witness.facts), locale)
     for figures in witness.offers.values():
         said += facts_text(policy, figures, set(figures), locale)
-    return f"{', '.join(said)}" + (f" ({_answer(witness, locale)})" if witness.blocking else "")
+    return f"{', '.join(said)}" + (f" ({answer_text(policy, witness, locale)})" if witness.blocking else "")
 
 
 # --- for programs -----------------------------------------------------------------------------------------------

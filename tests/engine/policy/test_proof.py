@@ -33,7 +33,8 @@ from fenqi.policy.conditions import (
 )
 from fenqi.policy.document import load_policy
 from fenqi.policy.facts import VOCABULARY, FactType, FactValue, clock_facts
-from fenqi.policy.proof import Proof, ProofError, differences, prove
+from fenqi.policy.gains import differences
+from fenqi.policy.proof import Proof, ProofError, prove
 from fenqi.policy.rollout import Rollout
 from fenqi.policy.sets import digest_of, encode_members
 from fenqi.policy.snapshot import (

@@ -29,12 +29,16 @@ from fenqi.terms.cost import (
     CostError,
     annual_cost,
     cost_of,
+    counted,
+    dated_flows_of,
     flows_of,
     internal_rate,
     max_flat_fee,
     periods_per_year,
+    row_times,
 )
 from fenqi.terms.disclosure import percent
+from fenqi.terms.intervals import UnitPeriod, odd_periods
 from fenqi.terms.plan import Annuity, DownPayment, FlatFee, Plan, ZeroInterest
 from fenqi.terms.schedule import build_schedule
 
@@ -196,6 +200,23 @@ def test_the_schedules_cost_is_that_of_its_cash_flows(case: Case) -> None:
         else:
             # Compounding multiplies what the last bit of the rate is worth.
             assert abs(quick - general) <= 2 + abs(quick) * 1e-10
+
+
+@given(wide_cases())
+@settings(max_examples=200, deadline=None)
+def test_a_rows_period_is_the_time_that_its_date_tells(case: Case) -> None:
+    """Whether a row's time comes from its number or from its date: where no holiday moves anything, it is one."""
+    plan = msgspec.structs.replace(case.plan, calendar=None, holiday="none")
+    schedule = build_schedule(plan, case.amount_minor, "CNY", case.start_on)
+    unit = UnitPeriod(plan.unit, plan.every)
+    told = [odd_periods(case.start_on, row.due_on, unit) for row in schedule.rows]
+    assert list(row_times(schedule, plan)) == told
+    dated = dated_flows_of(schedule)
+    assert (
+        sum(flow.amount_minor for flow in dated.payments)
+        == schedule.total_minor - schedule.down_payment_minor
+    )
+    assert counted(SIMPLE, dated, unit).payments == flows_of(schedule, plan).payments
 
 
 def test_a_down_payment_does_not_change_what_the_rest_costs() -> None:

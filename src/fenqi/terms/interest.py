@@ -78,8 +78,9 @@ def period_factor(
     every: int,
     period: Period,
     since: date | None = None,
+    until: date | None = None,
 ) -> Fraction:
-    """What part of a balance is its interest over `period`, or over what remains of it after the date `since`.
+    """What part of a balance is its interest over `period`, or over the part of it after `since` and up to `until`.
 
     Under act/act, a period that runs over New Year is cut there (`year_split`), and each piece has its own year's days;
     30/act counts such a period by its days too. Under `feb29_period` the year has 366 days only for a whole period that
@@ -90,13 +91,11 @@ def period_factor(
     >>> period_factor(Fraction(1), conventions, "month", 1, over) == Fraction(19, 365) + Fraction(12, 366)
     True
     """
-    first = since or period.from_on
-    days = (period.due_on - first).days
+    first, last = since or period.from_on, until or period.due_on
+    days = (last - first).days
     whole_days = (period.due_on - (period.regular_from_on or period.from_on)).days
     if whole_days < 1 or days < 0:
-        raise InterestError(
-            "period", f"{first} to {period.due_on}", "a period of at least a day, and a date within it"
-        )
+        raise InterestError("period", f"{first} to {last}", "a period of at least a day, and days within it")
     count = conventions.day_count
     if count == "period":
         share = Fraction(1)
@@ -109,7 +108,7 @@ def period_factor(
         return _factor(annual_rate, share, year_days, days, whole_days, conventions.digits)
     month_count, _, year_count = count.partition("/")
     if year_count == "act":
-        pieces = _by_years(first, period, conventions)
+        pieces = _by_years(first, last, period, conventions)
         if len(pieces) > 1:
             return _factor_over_years(annual_rate, pieces, conventions.digits)
         year_days = pieces[0][1]
@@ -121,12 +120,9 @@ def period_factor(
     return _factor(annual_rate, unit_days, year_days, days, whole_days, conventions.digits)
 
 
-def _by_years(first: date, period: Period, conventions: Conventions) -> list[tuple[int, int]]:
+def _by_years(first: date, last: date, period: Period, conventions: Conventions) -> list[tuple[int, int]]:
     """Days in each calendar year, with the days of that year."""
-    last = period.due_on
-    always = conventions.leap_rule == "actual"
-    long = always or _holds_feb29(period.from_on, last)
-    if not long:
+    if conventions.leap_rule == "feb29_period" and not _holds_feb29(period.from_on, period.due_on):
         return [((last - first).days, 365)]
     cut = (12, 31, 0) if conventions.year_split == "dec31" else (1, 1, 1)
     pieces: list[tuple[int, int]] = []

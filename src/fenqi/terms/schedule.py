@@ -145,7 +145,7 @@ def build_schedule(
     `dates_from`: the day from which due dates are counted where it is an earlier one, such as that of the application;
     interest still begins at the start. `unpaid_on`: the schedule as it stands on that day if nothing has been paid: principal
     that fell due bears interest up to then (`rest` "period": to the end of the running period), instalments stay, the
-    last one grows.
+    last one grows. None of this touches a pricing without interest on a balance.
 
     `calendars` are those that a plan may name. Raises `TermsError` where the plan itself is wrong, names a calendar that
     there is not, or its down payment leaves nothing to finance; `MoneyError` where the amount cannot be used;
@@ -457,7 +457,16 @@ def _interest_rows(
         )
     late_on = start_on if start_on > counted_from else None
     rate = _annual_rate(plan)
-    factors = period_factors(rate, plan.conventions, plan.unit, plan.every, periods)
+    factors = list(period_factors(rate, plan.conventions, plan.unit, plan.every, periods))
+    if late_on is not None:
+        # The equal instalment is that of whole periods; only the interest begins later.
+        factors[0] = sum(
+            (
+                period_factor(rate, plan.conventions, plan.unit, plan.every, periods[0], since, until)
+                for since, until in ((None, late_on), (late_on, None))
+            ),
+            Fraction(0),
+        )
     waited, paid = periods[: plan.defer_periods], periods[plan.defer_periods :]
     parts = amortize(
         plan,

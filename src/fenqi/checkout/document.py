@@ -18,13 +18,16 @@ import msgspec
 from fenqi.calendars import from_epoch
 from fenqi.checkout.alternatives import Alternative
 from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.checkout.leases import sheet_of
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Change, Layer
 from fenqi.policy.snapshot import Group as GroupId
 from fenqi.policy.verdict import Reason, State, Until, for_customer
 from fenqi.terms.disclosure import ContingentKind, DisclosedCost, Disclosure, ItemKind, percent, rates_of
 from fenqi.terms.disclosure import digest as digest_of
-from fenqi.terms.plan import Authority, LegalForm
+from fenqi.terms.lease_sheet import PointCode, sheet_digest
+from fenqi.terms.plan import Authority, LegalForm, Plan
+from fenqi.terms.rent import DepositForm, LeaseFigures, LeasePath
 from fenqi.terms.schedule import RowKind, Schedule
 from fenqi.texts import LOCALES, Text
 
@@ -91,8 +94,8 @@ class PlaceDocument(msgspec.Struct, frozen=True):
     notice: str | None
 
 
-class RowDocument(msgspec.Struct, frozen=True, gc=False):
-    """One payment."""
+class RowDocument(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One payment. Of a lease a row has rent, and a deposit that is negative where it goes back; both are left out where 0."""
 
     number: int
     kind: RowKind
@@ -100,6 +103,8 @@ class RowDocument(msgspec.Struct, frozen=True, gc=False):
     principal_minor: int
     fee_minor: int
     total_minor: int
+    rent_minor: int = 0
+    deposit_minor: int = 0
 
 
 class CostDocument(msgspec.Struct, frozen=True):
@@ -169,8 +174,66 @@ class SpecialCaseDocument(msgspec.Struct, frozen=True):
     until: str
 
 
+class SheetPointDocument(msgspec.Struct, frozen=True):
+    """One thing to know before renting. `warns`: it is to the customer's cost."""
+
+    code: PointCode
+    title: Words
+    says: Words
+    warns: bool
+
+
+class LeaseSheetDocument(msgspec.Struct, frozen=True):
+    """What to know before renting, shown beside the table of all costs. `digest` names it."""
+
+    digest: str
+    sheet_version: str
+    points: tuple[SheetPointDocument, ...]
+
+
+class DepositDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A deposit: how it is held, and what becomes of it on the path shown. deposit = credited + returned + lost.
+
+    `verdict` is `available` where it is waived, null where it cannot be; otherwise `reasons` say why it is asked for, and
+    `asks` what the customer can tell.
+    """
+
+    form: DepositForm
+    amount_minor: int
+    waived_minor: int
+    credited_minor: int
+    returned_minor: int
+    lost_minor: int
+    back_on: date | None
+    verdict: State | None
+    reasons: tuple[ReasonDocument, ...]
+    asks: tuple[str, ...]
+
+
+class LeaseDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease: `path` is the one that the schedule follows, to ownership where the goods can be bought, else to their return.
+
+    `give_back_minor` is what renting to the end and giving back comes to. The percentages, rounded up, are of the price of the goods: all
+    rents and the buyout; a year's rents and the buyout.
+    """
+
+    path: LeasePath
+    owns: bool
+    ends_on: date
+    rent_minor: int
+    rents: int
+    rent_total_minor: int
+    buyout_minor: int | None
+    give_back_minor: int
+    own_percent: str
+    yearly_percent: str
+    deposit: DepositDocument | None
+    sheet: LeaseSheetDocument
+
+
 class OfferDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to pay that can be taken now. `state` says whether the shop decides or the funder, on its page."""
+    """A way to pay that can be taken now. `state` says whether the shop decides or the funder, on its page. `lease` is null for
+    everything else."""
 
     plan: str
     family: str
@@ -192,6 +255,7 @@ class OfferDocument(msgspec.Struct, frozen=True, kw_only=True):
     disclosure: DisclosureDocument
     quote: QuoteDocument | None
     special_case: SpecialCaseDocument | None
+    lease: LeaseDocument | None = None
 
 
 class UntilDocument(msgspec.Struct, frozen=True):
@@ -377,7 +441,9 @@ class _Writer:
                     row.due_on,
                     row.principal_minor,
                     row.fee_minor,
-                    row.principal_minor + row.fee_minor,
+                    row.total_minor,
+                    row.rent_minor,
+                    row.deposit_minor,
                 )
                 for row in schedule.rows
             ]
@@ -403,6 +469,61 @@ class _Writer:
             disclosure=self.disclosure(disclosure, known_digest),
             quote=quote,
             special_case=self.special_case(option) if option.verdict.overrides else None,
+            lease=None if schedule.lease is None else self.lease(option, plan, schedule, schedule.lease),
+        )
+
+    def lease(self, option: Option, plan: Plan, schedule: Schedule, figures: LeaseFigures) -> LeaseDocument:
+        assert option.cost is not None, "what is priced has a cost"
+        sheet = sheet_of(self.policy, plan, schedule, option.cost)
+        return LeaseDocument(
+            path=figures.path,
+            owns=figures.owns,
+            ends_on=figures.ends_on,
+            rent_minor=figures.rent_minor,
+            rents=figures.rents,
+            rent_total_minor=figures.rent_total_minor,
+            buyout_minor=sheet.buyout_minor,
+            give_back_minor=sheet.give_back_minor,
+            own_percent=_percent_up(figures.own_ratio_e12),
+            yearly_percent=_percent_up(figures.yearly_ratio_e12),
+            deposit=None
+            if figures.deposit_form is None
+            else self.deposit(option, figures, figures.deposit_form),
+            sheet=LeaseSheetDocument(
+                sheet_digest(sheet),
+                sheet.sheet_version,
+                tuple(
+                    [
+                        SheetPointDocument(
+                            point.code,
+                            _words(point.title, self.locale),
+                            _words(point.says, self.locale),
+                            point.warns,
+                        )
+                        for point in sheet.points
+                    ]
+                ),
+            ),
+        )
+
+    def deposit(self, option: Option, figures: LeaseFigures, form: DepositForm) -> DepositDocument:
+        verdict = option.deposit_verdict
+        # The waivers are rules of their own, and so are their words.
+        waivers = self.policy.waivers
+        writer = self if waivers is None else _Writer(waivers, self.zone, self.locale, self.ends)
+        return DepositDocument(
+            form=form,
+            amount_minor=figures.deposit_minor,
+            waived_minor=figures.waived_minor,
+            credited_minor=figures.credited_minor,
+            returned_minor=figures.returned_minor,
+            lost_minor=figures.lost_minor,
+            back_on=figures.deposit_back_on,
+            verdict=None if verdict is None else verdict.state,
+            reasons=()
+            if verdict is None
+            else tuple([writer.reason(reason) for reason in _told_apart(verdict.reasons)]),
+            asks=() if verdict is None else verdict.asks,
         )
 
     def special_case(self, option: Option) -> SpecialCaseDocument | None:
@@ -571,6 +692,11 @@ class _Writer:
             total_minor=other.total_minor,
             instalment_minor=other.instalment_minor,
         )
+
+
+def _percent_up(ratio_e12: int) -> str:
+    # Above a ceiling is never shown as at it.
+    return percent(-(-ratio_e12 // 10**8) * 10**8)
 
 
 def _told_apart(reasons: tuple[Reason, ...]) -> list[Reason]:

@@ -10,7 +10,9 @@ import pytest
 from tests.engine.checkout.leasing import NOON, PLANS, SHOP, WAIVERS, answer, loaded, policy, told
 
 from fenqi.checkout.columns import decide_columns
+from fenqi.checkout.document import evaluation_document
 from fenqi.checkout.evaluation import evaluate, priced_facts
+from fenqi.checkout.leases import ratio_ceiling
 from fenqi.checkout.nearest import nearest_change
 from fenqi.checkout.request import CheckoutRequest, Line, facts_of
 from fenqi.contracts.terms import TermsMismatch, pin
@@ -249,6 +251,69 @@ rules:
     facts = [facts_of(request, 699_900, made.zone) for request in requests]
     decided = decide_columns(made, columns_of(facts, made.vocabulary, made.zone))
     assert decided.states["rent_12"].to_list() == by_row
+
+
+# --- the document ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_document_tells_what_a_lease_comes_to_and_why_its_deposit_is_asked_for() -> None:
+    ceiling = """\
+rules:
+- id: law.ratio
+  layer: law
+  owner: legal
+  reason: LEASE_TERMS
+  applies: {legal_form: operating_lease}
+  require: ["offer.yearly_ratio <= 130%", "offer.overdue_sale is no"]
+  unknown: block
+"""
+    made = policy(ceiling)
+    assert ratio_ceiling(made, made.plan("rent_12")) == 1_300_000_000_000
+    assert ratio_ceiling(made, made.plan("mall_12")) is None
+    evaluation = answer(made, customer__credit_score=500)
+    told = evaluation_document(made, evaluation, locale="en")
+    offer = next(one for one in told.offers if one.plan == "rent_12")
+    lease = offer.lease
+    assert lease is not None
+    assert (lease.path, lease.owns, lease.ends_on, lease.rents) == ("buy_out", True, date(2027, 11, 23), 12)
+    assert (lease.rent_total_minor, lease.buyout_minor, lease.give_back_minor) == (598_800, 160_000, 601_800)
+    assert (lease.own_percent, lease.yearly_percent) == ("108.42", "108.42")
+    assert lease.deposit is not None
+    assert (lease.deposit.form, lease.deposit.amount_minor, lease.deposit.credited_minor) == (
+        "frozen",
+        100_000,
+        100_000,
+    )
+    assert lease.deposit.verdict == "unavailable"
+    (reason,) = lease.deposit.reasons
+    assert reason.detail == {"en": "The deposit is waived from a credit score of 600; yours is 500."}
+    points = {point.code: point for point in lease.sheet.points}
+    assert points["ratio"].says["en"].endswith("At most 130.00% is allowed.")
+    assert points["lost"].warns
+    assert lease.sheet.digest.startswith("sha256:")
+    # Rows say their rent; a frozen deposit is in none.
+    assert [(row.kind, row.rent_minor, row.total_minor) for row in offer.schedule][-2:] == [
+        ("rent", 49_900, 49_900),
+        ("buyout", 0, 160_000),
+    ]
+    written = msgspec.json.decode(msgspec.json.encode(told))
+    rows = next(one for one in written["offers"] if one["plan"] == "mall_12")["schedule"]
+    assert set(rows[0]) == {"number", "kind", "due_on", "principal_minor", "fee_minor", "total_minor"}
+    assert next(one for one in told.offers if one.plan == "mall_12").lease is None
+
+
+def test_a_waived_deposit_is_told_as_one() -> None:
+    evaluation = answer(policy(), customer__credit_score=650)
+    told = evaluation_document(policy(), evaluation)
+    lease = next(one for one in told.offers if one.plan == "rent_12").lease
+    assert lease is not None
+    assert lease.deposit is not None
+    assert (lease.deposit.form, lease.deposit.verdict, lease.deposit.waived_minor) == (
+        "waived",
+        "available",
+        100_000,
+    )
+    assert lease.deposit.reasons == ()
 
 
 # --- writing them ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import msgspec
 
 from fenqi.calendars import add_months, due_dates
 from fenqi.money import check_currency, format_money, parse_money
-from fenqi.policy.compile import compile_policy
+from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.conditions import parse_ratio
 from fenqi.policy.document import load_policy
 from fenqi.problems import BadInput
@@ -128,14 +128,15 @@ def run(arguments: argparse.Namespace) -> int:
         ways.append(_typed_instalments(written, number, currency, start))
     listed = _money(arguments.list_price, currency, "--list-price") if arguments.list_price else price
     if arguments.policy:
-        plans = _plans_of(arguments.policy, arguments.plan, currency)
+        policy, plans = _plans_of(arguments.policy, arguments.plan, currency)
         longest = max((_months_of(plan, start) for plan, _ in plans), default=0)
         months = months or max(longest, _last_month(ways, start))
         for plan, name in plans:
             if isinstance(plan.pricing, Lease):
                 ways += lease_ways(plan, listed, currency, start, months, name)
             else:
-                ways.append(way_of(build_schedule(plan, listed, currency, start), plan.id, name))
+                bill = build_schedule(plan, listed, currency, start, policy.calendars)
+                ways.append(way_of(bill, plan.id, name))
     elif arguments.plan:
         raise BadInput("--plan", arguments.plan[0], "a policy with it", "add --policy DIR")
     if len(ways) == 1:
@@ -247,7 +248,7 @@ def _typed_instalments(written: str, number: int, currency: str, start: date) ->
     )
 
 
-def _plans_of(folder: str, wanted: list[str], currency: str) -> list[tuple[Plan, Text]]:
+def _plans_of(folder: str, wanted: list[str], currency: str) -> tuple[Policy, list[tuple[Plan, Text]]]:
     loaded = load_policy(folder)
     if loaded.snapshot is None:
         raise BadInput("--policy", str(loaded.problems[0]), "a policy", f"fenqi policy check {folder}")
@@ -265,11 +266,14 @@ def _plans_of(folder: str, wanted: list[str], currency: str) -> list[tuple[Plan,
             found.append(
                 (plan, Text(f"{name.zh_cn} {plan.periods} 期", f"{name.en}, {plan.periods} payments"))
             )
-    return found
+    return policy, found
 
 
 def _months_of(plan: Plan, start: date) -> int:
-    return _month_after(start, due_dates(start, plan.unit, plan.every, plan.periods, plan.defer_periods)[-1])
+    due = due_dates(
+        start, plan.unit, plan.every, plan.periods, plan.defer_periods, plan.due_day, plan.min_first_days
+    )
+    return _month_after(start, due[-1])
 
 
 def _last_month(ways: list[Way], start: date) -> int:

@@ -24,14 +24,14 @@ from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.storefront import cart, orders
 from fenqi_server.storefront.disclosed import TableView, table_view
-from fenqi_server.storefront.selector import WayView, compared_with, open_ways, option_name
+from fenqi_server.storefront.selector import WayView, compared_with, open_ways, option_name, row_name
 from fenqi_server.storefront.views import decide_cart
 from fenqi_server.storefront.visitor import Visitor, visitor_of
 from fenqi_server.storefront.voice import Voice
 
 
 class RowView(msgspec.Struct, frozen=True):
-    number: int
+    number: str
     due: date
     total: str
     fee: str
@@ -239,7 +239,7 @@ def _row(row: RowState, state: ContractState, voice: Voice) -> RowView:
     if row.moved_from is not None:
         moved = gettext("put off from %(day)s, free of charge") % {"day": voice.day(row.moved_from)}
     return RowView(
-        row.number,
+        row_name(row.kind, row.number),
         row.due_on,
         voice.money(row.total_minor),
         voice.money(row.fee_minor),

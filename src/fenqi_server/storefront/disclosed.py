@@ -10,7 +10,7 @@ from django.utils.translation import gettext, ngettext
 
 from fenqi.terms.disclosure import Disclosure, percent
 from fenqi.terms.schedule import Row
-from fenqi_server.storefront.selector import method_name
+from fenqi_server.storefront.selector import method_name, row_name
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["TableView", "table_view"]
@@ -32,7 +32,7 @@ class ItemView(msgspec.Struct, frozen=True):
 
 
 class RowView(msgspec.Struct, frozen=True):
-    number: int
+    number: str
     due: date
     principal: str
     fee: str
@@ -72,7 +72,7 @@ def table_view(
 ) -> TableView:
     """The table of an offer or a contract. `names` are the parties' names by their ids."""
     full = disclosure.legal_form == "full_payment"
-    due = [row for row in rows if row.kind != "down_payment"]
+    due = [row for row in rows if row.kind not in ("down_payment", "up_front")]
     usual = due[len(due) // 2].total_minor if len(due) > 2 else due[-1].total_minor
     odd = []
     if due[0].total_minor != usual:
@@ -148,7 +148,7 @@ def table_view(
 def _row(row: Any, voice: Voice) -> RowView:
     # The table's columns say "¥" once, in their heading's place, so that figures fit a small screen.
     return RowView(
-        row.number,
+        row_name(row.kind, row.number),
         row.due_on,
         voice.money(row.principal_minor),
         voice.money(row.fee_minor),

@@ -22,6 +22,7 @@ from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Family
 from fenqi.policy.verdict import Override, Reason, Until, Verdict, for_customer
 from fenqi.terms.cost import SIMPLE
+from fenqi.terms.schedule import RowKind
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "option_name",
     "per_text",
     "reason_view",
+    "row_name",
     "until_text",
 ]
 
@@ -389,9 +391,12 @@ def method_name(method: str) -> str:
     return gettext("simple, IRR × 12") if method == SIMPLE else method
 
 
+_REGULAR: Final = ("instalment", "payment", "rent")
+
+
 def per_text(schedule: Any, voice: Voice) -> tuple[str, str]:
     """ "¥434.08 × 12", and how the first or last instalment differs from it."""
-    rows = [row for row in schedule.rows if row.kind != "down_payment"]
+    rows = [row for row in schedule.rows if row.kind in _REGULAR]
     usual = rows[len(rows) // 2].total_minor if len(rows) > 2 else rows[-1].total_minor
     per = gettext("%(amount)s × %(n)s") % {"amount": voice.money(usual), "n": len(rows)}
     odd = []
@@ -399,9 +404,24 @@ def per_text(schedule: Any, voice: Voice) -> tuple[str, str]:
         odd.append(gettext("first %(amount)s") % {"amount": voice.money(rows[0].total_minor)})
     if len(rows) > 1 and rows[-1].total_minor != usual:
         odd.append(gettext("last %(amount)s") % {"amount": voice.money(rows[-1].total_minor)})
-    if schedule.down_payment_minor:
-        odd.append(gettext("%(amount)s now") % {"amount": voice.money(schedule.down_payment_minor)})
+    at_start = sum(row.total_minor for row in schedule.rows if not row.number)
+    if at_start:
+        odd.append(gettext("%(amount)s now") % {"amount": voice.money(at_start)})
     return per, " · ".join(odd)
+
+
+def row_name(kind: RowKind, number: int) -> str:
+    """What a row of a schedule is called: an instalment by its number, everything else by its word."""
+    words: dict[RowKind, str] = {
+        "down_payment": pgettext("row", "Down payment"),
+        "up_front": pgettext("row", "At the start"),
+        "deposit": pgettext("row", "Deposit"),
+        "rent": gettext("Rent %(number)s") % {"number": number},
+        "buyout": pgettext("row", "Buyout"),
+        "goods_return": pgettext("row", "Giving back"),
+        "deposit_return": pgettext("row", "Deposit back"),
+    }
+    return words.get(kind, str(number))
 
 
 def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> TermView:

@@ -56,7 +56,7 @@ def remember(session: MutableMapping[str, Any], decision: Decision) -> dict[str,
         option = decision.evaluation.option(plan)
         if option.schedule is None or option.disclosure is None or option.cost is None:
             continue
-        rows = [row for row in option.schedule.rows if row.kind != "down_payment"]
+        rows = [row for row in option.schedule.rows if row.number]
         offers[plan] = Shown(
             quote.token,
             int(quote.expires_at.timestamp()),

@@ -104,6 +104,7 @@ APPEND_ONLY = (
     "policies_draft_revision",
     "policies_publication",
     "policies_review",
+    "policies_set",
     "policies_snapshot",
     "policies_source",
     "policies_submission",

@@ -46,6 +46,7 @@ __all__ = [
     "is_waived",
     "offer_facts",
     "priced_facts",
+    "verdicts_of",
 ]
 
 
@@ -324,6 +325,22 @@ def offer_facts(policy: Policy, plan: Plan, amount_minor: int, at: int) -> Facts
 def is_waived(verdict: Verdict | None) -> bool:
     """Whether a deposit need not be left, by the verdict on it (None: there is none to be waived)."""
     return verdict is not None and verdict.state == "available"
+
+
+def verdicts_of(policy: Policy, facts: Facts) -> dict[str, Verdict]:
+    """Every plan's verdict from facts at hand, as `evaluate` finds it: priced, where the order's amount is among them.
+
+    `facts` needs `clock.now`.
+    """
+    amount, now = facts.get("cart.amount"), facts.get("clock.now")
+    if type(amount) is not int or type(now) is not int:
+        return decide(policy, facts)
+    deposits = decide_deposits(policy, facts)
+    _, unpriced, offers = _priced(policy, amount, policy.currency, local_date(now, policy.zone), deposits)
+    verdicts = decide(policy, facts, offers)
+    for plan_id, (_, reason) in unpriced.items():
+        verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
+    return verdicts
 
 
 def _priced(

@@ -126,8 +126,9 @@ class Policy:
     @cached_property
     def asked(self) -> frozenset[str]:
         """The facts that some rule asks about, or that a rollout goes by: of anything else nobody needs to know."""
-        names = {name for rule in self.rules for name in facts_of_rule(rule)}
-        return frozenset(names | {rollout.by for rollout in self.rollouts})
+        names = frozenset(name for rule in self.rules for name in facts_of_rule(rule))
+        of_deposits = frozenset() if self.waivers is None else self.waivers.asked
+        return names | {rollout.by for rollout in self.rollouts} | of_deposits
 
     @cached_property
     def boundaries(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

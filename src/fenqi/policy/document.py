@@ -33,6 +33,7 @@ from fenqi.policy.conditions import (
     facts_of,
     parse,
 )
+from fenqi.policy.example_reading import ExampleReading, Place
 from fenqi.policy.facts import VOCABULARY, FactKind, FactSource, FactType, vocabulary_for
 from fenqi.policy.pack_reading import RULE_OPTIONAL, RULE_REQUIRED, PackReading
 from fenqi.policy.packs import put
@@ -113,6 +114,8 @@ class LoadResult(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     sets: Sets = {}
     rest: Snapshot | None = None
+    places: Mapping[str, Place] = {}
+    """Where the tests stand in the files, by their keys (`fenqi.policy.example_reading.example_key`)."""
 
 
 def load_policy(folder: Path | str) -> LoadResult:
@@ -174,7 +177,7 @@ def read_policy(files: Mapping[str, str]) -> LoadResult:
         ordered = sorted(reader.problems, key=lambda problem: (problem.file, problem.line, problem.column))
         sets = {} if snapshot is None else reader.members_of(snapshot)
         return LoadResult(None, tuple(dict.fromkeys(ordered)), sets, snapshot)
-    return LoadResult(snapshot, (), reader.members_of(snapshot))
+    return LoadResult(snapshot, (), reader.members_of(snapshot), places=reader.places)
 
 
 _SECTIONS: Final = (
@@ -193,6 +196,7 @@ _SECTIONS: Final = (
     "calendars",
     "tables",
     "sets",
+    "tests",
 )
 _TABLE_OPTIONAL: Final = (
     "over",
@@ -209,7 +213,7 @@ _TABLE_OPTIONAL: Final = (
 )
 
 
-class _PolicyReader(PackReading, PlanReading):
+class _PolicyReader(ExampleReading, PackReading, PlanReading):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
 
     def __init__(self) -> None:
@@ -219,7 +223,6 @@ class _PolicyReader(PackReading, PlanReading):
         self.sets: dict[str, Members] = {}
         self.members: dict[str, frozenset[str]] = {}
         self.labels: dict[str, Text] = {}
-        self.rollouts: dict[str, Rollout] = {}
         self.max_ages: dict[str, int] = {}
 
     @property
@@ -337,6 +340,7 @@ class _PolicyReader(PackReading, PlanReading):
                 )
                 self.problems.append(Problem(file, 1, 1, "", f"no table is called {name}", way_out))
         placements = tuple(self.placement(node, plans) for node in sections["placements"])
+        examples = tuple(self.policy_example(node) for node in sections["tests"])
         if len(self.problems) > of_rules:
             return None
         snapshot = Snapshot(
@@ -350,9 +354,10 @@ class _PolicyReader(PackReading, PlanReading):
             notices=notices,
             facts=facts,
             budgets=budgets,
-            sets=self.sets_asked(sound, funders),
+            sets=self.sets_asked((*sound, *waivers), funders),
             waivers=tuple(waivers),
             calendars=self.used(calendars, plans),
+            examples=tuple(example for example in examples if example is not None),
             rollouts=tuple(self.rollouts[salt] for salt in sorted(self.rollouts)),
             max_ages=tuple(MaxAge(name, self.max_ages[name]) for name in sorted(self.max_ages)),
         )
@@ -895,7 +900,10 @@ class _PolicyReader(PackReading, PlanReading):
         fields = self.fields(node, "a rule", RULE_REQUIRED, (*RULE_OPTIONAL, *more))
         if isinstance(node, MappingNode) and not fields.keys() & {"when", "require", "blocked", "daily"}:
             self.problem(node, "the rule says nothing", "write require, when, blocked or daily")
-        return self.rule_of(node, fields, "a rule")
+        rule = self.rule_of(node, fields, "a rule")
+        if "tests" in fields:
+            rule = msgspec.structs.replace(rule, examples=self.rule_examples(fields["tests"], rule))
+        return rule
 
     def waiver(self, node: Node) -> Rule:
         """A rule that, where it is in the way, has a deposit asked for; it asks what is known before anything is priced."""

@@ -44,6 +44,7 @@ RULE_OPTIONAL: Final = (
     "since",
     "until",
     "rollout",
+    "tests",
 )
 _ALL_PACK_RULE_KEYS: Final = (*RULE_REQUIRED, *RULE_OPTIONAL, *_PACK_RULE)
 

@@ -17,7 +17,7 @@ import msgspec
 
 from fenqi.calendars import BusinessCalendar
 from fenqi.policy.conditions import Condition
-from fenqi.policy.facts import FactType, vocabulary_for
+from fenqi.policy.facts import FactType, FactValue, vocabulary_for
 from fenqi.policy.rollout import Rollout, rollout_fact
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import READING_SECONDS, ShownCost
@@ -37,6 +37,7 @@ __all__ = [
     "CompensationTerms",
     "Confidence",
     "DailyWindow",
+    "Expected",
     "Family",
     "Funder",
     "FunderKind",
@@ -44,16 +45,20 @@ __all__ = [
     "Layer",
     "MaxAge",
     "Notice",
+    "Outcome",
     "PackTaken",
     "Pending",
     "Placement",
+    "PolicyExample",
     "RepaymentImpact",
     "Rule",
+    "RuleExample",
     "Selector",
     "SetInfo",
     "ShopTerms",
     "Snapshot",
     "SnapshotError",
+    "State",
     "Window",
     "ceiling_of",
     "decode",
@@ -85,6 +90,10 @@ LAYERS: Final[tuple[Layer, ...]] = (
 """The order in which reasons are shown."""
 
 Group = Literal["instalment", "payment"]
+State = Literal["available", "unavailable", "pending", "funder_decides"]
+"""What a plan's verdict is."""
+Outcome = Literal["open", "blocked", "unknown", "pending"]
+"""What one rule says of a case."""
 Change = Literal["customer", "cart", "time", "funder", "shop", "nobody"]
 """Who or what can make a reason go away."""
 Act = Literal["buy", "repay", "pay_off", "refund", "autopay"]
@@ -254,6 +263,36 @@ class AudienceText(msgspec.Struct, frozen=True, omit_defaults=True):
     operator: Text | None = None
 
 
+class RuleExample(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A case with what the rule has to say of it: a test that its author wrote beside it.
+
+    `open`: it is not in the way; `blocked`: it is; `unknown`: it is, for want of a fact; `pending`: its answer is waited for. `at` is
+    needed where time matters to the rule.
+    """
+
+    name: str
+    facts: tuple[tuple[str, FactValue], ...]
+    expect: Outcome
+    at: int | None = None
+
+
+class Expected(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is expected for one plan: its state, or exactly these reasons' codes."""
+
+    plan: str
+    state: State | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class PolicyExample(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A case at an instant, with what the whole policy has to say of some plans."""
+
+    name: str
+    facts: tuple[tuple[str, FactValue], ...]
+    at: int
+    expect: tuple[Expected, ...]
+
+
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rule blocks; it never allows. It is violated at an instant when all of this holds, absent parts being true:
     the instant is inside `valid`, `blocked` and `daily`; `when` is true; `require` is not.
@@ -288,6 +327,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     since_fact: str | None = None
     until_fact: str | None = None
     unconfirmed: bool = False
+    examples: tuple[RuleExample, ...] = ()
 
 
 class Budget(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -429,6 +469,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     sets: tuple[SetInfo, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
     max_ages: tuple[MaxAge, ...] = ()
+    examples: tuple[PolicyExample, ...] = ()
     format: str = FORMAT
     semantics: int = SEMANTICS
 

@@ -16,7 +16,7 @@ import msgspec
 from fenqi.policy.conditions import All, Clause, Condition, Constant, Not, Op, Range, compare, negated
 from fenqi.policy.facts import Facts, FactValue, clock_facts
 from fenqi.policy.rollout import PREFIX, places
-from fenqi.policy.snapshot import Change, Layer, Rule
+from fenqi.policy.snapshot import Change, Layer, Rule, State
 from fenqi.policy.timeline import opens_at, since_when
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ __all__ = [
     "in_the_way",
 ]
 
-State = Literal["available", "unavailable", "pending", "funder_decides"]
 Param = int | str
 """A reason's parameter: minor units, epoch seconds, a minute, a number, or a rate as a decimal string."""
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fenqi.calendars import CalendarError
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import ValueTrouble, parse_instant
-from fenqi.policy.document import files_in, load_policy
-from fenqi.policy.snapshot import LAYERS, Snapshot
+from fenqi.policy.document import files_in
+from fenqi.policy.snapshot import LAYERS
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi.problems import BadInput
 from fenqi_server.commands.policy_acts import ACTS, add_acts
 from fenqi_server.commands.policy_diff import add_diff
 from fenqi_server.commands.policy_draft import add_draft
+from fenqi_server.commands.policy_folder import read_folder
 from fenqi_server.commands.policy_pack import add_pack
 from fenqi_server.commands.policy_prove import add_prove
+from fenqi_server.commands.policy_tests import add_test
 
 if TYPE_CHECKING:
     from fenqi_server.policies.service import Publication
@@ -64,7 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     check = actions.add_parser(
         "check",
         help="read, type and compile every file; say everything that is wrong",
-        description="Read, type and compile every *.yaml file under DIR as one policy.",
+        description="Read, type and compile every *.yaml file under DIR, its tables/*.csv and its sets/*.txt as one policy.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,6 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the record")
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
+    add_test(actions)
     add_acts(actions)
     add_draft(actions)
     add_pack(actions)
@@ -112,10 +113,11 @@ def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentPars
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print what the folder holds as JSON; 0, or 2 with every problem, also as lines on standard error."""
-    snapshot = _read(arguments.folder)
-    if snapshot is None:
+    loaded = read_folder(arguments.folder)
+    if loaded.snapshot is None:
         return 2
-    policy = compile_policy(snapshot)
+    snapshot = loaded.snapshot
+    policy = compile_policy(snapshot, loaded.sets)
     layers = {layer: sum(rule.layer == layer for rule in policy.rules) for layer in LAYERS}
     report = {
         "ok": True,
@@ -127,36 +129,13 @@ def run_check(arguments: argparse.Namespace) -> int:
         "rules_by_layer": {layer: count for layer, count in layers.items() if count},
         "placements": len(snapshot.placements),
         "notices": len(policy.notices),
+        "tests": len(snapshot.examples) + sum(len(rule.examples) for rule in snapshot.rules),
         "packs": [f"{pack.id}@{pack.version}" for pack in snapshot.packs],
         "unconfirmed": [rule.id for rule in policy.rules if rule.unconfirmed],
         "problems": [],
     }
     print(json.dumps(report, ensure_ascii=False, indent=2))
     return 0
-
-
-def _read(name: str) -> Snapshot | None:
-    """The policy in the folder. Where it is none: every problem as JSON, and as lines on standard error."""
-    folder = Path(name)
-    if not folder.is_dir():
-        raise BadInput("DIR", f"{name}, which is not a folder", "one with *.yaml files")
-    result = load_policy(folder)
-    if result.snapshot is None:
-        for problem in result.problems:
-            print(problem, file=sys.stderr)
-        problems = [
-            {
-                "file": problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "text": problem.text,
-                "message": problem.message,
-                "suggestion": problem.suggestion,
-            }
-            for problem in result.problems
-        ]
-        print(json.dumps({"ok": False, "problems": problems}, ensure_ascii=False, indent=2))
-    return result.snapshot
 
 
 def run_publish(arguments: argparse.Namespace) -> int:
@@ -166,10 +145,11 @@ def run_publish(arguments: argparse.Namespace) -> int:
     from fenqi_server.commands.shop import shop_of, text_of
 
     actor = text_of(arguments.actor, "--actor", longest=MAX_ACTOR)
-    snapshot = _read(arguments.folder)
-    if snapshot is None:
+    loaded = read_folder(arguments.folder)
+    if loaded.snapshot is None:
         return 2
-    compile_policy(snapshot)
+    snapshot = loaded.snapshot
+    compile_policy(snapshot, loaded.sets)
     with open_service():
         from fenqi_server import clock
         from fenqi_server.policies import service as policies
@@ -189,6 +169,7 @@ def run_publish(arguments: argparse.Namespace) -> int:
                 snapshot,
                 at,
                 actor,
+                sets=loaded.sets,
                 files=files,
                 valid_from=valid_from,
                 reason=arguments.reason,

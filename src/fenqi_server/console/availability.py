@@ -179,7 +179,7 @@ def _answers(
         if publication is None:
             at = following
             continue
-        policy = policies.by_digest(publication.digest)
+        policy = policies.by_digest(publication.digest, shop.id)
         if publication.digest not in facts:
             facts[publication.digest] = fact_sources.gather(shop, None, {}, policy, now)
         known = facts[publication.digest]

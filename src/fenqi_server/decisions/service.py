@@ -397,7 +397,7 @@ def confirm(
         )
         if decision.policy.digest != shown.policy.digest:
             # The policy of now with the plan as it was quoted was never published; its decision has to replay too.
-            policies.keep(decision.policy.snapshot, at)
+            policies.keep(shop, decision.policy.snapshot, decision.policy.sets, at)
         log.insert([_record(shown), _record(decision)])
         special_cases.use(shop, customer_id, used, decision.id, claims.amount_minor, order_ref, at)
         if quoted.policy.funders[quoted.plan.funder].own_book:
@@ -699,7 +699,7 @@ def _patched(policy: Policy, quoted: Policy, plan: Plan) -> Policy:
     families = snapshot.families
     if plan.family not in policy.families:
         families = (*families, quoted.families[plan.family])
-    return compile_policy(msgspec.structs.replace(snapshot, plans=plans, families=families))
+    return compile_policy(msgspec.structs.replace(snapshot, plans=plans, families=families), policy.sets)
 
 
 def _check_verdict(shop: Shop, decision: Decision, plan: str, shown: Decision) -> tuple[str, ...]:

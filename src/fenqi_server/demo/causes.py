@@ -462,6 +462,7 @@ def _publish(
         result.snapshot,
         at,
         actor,
+        sets=result.sets,
         files=files,
         valid_from=valid_from,
         reason=reason,

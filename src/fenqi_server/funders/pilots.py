@@ -104,7 +104,7 @@ SELECT d.customer_id, d.decision_id, d.verdicts, q.quote_id IS NOT NULL AS confi
 
 
 def _side(shop: Shop, digest: str, since: datetime, until: datetime) -> Side:
-    policy = policies.by_digest(digest)
+    policy = policies.by_digest(digest, shop.id)
     asked = {
         "shop": shop.id,
         "digest": digest,
@@ -157,11 +157,14 @@ def widen(
                 f"a whole number from {made.percent + 1} to 100",
                 "a share only grows: end the pilot to take it back",
             )
+        policy = policies.by_digest(made.digest, shop.id)
         return policies.publish(
             shop,
-            policies.by_digest(made.digest).snapshot,
+            policy.snapshot,
             at,
             actor,
+            sets=policy.sets,
+            tested=False,
             files=policies.files_of(shop, made.digest),
             kind="pilot",
             reason=reason,

@@ -86,7 +86,7 @@ def stop_now(shop: Shop, plan: str, actor: str, reason: str, at: datetime) -> Pu
     if not reason.strip():
         raise Refused("reason", reason, "why it is stopped", "one sentence, for the record and the review")
     base, files = files_in_force(shop, at)
-    policy = policies.by_digest(base)
+    policy = policies.by_digest(base, shop.id)
     if plan not in policy.plan_index:
         raise Refused(
             "plan", plan, "one of " + ", ".join(policy.plan_index), "name a plan of the policy in force"
@@ -147,7 +147,7 @@ def _others(shop: Shop, plan: str, at: datetime) -> list[tuple[Publication, dict
             )
     found = []
     for other in (*widest.values(), *(made for made in after if made.valid_from > at)):
-        if plan not in policies.by_digest(other.digest).plan_index:
+        if plan not in policies.by_digest(other.digest, shop.id).plan_index:
             continue
         files = policies.files_of(shop, other.digest)
         if files is None:
@@ -179,7 +179,9 @@ def _carry(
         result.snapshot,
         at,
         actor,
+        sets=result.sets,
         files=files,
+        tested=False,
         valid_from=max(other.valid_from, at),
         kind=other.kind,
         reason=reason,
@@ -339,7 +341,7 @@ def new_agreement_version(
         raise Refused("funder", funder, "a funder of the policy in force", "look at the policy's funders")
     known = entry.get("agreements") or ([entry["agreement"]] if "agreement" in entry else [])
     # The version before ends where this one begins: its notice is about all that the funder pays for.
-    of_funder = [plan.id for plan in policies.by_digest(base).plans if plan.funder == funder]
+    of_funder = [plan.id for plan in policies.by_digest(base, shop.id).plans if plan.funder == funder]
     told = msgspec.structs.replace(told, plans=of_funder)
     begins = _epoch(version.get("from"), shop)
     since = at if begins is None else datetime.fromtimestamp(begins, UTC)
@@ -408,7 +410,9 @@ def publish_files(
             first.suggestion or "change it",
         )
     if base is not None:
-        found = compare(policies.by_digest(base), compile_policy(result.snapshot), to_epoch(at))
+        found = compare(
+            policies.by_digest(base, shop.id), compile_policy(result.snapshot, result.sets), to_epoch(at)
+        )
         reviewed = sorted(review_layers(found))
         if reviewed:
             raise Refused(
@@ -422,7 +426,9 @@ def publish_files(
         result.snapshot,
         at,
         actor,
+        sets=result.sets,
         files=files,
+        tested=False,
         kind=kind,
         reason=reason,
         base=base,

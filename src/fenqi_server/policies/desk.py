@@ -31,6 +31,8 @@ from fenqi_server.storefront.selector import option_name
 from fenqi_server.storefront.voice import Voice
 
 READERS: Final = ("author", "reviewer", "publisher", "auditor")
+MAX_EDITED: Final = 50_000
+"""A list longer than that is not edited in a page, which would be posted whole with every save."""
 
 
 class DraftLine(msgspec.Struct, frozen=True):
@@ -232,7 +234,13 @@ def draft_edit(request: HttpRequest, draft_id: UUID) -> HttpResponse:
             "standing": standing,
             "title": standing.draft.title,
             "files": [
-                {"name": name, "text": text, "rows": min(40, text.count("\n") + 2)}
+                {
+                    "name": name,
+                    "text": text,
+                    "rows": min(40, text.count("\n") + 2),
+                    "lines": text.count("\n") + 1,
+                    "long": len(text) > MAX_EDITED and name.endswith(".txt"),
+                }
                 for name, text in files.items()
             ],
             "silent_reason": silent,
@@ -582,7 +590,7 @@ def roll_back(request: HttpRequest, publication_id: UUID) -> HttpResponse:
             else:
                 request.session["flash"] = gettext("Rolled back. Every page shows it within a second.")
                 return HttpResponseRedirect(reverse("console:history"))
-    before, after = policies.by_digest(now.digest), policies.by_digest(found.digest)
+    before, after = (policies.by_digest(each.digest, staff.shop.id) for each in (now, found))
     from fenqi.policy.difference import compare
 
     changes = compare(before, after, int(at.timestamp())).changes

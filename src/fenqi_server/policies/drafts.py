@@ -21,10 +21,12 @@ import msgspec
 from django.db import IntegrityError, connection, transaction
 
 from fenqi.calendars import to_epoch
+from fenqi.checkout.examples import failed_examples
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.difference import Difference, compare, review_layers
-from fenqi.policy.document import read_policy
-from fenqi.policy.snapshot import LAYERS, Layer, Snapshot, decode, encode
+from fenqi.policy.document import is_policy_file, read_policy
+from fenqi.policy.sets import Sets
+from fenqi.policy.snapshot import LAYERS, Layer, decode, encode
 from fenqi.policy.snapshot import digest as digest_of
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import uuid7
@@ -62,6 +64,8 @@ MAX_TITLE: Final = 200
 MAX_REASON: Final = 2_000
 MAX_FILES: Final = 100
 MAX_FILE: Final = 200_000
+MAX_SET_FILE: Final = 12_000_000
+"""A set of 100,000 values of 100 letters, with some words beside them."""
 
 State = Literal["broken", "editing", "waiting", "returned", "ready", "published", "withdrawn"]
 
@@ -183,7 +187,8 @@ def policy_of(revision: Revision) -> Policy:
     """The policy that a revision says. Raises `Refusal` while it has problems."""
     if revision.digest is None:
         raise Refusal("not_checked", "the files have problems: mend them first")
-    return compile_policy(decode(_read(tuple(sorted(revision.files.items())))[0]))
+    read = _read(tuple(sorted(revision.files.items())))
+    return compile_policy(decode(read.encoded), read.sets)
 
 
 def difference_of(standing: Standing, at: datetime) -> tuple[Policy | None, Policy, Difference]:
@@ -366,7 +371,7 @@ def publish(
         audit.hold(shop)
         standing = _open(shop, draft_id, at, published=True)
         revision = standing.revision
-        snapshot = policy_of(revision).snapshot
+        policy = policy_of(revision)
         if not standing.submitted:
             raise Refusal("not_submitted", "the newest revision was not submitted: say why it is made first")
         before = [each for each in standing.publications if each.digest == revision.digest]
@@ -380,9 +385,10 @@ def publish(
             raise Refusal("not_reviewed", _what_is_missing(shop, standing))
         return policies.publish(
             shop,
-            snapshot,
+            policy.snapshot,
             at,
             actor,
+            sets=policy.sets,
             files=revision.files,
             valid_from=valid_from,
             kind="publish" if percent == 100 else "pilot",
@@ -588,8 +594,9 @@ def _append(
     shop: Shop, draft: Draft, files: Mapping[str, str], base: str | None, silent: str, at: datetime
 ) -> Revision:
     _check_files(files)
-    encoded, troubles = _read(tuple(sorted(files.items())))
-    digest = digest_of(decode(encoded)) if encoded else None
+    read = _read(tuple(sorted(files.items())))
+    troubles = read.troubles
+    digest = digest_of(decode(read.encoded)) if read.encoded else None
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO policies_draft_revision (shop_id, draft_id, number, author, files, problems, digest, base,"
@@ -604,29 +611,53 @@ def _append(
     return Revision(number, draft.author, dict(files), troubles, digest, base, silent, at)
 
 
+class _Read(msgspec.Struct, frozen=True):
+    """The encoded snapshot that files say with the members of its sets, or what is wrong with them."""
+
+    encoded: bytes = b""
+    troubles: tuple[Trouble, ...] = ()
+    sets: Sets = {}
+
+
 @lru_cache(maxsize=32)
-def _read(files: tuple[tuple[str, str], ...]) -> tuple[bytes, tuple[Trouble, ...]]:
-    """The encoded snapshot that the files say, or what is wrong with them. The same files are the same answer."""
+def _read(files: tuple[tuple[str, str], ...]) -> _Read:
+    """What the files say: the same files are the same answer. A test of theirs that does not pass is wrong too."""
     result = read_policy(dict(files))
     if result.snapshot is None:
-        return b"", tuple(
-            Trouble(each.file, each.line, each.column, each.message, each.suggestion)
-            for each in result.problems
+        return _Read(
+            troubles=tuple(
+                Trouble(each.file, each.line, each.column, each.message, each.suggestion)
+                for each in result.problems
+            )
         )
-    snapshot: Snapshot = result.snapshot
-    return encode(snapshot), ()
+    failed = failed_examples(compile_policy(result.snapshot, result.sets))
+    if failed:
+        return _Read(
+            troubles=tuple(
+                Trouble(
+                    *result.places.get(each.key, ("", 1, 1)),
+                    f"the test {each.sentence}",
+                    "mend the rule, or the test",
+                )
+                for each in failed
+            )
+        )
+    return _Read(encode(result.snapshot), sets=result.sets)
 
 
 def _check_files(files: Mapping[str, str]) -> None:
     if not 1 <= len(files) <= MAX_FILES:
         raise Refusal("bad_value", f"there are {len(files)} files: expected 1 to {MAX_FILES}", "files")
     for name, text in files.items():
-        if not name.endswith((".yaml", ".yml")) or len(name) > 200 or ".." in name or name.startswith("/"):
+        if not is_policy_file(name) or len(name) > 200 or ".." in name or name.startswith("/"):
             raise Refusal(
-                "bad_value", f"{name[:60]!r} is no file's name: expected one like rules/law.yaml", "files"
+                "bad_value",
+                f"{name[:60]!r} is no file's name: expected one like rules/law.yaml, tables/terms.csv or sets/banned.txt",
+                "files",
             )
-        if len(text) > MAX_FILE or "\x00" in text:
-            raise Refusal("bad_value", f"{name}: expected text of at most {MAX_FILE} letters", "files")
+        longest = MAX_SET_FILE if name.lower().endswith(".txt") else MAX_FILE
+        if len(text) > longest or "\x00" in text:
+            raise Refusal("bad_value", f"{name}: expected text of at most {longest} letters", "files")
 
 
 def _one_line(text: str, place: str, longest: int) -> str:

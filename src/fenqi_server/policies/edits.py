@@ -117,6 +117,8 @@ def _required(files: Files, section: str, name: str) -> tuple[str, CommentedSeq,
 def _find(files: Files, section: str, name: str) -> tuple[str, CommentedSeq, int, CommentedMap] | None:
     key = "name" if section == "facts" else "id"
     for file in sorted(files):
+        if not file.lower().endswith((".yaml", ".yml")):
+            continue
         tree = _read(files[file])
         for at, one in enumerate(tree.get(section) or ()):
             if isinstance(one, Mapping) and one.get(key) == name:

@@ -30,9 +30,11 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from fenqi.calendars import to_epoch
+from fenqi.checkout.examples import failed_examples
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.difference import Change, announced, change_text, compare
 from fenqi.policy.rollout import bucket_of
+from fenqi.policy.sets import Sets, decode_members, encode_members
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
 from fenqi.problems import BadInput
 from fenqi_server.db import use_shop
@@ -41,6 +43,7 @@ from fenqi_server.policies import audit
 from fenqi_server.shops.models import Shop
 
 __all__ = [
+    "FailedTests",
     "Kind",
     "Misfit",
     "MovedBase",
@@ -76,6 +79,10 @@ class NoPolicy(LookupError):
 
 class Misfit(BadInput):
     """A policy that cannot be this shop's: its money, or what it calls a day, is another's."""
+
+
+class FailedTests(BadInput):
+    """A policy one of whose own tests does not pass: it says something else than its author meant."""
 
 
 class MovedBase(BadInput):
@@ -132,6 +139,7 @@ def publish(
     at: datetime,
     actor: str,
     *,
+    sets: Sets | None = None,
     files: Mapping[str, str] | None = None,
     valid_from: datetime | None = None,
     kind: Kind = "publish",
@@ -142,22 +150,27 @@ def publish(
     base: str | None = None,
     silent_reason: str = "",
     review_after: bool = False,
+    tested: bool = True,
 ) -> Publication:
     """Put a snapshot in force from `valid_from` (default: `at`) on, and record who did it, when and why.
 
-    `files` are the YAML files that say it, kept so that the next change begins from them. `base`: the digest that has to be
+    `sets` are the members of the snapshot's sets, those that the shop has published before may be left out. Without `tested`
+    its own tests are not asked: what is stopped now is stopped although a test expects it. `files` are the files that say it, kept so that the next change begins from them. `base`: the digest that has to be
     in force when it begins. `percent`: the share of the customers that gets it, told by `salt` (a new one by default).
     `review_after`: someone else is to look at it within a day.
 
     Where availability or prominence changes, a notice has to say so, or `silent_reason` why none does: a change of risk, say,
     is never announced. What a shop begins with changes nothing for anybody.
 
-    Raises `Misfit` where the policy is in another currency or time zone than the shop, `MovedBase` and `Unannounced`;
-    nothing is written then.
+    Raises `Misfit` where the policy is in another currency or time zone than the shop, `FailedTests` with every test that does
+    not pass, `MissingSet`, `MovedBase` and `Unannounced`; nothing is written then.
     """
     _check_fits(shop, snapshot)
     if not 1 <= percent <= 100:
         raise BadInput("percent", percent, "a whole number from 1 to 100", "100 is everybody")
+    known = _sets_of(shop.id, snapshot, sets or {})
+    if tested:
+        _check_tests(compile_policy(snapshot, known))
     name = digest(snapshot)
     begins = valid_from or at
     made = Publication(
@@ -176,17 +189,50 @@ def publish(
         review_by=at + REVIEW_AFTER if review_after else None,
     )
     with transaction.atomic():
-        keep(snapshot, at)
+        keep(shop, snapshot, known, at)
         return _record(shop, made, base, files)
 
 
-def keep(snapshot: Snapshot, at: datetime) -> None:
-    """Keep a snapshot under its digest without publishing it, so that what was decided by it can be decided again."""
+def _check_tests(policy: Policy) -> None:
+    failed = failed_examples(policy)
+    if failed:
+        raise FailedTests(
+            "the policy's tests",
+            "; ".join(result.sentence for result in failed[:3]),
+            "that all of them pass",
+            "`fenqi policy test` says where they stand: mend the rule, or the test",
+        )
+
+
+def keep(shop: Shop, snapshot: Snapshot, sets: Sets, at: datetime) -> None:
+    """Keep a snapshot, and the members of its sets, under their digests without publishing it, so that what was decided by
+    it can be decided again."""
+    if snapshot.sets:
+        use_shop(shop.id)
     with connection.cursor() as cursor:
+        for info in snapshot.sets:
+            cursor.execute(
+                "INSERT INTO policies_set (shop_id, digest, members, recorded_at) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [shop.id, info.digest, encode_members(sets[info.digest]), at],
+            )
         cursor.execute(
             "INSERT INTO policies_snapshot (digest, body, recorded_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [digest(snapshot), encode(snapshot), at],
         )
+
+
+def _sets_of(shop_id: UUID | None, snapshot: Snapshot, given: Sets) -> Sets:
+    """The members of a snapshot's sets: those given, and those kept. What is kept is checked against its digest."""
+    missing = [info.digest for info in snapshot.sets if info.digest not in given]
+    if not missing:
+        return given
+    if shop_id is not None:
+        use_shop(shop_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT digest, members FROM policies_set WHERE digest = ANY(%s)", [missing])
+        kept = {name: decode_members(bytes(members), name) for name, members in cursor.fetchall()}
+    return {**kept, **given}
 
 
 def publish_again(
@@ -242,8 +288,8 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
         known = publications(shop.id)
         was = in_force(known, made.valid_from)
         _check_base(shop, base, was, made)
-        before = None if was is None else by_digest(was.digest)
-        after = by_digest(made.digest)
+        before = None if was is None else by_digest(was.digest, shop.id)
+        after = by_digest(made.digest, shop.id)
         changes, untold = _told(before, after, made.valid_from)
         if untold and not made.silent_reason:
             raise Unannounced(untold, tuple(change_text(before, after, each, "en") for each in untold))
@@ -333,7 +379,7 @@ def keep_files(shop: Shop, publication: Publication, files: Mapping[str, str]) -
 
 
 def files_of(shop: Shop, name: str) -> dict[str, str] | None:
-    """The YAML files of a policy as they were published last; None where it was published without."""
+    """The files of a policy as they were published last; None where it was published without."""
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -377,7 +423,7 @@ def current(shop_id: UUID, at: datetime, subject: UUID | None = None) -> Policy:
     publication = publication_for(shop_id, at, subject)
     if publication is None:
         raise NoPolicy(f"shop {shop_id} has no policy in force at {at.isoformat()}: publish one")
-    return by_digest(publication.digest)
+    return by_digest(publication.digest, shop_id)
 
 
 def _known(shop_id: UUID) -> tuple[Publication, ...]:
@@ -437,8 +483,11 @@ class OneViewMiddleware:
             return self.get_response(request)
 
 
-def by_digest(name: str) -> Policy:
-    """The policy of a snapshot ever published. Raises `NoPolicy`."""
+def by_digest(name: str, shop_id: UUID | None = None) -> Policy:
+    """The policy of a snapshot ever published. Raises `NoPolicy`.
+
+    The members of its sets are the shop's: `shop_id` names it where the session does not speak for it yet.
+    """
     policy = _compiled.get(name)
     if policy is not None:
         return policy
@@ -447,7 +496,8 @@ def by_digest(name: str) -> Policy:
         row = cursor.fetchone()
     if row is None:
         raise NoPolicy(f"no snapshot {name} was ever published")
-    policy = compile_policy(decode(bytes(row[0])))
+    snapshot = decode(bytes(row[0]))
+    policy = compile_policy(snapshot, _sets_of(shop_id, snapshot, {}))
     with _lock:
         _compiled[name] = policy
         while len(_compiled) > MAX_COMPILED:

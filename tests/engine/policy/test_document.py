@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fenqi.checkout.examples import run_examples
 from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import All, Any, Clause, Not
 from fenqi.policy.document import Problem, load_policy, read_policy
@@ -322,6 +323,9 @@ def test_the_page_about_the_language_shows_a_policy_that_works() -> None:
         "table.terms.2",
     ]
     assert [version.version for version in result.snapshot.funders[-1].agreements] == ["v7", "v8"]
+    results = run_examples(compile_policy(result.snapshot, result.sets))
+    assert [result.sentence for result in results if not result.passed] == []
+    assert len(results) == 3
     assert [budget.id for budget in result.snapshot.budgets] == ["interest_free"]
     night = next(notice for notice in result.snapshot.notices if notice.id == "mall-night")
     assert night.repayment is not None

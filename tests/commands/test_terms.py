@@ -132,6 +132,55 @@ def test_a_schedule_from_a_file_is_the_same(capsys: pytest.CaptureFixture[str], 
     assert "no option beside a file" in refusal(capsys, f"schedule {file} --zero")
 
 
+LEASE = {
+    "plan": {
+        "periods": 12,
+        "pricing": {
+            "kind": "lease",
+            "rent": {"amount_minor": 49_900},
+            "paid": "in_advance",
+            "goods": "new",
+            "minimum_periods": 6,
+            "deposit": {"amount_minor": 100_000, "at_end": "credited", "release_days": 3},
+            "buyout": {"amount_minor": 160_000, "early": {"formula": "maturity_plus_unpaid_rent"}},
+            "renewal": {"coefficient": "0.8"},
+        },
+    },
+    "amount": "6999",
+    "start_on": "2026-11-23",
+}
+
+
+def test_a_lease_by_each_of_its_ways(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "lease.json"
+    file.write_text(json.dumps(LEASE), encoding="utf-8")
+
+    def told(*more: str) -> dict[str, Any]:
+        return answer(capsys, "schedule", str(file), *more)
+
+    owned = told()
+    assert (owned["total_minor"], owned["annual_cost"][0]["percent"]) == (758_800, "18.94")
+    assert owned["lease"]["path"] == "buy_out"
+    # 7 rents by 23 May, 1600 and 5 rents less the deposit of 1000.
+    early = told("--ending", "early_buy_out@2027-05-23")
+    assert (early["rows"][-1]["kind"], early["rows"][-1]["total_minor"]) == ("buyout", 309_500)
+    back = told("--ending", "return")
+    assert (back["total_minor"], back["annual_cost"][0]["undefined"]) == (598_800, "no_ownership")
+    # 12 x 499 and 2 x 399.20
+    assert told("--ending", "renew@2")["total_minor"] == 678_640
+    # The sheet is of the lease as it is offered, whatever way was asked for.
+    assert early["sheet"] == owned["sheet"]
+
+    assert main(["schedule", str(file), "--ending", "return@2027-06-01"]) == 0
+    shown = capsys.readouterr().out
+    # The seventh month began on 23 May: 7 rents.
+    assert "given back; rents ¥3,493.00" in shown
+    assert "Rents and price: A year's rents of ¥5,988.00" in shown
+    assert "no cost in a year: no_ownership" in shown
+    assert main(["schedule", str(file), "--ending", "sell"]) != 0
+    assert "return, return@DATE, buy_out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -20,6 +20,8 @@ from fenqi.money import Residue, format_money, parse_money
 from fenqi.problems import BadInput
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import percent
+from fenqi.terms.lease import Ending, build_lease
+from fenqi.terms.lease_sheet import LeaseSheet, lease_sheet
 from fenqi.terms.plan import (
     PROFILES,
     Annuity,
@@ -41,6 +43,7 @@ from fenqi.terms.plan import (
     ZeroInterest,
     check_plan,
 )
+from fenqi.terms.rent import Lease
 from fenqi.terms.schedule import Row, Schedule, build_schedule
 from fenqi.texts import Text
 from fenqi_server.cli import print_json
@@ -66,11 +69,16 @@ examples:
   a plan from a file, {"plan": {"periods": 12, "pricing": {"kind": "flat_fee", "total_rate": "0.072"}},
   "amount": "6000", "currency": "CNY", "start_on": "2026-11-23"} (- reads standard input):
     fenqi schedule plan.json
+  a lease from a file, {"plan": {"periods": 12, "pricing": {"kind": "lease", "rent": {"amount_minor": 49900},
+  "paid": "in_advance", "goods": "new", "buyout": {"amount_minor": 160000}}}, "amount": "6999", ...}, to its return instead of
+  its buyout, and bought early (docs/leases.md):
+    fenqi schedule lease.json --ending return
+    fenqi schedule lease.json --ending early_buy_out@2027-05-23
 
 Rates are 0.006 or 0.6%. docs/terms.md explains every axis. With --json: amounts in minor units (fen), rate_e12 in 1e-12."""
 
 _FILE_FIELDS = {"plan", "amount", "amount_minor", "currency", "start_on"}
-_WITH_FILE = {"file", "json", "lang", "run", "command"}
+_WITH_FILE = {"file", "json", "lang", "run", "command", "ending"}
 """What may stand on the command line beside a file."""
 _INTEREST: Final[Mapping[str, type[Annuity | EqualPrincipal | InterestOnly | FlatInterest]]] = {
     "annuity": Annuity,
@@ -96,6 +104,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--periods", metavar="N", help="number of instalments")
     parser.add_argument("--json", action="store_true", help="for programs: everything, in minor units")
     parser.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="language of the table (en)")
+
+    parser.add_argument(
+        "--ending",
+        metavar="WAY[@DATE|@N]",
+        help="how a lease of the file ends: return, return@DATE, buy_out, early_buy_out@DATE, renew@PERIODS",
+    )
 
     group = parser.add_argument_group("pricing, one of")
     pricing = group.add_mutually_exclusive_group()
@@ -184,16 +198,41 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the schedule: a table, or JSON."""
     terms = _from_file(arguments) if arguments.file is not None else _from_options(arguments)
     plan, amount_minor, currency, start_on = terms
-    schedule = build_schedule(plan, amount_minor, currency, start_on)
-    cost = cost_of(schedule, plan)
-    if arguments.json:
-        print_json(_answer(schedule, cost))
+    schedule = offered = build_schedule(plan, amount_minor, currency, start_on)
+    if arguments.ending is None:
+        pass
+    elif not isinstance(plan.pricing, Lease):
+        raise BadInput("--ending", arguments.ending, "a lease in a file", "leave it out")
     else:
-        sys.stdout.write(_shown(schedule, cost, arguments.lang) + "\n")
+        schedule = build_lease(plan, amount_minor, currency, start_on, _ending(arguments.ending))
+    cost = cost_of(schedule, plan)
+    # Whatever way was asked for, the sheet is the lease's as it is offered.
+    sheet = None if offered.lease is None else lease_sheet(plan, offered, cost_of(offered, plan))
+    if arguments.json:
+        print_json(_answer(schedule, cost, sheet))
+    else:
+        sys.stdout.write(_shown(schedule, cost, sheet, arguments.lang) + "\n")
     return 0
 
 
-def _answer(schedule: Schedule, cost: Cost) -> dict[str, Any]:
+def _ending(written: str) -> Ending:
+    """`return`, `return@2027-04-08`, `buy_out`, `early_buy_out@2027-05-23`, `renew@2`."""
+    way, _, at = written.partition("@")
+    if way == "renew" and at:
+        return Ending("return", renewed_periods=_whole(at, "--ending"))
+    if way in ("return", "buy_out") and not at:
+        return Ending(way)  # type: ignore[arg-type]  # one of the two
+    if way in ("return", "early_buy_out") and at:
+        return Ending(way, _day(at, "--ending"))  # type: ignore[arg-type]  # one of the two
+    raise BadInput(
+        "--ending",
+        written,
+        "return, return@DATE, buy_out, early_buy_out@DATE or renew@PERIODS",
+        "write return",
+    )
+
+
+def _answer(schedule: Schedule, cost: Cost, sheet: LeaseSheet | None) -> dict[str, Any]:
     leased = schedule.lease is not None
     answer: dict[str, Any] = {
         "currency": schedule.currency,
@@ -223,6 +262,7 @@ def _answer(schedule: Schedule, cost: Cost) -> dict[str, Any]:
     }
     if leased:
         answer["lease"] = msgspec.to_builtins(schedule.lease)
+        answer["sheet"] = msgspec.to_builtins(sheet)
     return answer
 
 
@@ -268,11 +308,20 @@ _COST: Final = Text(
 _NO_COST: Final = Text("一年的成本无法定义（{why}）", "no cost in a year: {why}")
 _CHARGE: Final = Text("其中{code}：{amount}，由{payee}收取", "of these {code}: {amount}, to {payee}")
 _BORNE: Final = Text("{party}另承担{amount}", "{party} bears {amount} beside that")
+_OWNED: Final = Text(
+    "价格{amount}；租金{rents}，买断{buyout}，费用{fees}，不退的押金{lost}；合计应付{total}",
+    "price {amount}; rents {rents}, buyout {buyout}, fees {fees}, deposit lost {lost}; to pay in all {total}",
+)
+_RENTED: Final = Text(
+    "价格{amount}，商品归还；租金{rents}，费用{fees}，不退的押金{lost}；合计应付{total}",
+    "price {amount}, given back; rents {rents}, fees {fees}, deposit lost {lost}; to pay in all {total}",
+)
+_POINT: Final = Text("{title}：{says}", "{title}: {says}")
 _BY_CALENDAR: Final = Text("还款日依工作日历{calendar}", "due dates by the business calendar {calendar}")
 
 
-def _shown(schedule: Schedule, cost: Cost, locale: str) -> str:
-    """The schedule for people: a row for each payment, then the sums and what they cost."""
+def _shown(schedule: Schedule, cost: Cost, sheet: LeaseSheet | None, locale: str) -> str:
+    """The schedule for people: a row for each payment, then the sums and what they cost; of a lease, what to know before."""
 
     def money(minor: int) -> str:
         return format_money(minor, schedule.currency)
@@ -303,8 +352,14 @@ def _shown(schedule: Schedule, cost: Cost, locale: str) -> str:
         "fee": money(schedule.fee_minor),
         "total": money(schedule.total_minor),
     }
-    said.append(_PRICE.in_(locale).format(**gaps))
-    said.append(_TOTAL.in_(locale).format(**gaps))
+    figures = schedule.lease
+    if figures is None:
+        said.append(_PRICE.in_(locale).format(**gaps))
+        said.append(_TOTAL.in_(locale).format(**gaps))
+    else:
+        gaps |= {"rents": money(figures.rent_total_minor), "buyout": money(figures.buyout_minor)}
+        gaps |= {"fees": money(figures.fee_minor), "lost": money(figures.lost_minor)}
+        said.append((_OWNED if figures.owns else _RENTED).in_(locale).format(**gaps))
     for charge in schedule.charges:
         said.append(
             _CHARGE.in_(locale).format(code=charge.code, amount=money(charge.total_minor), payee=charge.payee)
@@ -319,6 +374,14 @@ def _shown(schedule: Schedule, cost: Cost, locale: str) -> str:
         said.append(_COST.in_(locale).format(simple=f"{percent(cost.simple_e12)}%", compounded=beyond))
     if schedule.calendar is not None:
         said.append(_BY_CALENDAR.in_(locale).format(calendar=schedule.calendar))
+    if sheet is not None:
+        said += [
+            "",
+            *(
+                _POINT.in_(locale).format(title=point.title.in_(locale), says=point.says.in_(locale))
+                for point in sheet.points
+            ),
+        ]
     return "\n".join(said)
 
 
@@ -537,8 +600,11 @@ def _from_file(arguments: argparse.Namespace) -> Terms:
         "periods": 1,
         **terms,
     }
-    if isinstance(terms.get("pricing"), dict) and terms["pricing"].get("kind") == "pay_in_full":
-        named["legal_form"] = terms.get("legal_form", "full_payment")
+    kind = terms["pricing"].get("kind") if isinstance(terms.get("pricing"), dict) else None
+    if kind in _LEGAL_FORMS:
+        named["legal_form"] = terms.get("legal_form", _LEGAL_FORMS[kind])
+    if kind in ("pay_in_full", "pledge"):
+        pass  # one payment
     elif "periods" not in terms:
         raise BadInput("/plan/periods", "missing", "the number of instalments")
     unknown = sorted(set(named) - set(Plan.__struct_fields__))
@@ -563,6 +629,11 @@ def _from_file(arguments: argparse.Namespace) -> Terms:
     return plan, amount_minor, currency, _day(start, "/start_on")
 
 
+_LEGAL_FORMS: Final[Mapping[str, str]] = {
+    "pay_in_full": "full_payment",
+    "lease": "operating_lease",
+    "pledge": "pledge",
+}
 _PRICING_KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in get_args(Pricing))
 
 

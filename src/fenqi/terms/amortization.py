@@ -269,35 +269,44 @@ def _on_balance(
 
 
 def _flat(terms: _Terms, base: int, free: int) -> list[Parts]:
-    """Interest on `base` throughout; instalments of an equal total, the last with what is left."""
+    """Interest on `base` throughout. Worked out by period, all instalments are equal; in total, principal and interest each are
+    split evenly. The last row pays what is left of either.
+    """
     rules = terms.conventions
     count = len(terms.factors)
     paying = count - terms.grace
+    multiple = rules.instalment_multiple_minor
     if rules.flat_interest_split == "by_period":
         interest = [_interest_on(base, f, d, rules) for f, d in zip(terms.factors, terms.days, strict=True)]
-        each = _share_of(terms.owed + sum(interest[terms.grace :]), paying, rules)
+        equal = _share_of(terms.owed + sum(interest[terms.grace :]), paying, rules)
+        totals = [round_to_multiple(equal, multiple, rules.rounding)] * count
     else:
-        bearing = max(count - free, 1)
-        whole = _interest_on(base, sum(terms.factors, Fraction(0)), 1, rules)
-        share = _share_of(whole, bearing, rules)
-        # A share that was rounded up may leave less than nothing for the last of many rows.
-        interest = [0] * count
-        left = whole
-        for number in range(count - bearing, count - 1):
-            interest[number] = min(share, left)
-            left -= interest[number]
-        interest[-1] = left
-        each = _share_of(terms.owed, paying, rules) + share
-    each = round_to_multiple(each, rules.instalment_multiple_minor, rules.rounding)
+        interest = _even_interest(terms, base, min(free, count - 1))
+        equal = _share_of(terms.owed, paying, rules)
+        totals = [round_to_multiple(equal + charge, multiple, rules.rounding) for charge in interest]
     rows: list[Parts] = []
     balance = terms.owed
-    for number, charge in enumerate(interest):
-        principal = 0 if number < terms.grace else min(max(each - charge, 0), balance)
+    for number, (total, charge) in enumerate(zip(totals, interest, strict=True)):
+        principal = 0 if number < terms.grace else min(max(total - charge, 0), balance)
         if number == count - 1:
             principal = balance
         balance -= principal
         rows.append(Parts(principal, charge))
     return rows
+
+
+def _even_interest(terms: _Terms, base: int, free: int) -> list[int]:
+    """The whole interest in equal parts after the free periods; a part that was rounded up never leaves less than nothing."""
+    rules = terms.conventions
+    count = len(terms.factors)
+    left = _interest_on(base, sum(terms.factors, Fraction(0)), 1, rules)
+    share = _share_of(left, count - free, rules)
+    interest = [0] * count
+    for number in range(free, count - 1):
+        interest[number] = min(share, left)
+        left -= interest[number]
+    interest[-1] = left
+    return interest
 
 
 def _interest_later(rows: list[Parts], grace: int) -> list[Parts]:

@@ -136,7 +136,6 @@ def build_schedule(
     deposit_waived: bool = False,
     dates_from: date | None = None,
     unpaid_on: date | None = None,
-    rest: Literal["day", "period"] = "day",
 ) -> Schedule:
     """The dated payments of `plan` for an amount, starting on `start_on` (the shop's date).
 
@@ -144,8 +143,7 @@ def build_schedule(
 
     `dates_from`: the day from which due dates are counted where it is an earlier one, such as that of the application;
     interest still begins at the start. `unpaid_on`: the schedule as it stands on that day if nothing has been paid: principal
-    that fell due bears interest up to then (`rest` "period": to the end of the running period), instalments stay, the
-    last one grows. None of this touches a pricing without interest on a balance.
+    that fell due bears interest up to then, instalments stay, the last one grows. None of this touches a pricing without interest on a balance.
 
     `calendars` are those that a plan may name. Raises `TermsError` where the plan itself is wrong, names a calendar that
     there is not, or its down payment leaves nothing to finance; `MoneyError` where the amount cannot be used;
@@ -184,9 +182,7 @@ def build_schedule(
         dates, calendar = _moved(dates, start_on, plan.holiday, known), known.name
 
     if terms.amortized or (terms.annuity_numerator and (dates_from or unpaid_on)):
-        rows, fee = _interest_rows(
-            terms, amount_minor, financed, start_on, counted_from, dates, unpaid_on, rest
-        )
+        rows, fee = _interest_rows(terms, amount_minor, financed, start_on, counted_from, dates, unpaid_on)
     elif terms.annuity_numerator:
         rows, fee = _annuity_rows(terms, financed, dates)
     else:
@@ -446,7 +442,6 @@ def _interest_rows(
     counted_from: date,
     dates: tuple[date, ...],
     unpaid_on: date | None,
-    rest: Literal["day", "period"],
 ) -> tuple[list[Row], int]:
     """Rows by the plan's pricing and conventions. Interest runs to the day agreed, also where `dates` moved for a holiday."""
     plan = terms.plan
@@ -474,7 +469,7 @@ def _interest_rows(
         factors[len(waited) :],
         price_minor=amount_minor,
         days=[(period.due_on - period.from_on).days for period in paid],
-        accruals=[_accrual(plan, rate, period, late_on, unpaid_on, rest) for period in paid],
+        accruals=[_accrual(plan, rate, period, late_on, unpaid_on) for period in paid],
         deferral_factor=sum(factors[: len(waited)], Fraction(0)),
     )
     rows = [
@@ -517,7 +512,6 @@ def _accrual(
     period: Period,
     late_on: date | None,
     unpaid_on: date | None,
-    rest: Literal["day", "period"],
 ) -> Accrual | None:
     """How interest runs in a period in which the money came later, or what fell due is not paid yet."""
     whole_days = (period.due_on - period.from_on).days
@@ -530,6 +524,6 @@ def _accrual(
         return Accrual(False, Fraction(0), 0, whole_days, since(late_on), left)
     if unpaid_on is None or unpaid_on <= period.from_on:
         return None
-    until = period.due_on if rest == "period" else min(unpaid_on, period.due_on)
+    until = min(unpaid_on, period.due_on)
     left = (period.due_on - until).days
     return Accrual(True, since(period.from_on), whole_days - left, whole_days, since(until), left)

@@ -56,6 +56,8 @@ PLACES = {
     "books_": "sharded",
     "customers_": "sharded",
     "decisions_": "sharded",
+    "disclosures_table": "control",  # the library of tables that were shown, by their names: read by anyone who has one
+    "disclosures_": "sharded",
     "funders_": "sharded",
     "outbox_": "sharded",
     "servicing_": "sharded",
@@ -95,6 +97,8 @@ APPEND_ONLY = (
     "customers_alias",
     "decisions_decision",
     "decisions_quote_use",
+    "disclosures_acknowledgement",
+    "disclosures_table",
     "funders_consent",
     "funders_outcome",
     "funders_transition",

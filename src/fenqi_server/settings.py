@@ -15,6 +15,7 @@
 | `FENQI_NOTIFY_LEASE_SECONDS` | how long a worker holds messages that it sends (120); a killed worker's come back after it |
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
+| `FENQI_PDF_FONT` | a TrueType font with Chinese glyphs, embedded in printed tables of costs; default: named, not embedded |
 | `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
@@ -115,6 +116,7 @@ FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
 FENQI_SUPPORT_MAIL = os.environ.get("FENQI_SUPPORT_MAIL", "support@mall.example" if FENQI_DEMO else "")
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
+FENQI_PDF_FONT = os.environ.get("FENQI_PDF_FONT", "")
 FENQI_FUNDERS = _funders(os.environ.get("FENQI_FUNDERS", ""))
 
 DEBUG = False
@@ -141,6 +143,7 @@ INSTALLED_APPS = [
     "fenqi_server.policies",
     "fenqi_server.decisions",
     "fenqi_server.servicing",
+    "fenqi_server.disclosures",
     "fenqi_server.books",
     "fenqi_server.outbox",
     "fenqi_server.funders",

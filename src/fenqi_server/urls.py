@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("fenqi_server.announcements.urls")),
     path("", include("fenqi_server.subscriptions.urls")),
     path("", include("fenqi_server.support.urls")),
+    path("", include("fenqi_server.disclosures.urls")),
     path("console/", include("fenqi_server.console.urls")),
     path("console/", include("fenqi_server.console.entrance_urls")),
     path("", include("fenqi_server.funders.urls")),

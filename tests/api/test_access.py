@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree, agreed_to
 from tests.api.world import AT, PHONE, decoded, line_json, make_world
 
 EVALUATIONS = "/v1/evaluations"
@@ -121,7 +122,8 @@ def test_a_client_token_confirms_no_quote_of_another_cart(mall, call, token):
     assert (response.status_code, decoded(response)["code"]) == (403, "cart_differs")
     offers = decoded(call("POST", EVALUATIONS, CART, headers=_browser(token)))["offers"]
     quote = next(offer["quote"]["token"] for offer in offers if offer["plan"] == "mall_12")
-    assert call("POST", "/v1/contracts", body | {"quote": quote}, headers=headers).status_code == 201
+    taken = body | {"quote": quote} | agreed_to(quote, AT)
+    assert call("POST", "/v1/contracts", taken, headers=headers).status_code == 201
     spoilt = call("POST", "/v1/contracts", body | {"quote": "x"}, headers=headers | {"Idempotency-Key": "l"})
     assert decoded(spoilt)["code"] == "quote_malformed"
 
@@ -243,13 +245,9 @@ def test_another_shops_contract_hand_off_and_endpoint_are_not_there(mall, other,
     from fenqi_server.funders import consents
 
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    contract = decisions.confirm(
-        mall.shop, mall.customer_id, shown.quotes["mall_12"].token, "o-1", None, AT
-    ).contract_id
+    contract = agree(mall.shop, mall.customer_id, shown.quotes["mall_12"].token, "o-1", AT).contract_id
     consents.record(mall.shop, mall.customer_id, "acquirer", AT)
-    hand_off = decisions.confirm(
-        mall.shop, mall.customer_id, shown.quotes["card_full"].token, "o-2", None, AT
-    ).hand_off_id
+    hand_off = agree(mall.shop, mall.customer_id, shown.quotes["card_full"].token, "o-2", AT).hand_off_id
     endpoint = decoded(
         call(
             "POST",

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.agreed import agreed_to, read_of
 from tests.api.world import AT, GROWN_UP, PHONE, decoded, demo_snapshot, line_json
 
 URL = "/v1/contracts"
@@ -26,10 +27,16 @@ def shown(mall, call):
 
 @pytest.fixture
 def confirm(mall, call):
+    from fenqi_server import clock
+
     numbers = iter(range(1, 1_000))
 
     def send(quote: str, key: str | None = None, **changes):
-        body = {"quote": quote, "order_ref": "o-1", "customer": {"ref": "u-1"}} | changes
+        body = (
+            {"quote": quote, "order_ref": "o-1", "customer": {"ref": "u-1"}}
+            | agreed_to(quote, clock.now())
+            | changes
+        )
         headers = {"Idempotency-Key": key or f"k-{next(numbers)}"}
         return call("POST", URL, body, key=mall.key, headers=headers)
 
@@ -60,11 +67,7 @@ def _counts() -> dict[str, int]:
 
 def test_an_offer_becomes_a_contract_whose_every_figure_is_the_offers(mall, call, shown, confirm):
     offer = shown["mall_12"]
-    response = confirm(
-        offer["quote"]["token"],
-        acknowledged_disclosure=offer["disclosure"]["digest"],
-        lines=[line_json(PHONE)],
-    )
+    response = confirm(offer["quote"]["token"], lines=[line_json(PHONE)], **read_of(offer, AT))
     assert response.status_code == 201, response.content
     done = decoded(response)
     assert done["result"] == "contract"

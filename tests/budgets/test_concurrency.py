@@ -22,7 +22,7 @@ import sys, threading
 import django
 django.setup()
 from django.db import connection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from fenqi.checkout.request import Line
 from fenqi_server import clock
@@ -44,7 +44,11 @@ def run(thread):
         if "mall_3" not in shown.quotes:
             break
         try:
-            decisions.confirm(shop, customer, shown.quotes["mall_3"].token, f"o-{thread}-{order}", None, at)
+            token = shown.quotes["mall_3"].token
+            begun = decisions.begin_reading(shop, customer, token, at - timedelta(seconds=10))
+            decisions.confirm(
+                shop, customer, token, f"o-{thread}-{order}", begun.digest, at, reading=begun.note
+            )
         except decisions.Refused as refused:
             assert refused.code == "verdict_changed", refused
             continue

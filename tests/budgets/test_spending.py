@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree, agreed_to
 from tests.api.world import AT, GROWN_UP, PHONE
 from tests.budgets.policies import with_purses
 
@@ -25,9 +26,8 @@ def _show(mall, at=AT, lines=(PHONE,)):
 
 
 def _confirm(mall, shown, plan, at=AT, order="o-1"):
-    from fenqi_server.decisions import service as decisions
 
-    return decisions.confirm(mall.shop, mall.customer_id, shown.quotes[plan].token, order, None, at)
+    return agree(mall.shop, mall.customer_id, shown.quotes[plan].token, order, at)
 
 
 def _standing(mall, at=AT):
@@ -84,7 +84,8 @@ def test_it_is_refused_over_http_with_409_and_what_changed(mall, call):
     answer = call(
         "POST",
         "/v1/contracts",
-        {"quote": two.quotes["mall_3"].token, "order_ref": "o-2", "customer": {"ref": "u-1"}},
+        {"quote": two.quotes["mall_3"].token, "order_ref": "o-2", "customer": {"ref": "u-1"}}
+        | agreed_to(two.quotes["mall_3"].token, AT),
         key=mall.key,
         headers={"Idempotency-Key": "two"},
     )

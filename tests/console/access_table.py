@@ -41,6 +41,8 @@ TABLE: dict[str, Row] = {
     # The API: a shop's server with its key.
     "v1/evaluations": api(POST="evaluations:write"),
     "v1/checkout-sessions": api(POST="sessions:write"),
+    "v1/readings": api(POST="contracts:write"),
+    "v1/disclosures/<str:digest>": api(GET="contracts:read"),
     "v1/contracts": api(POST="contracts:write"),
     "v1/contracts/<str:contract_id>": api(GET="contracts:read"),
     "v1/contracts/<str:contract_id>/payments": api(POST="payments:write"),
@@ -72,6 +74,9 @@ TABLE: dict[str, Row] = {
     # What the public is told, and who asked to be told.
     "help/installments/": PUBLIC,
     "announcements/": PUBLIC,
+    "disclosures/<str:name>/": PUBLIC,
+    "disclosures/<str:name>/<str:locale>/": PUBLIC,
+    "disclosures/<str:name>/<str:locale>/table.pdf": PUBLIC,
     "announcements/<policy_id:notice>/": PUBLIC,
     "announcements/<policy_id:notice>/<int:number>/card.<str:locale>.svg": PUBLIC,
     "announcements/feed.<str:format>": PUBLIC,

@@ -8,6 +8,7 @@ import time
 import urllib.request
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -161,7 +162,6 @@ def test_a_quote_is_confirmed_though_another_process_still_holds_its_record(comm
     from django.db import connection
 
     from fenqi_server.decisions import log
-    from fenqi_server.decisions import service as decisions
 
     # The other process: its queue is not ours, and it writes half a second later.
     held = []
@@ -175,12 +175,11 @@ def test_a_quote_is_confirmed_though_another_process_still_holds_its_record(comm
 
     other = threading.Thread(target=write_later)
     other.start()
-    done = decisions.confirm(
+    done = agree(
         committed_mall.shop,
         committed_mall.customer_id,
         shown.quotes["mall_3"].token,
         "o",
-        None,
         AT + timedelta(seconds=1),
     )
     other.join()

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.agreed import agreed_to, read_of
 from tests.api.test_contracts import _counts
 from tests.api.world import AT, GROWN_UP, PHONE
 
@@ -38,7 +39,7 @@ def _shown(mall):
 def test_twenty_with_the_same_key_make_one_contract(committed_mall, call):
     mall = committed_mall
     token = _shown(mall).quotes["mall_12"].token
-    body = {"quote": token, "order_ref": "o-1", "customer": {"ref": "u-1"}}
+    body = {"quote": token, "order_ref": "o-1", "customer": {"ref": "u-1"}} | agreed_to(token, AT)
 
     def once(_):
         return call("POST", "/v1/contracts", body, key=mall.key, headers={"Idempotency-Key": "one"})
@@ -56,9 +57,10 @@ def test_twenty_with_the_same_key_make_one_contract(committed_mall, call):
 def test_twenty_keys_for_one_quote_make_one_contract(committed_mall, call):
     mall = committed_mall
     token = _shown(mall).quotes["mall_12"].token
+    read = agreed_to(token, AT)
 
     def own(number):
-        body = {"quote": token, "order_ref": f"o-{number}", "customer": {"ref": "u-1"}}
+        body = {"quote": token, "order_ref": f"o-{number}", "customer": {"ref": "u-1"}} | read
         return call("POST", "/v1/contracts", body, key=mall.key, headers={"Idempotency-Key": f"k{number}"})
 
     codes = [json.loads(a.content).get("code", a.status_code) for a in _in_threads(own, 20)]
@@ -73,9 +75,12 @@ def test_quotes_racing_for_one_limit_never_exceed_it(committed_mall, call):
     mall = committed_mall
     customers.set_limit(mall.shop, mall.customer_id, 600_000)
     tokens = [_shown(mall).quotes["mall_12"].token for _ in range(8)]
+    read = [agreed_to(token, AT) for token in tokens]
 
     def own(number):
-        body = {"quote": tokens[number], "order_ref": f"o-{number}", "customer": {"ref": "u-1"}}
+        body = {"quote": tokens[number], "order_ref": f"o-{number}", "customer": {"ref": "u-1"}} | read[
+            number
+        ]
         return call("POST", "/v1/contracts", body, key=mall.key, headers={"Idempotency-Key": f"k{number}"})
 
     codes = [json.loads(a.content).get("code", a.status_code) for a in _in_threads(own, 8)]
@@ -120,7 +125,7 @@ def test_a_server_killed_in_the_middle_leaves_each_confirmation_whole_or_absent(
                         "quote": offer["quote"]["token"],
                         "order_ref": f"o-{round_number}-{number}",
                         "customer": {"ref": f"r{round_number}-{number}"},
-                    }
+                    } | read_of(offer, clock.system_now())
                     asked = urllib.request.Request(
                         server.url + "/v1/contracts",
                         json.dumps(taken).encode(),

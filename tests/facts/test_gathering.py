@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -33,7 +34,7 @@ def test_arrears_and_exposure_are_those_of_real_contracts(mall, policy):
 
     assert _gather(mall, policy)["limit.mall_available"] == 2_000_000
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    decisions.confirm(mall.shop, mall.customer_id, shown.quotes["mall_3"].token, "o", None, AT)
+    agree(mall.shop, mall.customer_id, shown.quotes["mall_3"].token, "o", AT)
     facts = _gather(mall, policy)
     assert (facts["customer.overdue"], facts["limit.mall_available"]) == (False, 2_000_000 - 499_900)
     late = _gather(mall, policy, AT + timedelta(days=32))
@@ -51,7 +52,7 @@ def test_the_last_used_way_is_that_of_the_newest_purchase_that_went_through(mall
         consents.record(mall.shop, mall.customer_id, "tingchao", at)
         shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, at)
         token = shown.quotes[plan].token
-        return decisions.confirm(mall.shop, mall.customer_id, token, f"o-{minutes}", None, at)
+        return agree(mall.shop, mall.customer_id, token, f"o-{minutes}", at)
 
     assert "customer.last_used_family" not in _gather(mall, policy)
     buy("mall_3", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE
 from tests.budgets.policies import with_purses
 from tests.funders.test_health import _verdicts, funder  # noqa: F401
@@ -26,12 +27,11 @@ def handed(mall, funder):  # noqa: F811
     policies.forget_caches()
     consents.record(mall.shop, mall.customer_id, "tingchao", AT)
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    done = decisions.confirm(
+    done = agree(
         mall.shop,
         mall.customer_id,
         shown.quotes["tingchao_12"].token,
         "o-1",
-        None,
         AT,
         return_url="/orders/o-1/",
     )
@@ -157,7 +157,7 @@ def test_a_live_shop_hands_over_to_a_funder_with_an_adapter(mall, funder):  # no
     live = Shop.objects.get(id=mall.shop.id)
     consents.record(live, mall.customer_id, "tingchao", AT)
     shown = decisions.evaluate(live, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    done = decisions.confirm(live, mall.customer_id, shown.quotes["tingchao_12"].token, "o", None, AT)
+    done = agree(live, mall.customer_id, shown.quotes["tingchao_12"].token, "o", AT)
     assert isinstance(done, decisions.HandedOff)
     assert done.url.startswith("/funders/go/")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE
 from tests.budgets.policies import with_purses
 from tests.funders.test_pilots import customers, pilot  # noqa: F401
@@ -143,7 +144,7 @@ def test_budgets_show_what_is_used_and_when_it_is_full_again(mall, desk):
     policies.publish(mall.shop, snapshot, AT - timedelta(hours=1), "test", silent_reason="a test")
     policies.forget_caches()
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    decisions.confirm(mall.shop, mall.customer_id, shown.quotes["mall_3"].token, "o", None, AT)
+    agree(mall.shop, mall.customer_id, shown.quotes["mall_3"].token, "o", AT)
     page = desk("finance").get("/console/budgets/").content.decode()
     for said in ("¥4,999.00", "¥5,001.00", "49% used", "25 Nov 00:00", "does not renew"):
         assert said in page, said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE
 
 
@@ -15,12 +16,11 @@ def started(mall):
 
     consents.record(mall.shop, mall.customer_id, "tingchao", AT)
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    done = decisions.confirm(
+    done = agree(
         mall.shop,
         mall.customer_id,
         shown.quotes["tingchao_12"].token,
         "o-1",
-        None,
         AT,
         return_url="/orders/o-1/",
     )
@@ -143,7 +143,7 @@ def test_a_withdrawn_consent_is_none(mall):
     consents.record(mall.shop, mall.customer_id, "tingchao", AT + timedelta(seconds=1), is_given=False)
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
     with pytest.raises(decisions.Refused) as refused:
-        decisions.confirm(mall.shop, mall.customer_id, shown.quotes["tingchao_3"].token, "o", None, AT)
+        agree(mall.shop, mall.customer_id, shown.quotes["tingchao_3"].token, "o", AT)
     assert refused.value.code == "consent_missing"
 
 
@@ -164,8 +164,8 @@ def test_a_live_shop_hands_nobody_over_to_a_pretend_funder(mall):
         ("FUNDER_NOT_CONNECTED", "agreement", "shop")
     ]
     with pytest.raises(decisions.Refused) as refused:
-        decisions.confirm(live, mall.customer_id, quoted.quotes["tingchao_12"].token, "o", None, AT)
+        agree(live, mall.customer_id, quoted.quotes["tingchao_12"].token, "o", AT)
     assert refused.value.code == "verdict_changed"
     assert [reason.code for reason in refused.value.changed.reasons] == ["FUNDER_NOT_CONNECTED"]
-    opened = decisions.confirm(live, mall.customer_id, shown.quotes["mall_12"].token, "o", None, AT)
+    opened = agree(live, mall.customer_id, shown.quotes["mall_12"].token, "o", AT)
     assert isinstance(opened, decisions.Confirmed), "the shop's own contracts need nobody else"

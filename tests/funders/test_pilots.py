@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE, demo_snapshot
 
 from fenqi.policy.rollout import bucket_of
@@ -53,7 +54,7 @@ def _shop_around(mall, customers, confirm_every=3):
     for number, customer in enumerate(customers):
         shown = decisions.evaluate(mall.shop, customer, [PHONE], "web", GROWN_UP, AT)
         if number % confirm_every == 0:
-            decisions.confirm(mall.shop, customer, shown.quotes["mall_3"].token, f"o-{number}", None, AT)
+            agree(mall.shop, customer, shown.quotes["mall_3"].token, f"o-{number}", AT)
             confirmed += 1
     decisions.evaluate(mall.shop, None, [PHONE], "web", GROWN_UP, AT)
     log.flush()

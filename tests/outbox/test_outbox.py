@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import msgspec
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE, decoded
 
 
@@ -55,7 +56,7 @@ def _opened(mall, plan="mall_12"):
     from fenqi_server.decisions import service as decisions
 
     shown = decisions.evaluate(mall.shop, mall.customer_id, [PHONE], "web", GROWN_UP, AT)
-    return decisions.confirm(mall.shop, mall.customer_id, shown.quotes[plan].token, "o-1", None, AT)
+    return agree(mall.shop, mall.customer_id, shown.quotes[plan].token, "o-1", AT)
 
 
 def test_the_signature_is_that_of_the_standard_webhooks_specification():

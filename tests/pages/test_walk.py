@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from fenqi.money import format_money
 from fenqi.terms.disclosure import digest
 from fenqi_server.books.proof import prove
 from fenqi_server.decisions import service as decisions
+from fenqi_server.demo import clock
 
 Visit = Callable[..., Client]
 
@@ -35,7 +36,14 @@ def _sheet(client: Client, plan: str, sku: str = "cg-15") -> Node:
     return parse(answer.content)
 
 
-def _agree(client: Client, sheet: Node, **further: str) -> Any:
+def _read(seconds: int = 10) -> None:
+    """Time passes while the table is read."""
+    clock.move_to(clock.now() + timedelta(seconds=seconds))
+
+
+def _agree(client: Client, sheet: Node, *, seconds: int = 10, **further: str) -> Any:
+    """Read the table, tick what is to be ticked, and agree."""
+    _read(seconds)
     form = sheet.one("form", id="agree")
     consent = [box["value"] for box in form.all("input", name="consent")]
     data = {**_form(form), "read": "yes", **({"consent": consent[0]} if consent else {}), **further}
@@ -57,7 +65,7 @@ def test_the_good_customer_buys_a_phone_over_twelve_months_and_pays_the_first(vi
     assert shown == [format_money(row.total_minor, "CNY") for row in option.schedule.rows]
     assert "checked" not in sheet.one("input", name="read").attributes
     assert "Late charge" in sheet.text
-    assert "Nothing else will be charged" in sheet.text
+    assert "nothing but what is listed here will be charged" in sheet.text
     assert _form(sheet.one("form", id="agree"))["disclosure"] == digest(option.disclosure)
 
     answer = _agree(client, sheet)

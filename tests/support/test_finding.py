@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.agreed import agree
 from tests.api.world import AT, GROWN_UP, PHONE, make_world
 
 from fenqi_server.customers import service as customers
@@ -33,9 +34,7 @@ def test_by_the_decision_itself_and_by_a_case_about_it(mall):
 
 
 def test_by_our_number_of_an_order_and_by_the_shops(mall):
-    done = decisions.confirm(
-        mall.shop, mall.customer_id, shown(mall).quotes["mall_12"].token, "o-77", None, AT
-    )
+    done = agree(mall.shop, mall.customer_id, shown(mall).quotes["mall_12"].token, "o-77", AT)
     assert names(mall, "o-77") == names(mall, done.contract_id) == [done.decision_id]
     (line,) = finding.find(mall.shop, "o-77")
     assert (line.how, line.source) == ("order", "confirm")
@@ -46,9 +45,7 @@ def test_by_an_order_that_went_to_a_funder(mall):
     from django.test import override_settings
 
     with override_settings(FENQI_DEMO=True):
-        done = decisions.confirm(
-            mall.shop, mall.customer_id, shown(mall).quotes["tingchao_12"].token, "o-78", None, AT
-        )
+        done = agree(mall.shop, mall.customer_id, shown(mall).quotes["tingchao_12"].token, "o-78", AT)
     assert names(mall, "o-78") == names(mall, done.hand_off_id) == [done.decision_id]
 
 
@@ -80,7 +77,7 @@ def test_another_shops_is_not_there(mall):
     decision = shown(mall)
     customers.set_private(mall.shop, mall.customer_id, customers.Private("Li", "", "13800138000"), AT)
     case = cases.open_case(mall.shop, mall.customer_id, "Why?", AT, locale="en", decision=decision.public_id)
-    done = decisions.confirm(mall.shop, mall.customer_id, decision.quotes["mall_12"].token, "o-9", None, AT)
+    done = agree(mall.shop, mall.customer_id, decision.quotes["mall_12"].token, "o-9", AT)
     for asked in (decision.public_id, case.public_id, done.contract_id, "o-9", "13800138000"):
         assert names(mall, asked)
         assert names(other, asked) == []

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
+from tests.agreed import agree, agreed_to
 from tests.api.world import AT, GROWN_UP, PHONE
 
 from fenqi_server.customers import service as customers
@@ -296,7 +297,7 @@ def _line_too_small(mall: Any, **changes: Any) -> tuple[overrides.SpecialCase, d
 
 
 def confirm(mall: Any, decision: decisions.Decision, plan: str, at: Any, order: str = "o-1") -> Any:
-    return decisions.confirm(mall.shop, mall.customer_id, decision.quotes[plan].token, order, None, at)
+    return agree(mall.shop, mall.customer_id, decision.quotes[plan].token, order, at)
 
 
 def test_an_offer_under_a_special_case_is_confirmed_and_both_decisions_name_it(mall):
@@ -364,7 +365,7 @@ def test_over_http_an_expired_special_case_is_a_409_with_what_changed(mall, call
         refused = call(
             "POST",
             "/v1/contracts",
-            {"quote": quote, "order_ref": "o-1", "customer": {"ref": "u-1"}},
+            {"quote": quote, "order_ref": "o-1", "customer": {"ref": "u-1"}} | agreed_to(quote, AT),
             key=mall.key,
             headers={"Idempotency-Key": "one"},
         )

@@ -83,6 +83,9 @@ ContingentKind = Literal[
 ]
 
 
+_PAID_AT_ONCE: Final = frozenset({"full_payment", "pledge"})
+
+
 class Manner(msgspec.Struct, frozen=True):
     """How a shop and its funder disclose: seconds of reading, which yearly figure leads, and the ceiling of the yearly
     cost that the funder's agreement states (a ratio; None where it states none)."""
@@ -200,7 +203,7 @@ class Disclosure(msgspec.Struct, frozen=True):
     @property
     def is_credit(self) -> bool:
         """Whether something is owed after the start: such a table is read and agreed to before anything is signed."""
-        return self.legal_form not in ("full_payment", "pledge")
+        return self.legal_form not in _PAID_AT_ONCE
 
 
 _NO_NAMES: Final[Mapping[str, Text]] = MappingProxyType({})
@@ -251,7 +254,7 @@ def disclose(
         plan.unit,
         plan.every,
         None if ceiling is None else int((ceiling * 10**12).to_integral_value()),
-        manner.reading_seconds,
+        0 if plan.legal_form in _PAID_AT_ONCE else manner.reading_seconds,
     )
 
 

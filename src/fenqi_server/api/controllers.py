@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -16,6 +16,8 @@ from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi.checkout.document import EvaluationDocument
 from fenqi.checkout.request import CheckoutRequest, Line, checked_ages, checked_amount
+from fenqi.terms.disclosure import loan_cost_fields
+from fenqi.texts import LOCALES
 from fenqi_server import clock
 from fenqi_server import facts as fact_sources
 from fenqi_server.api.access import SESSION_SECONDS, Access, ClientClaims, authorize, client_token
@@ -29,6 +31,7 @@ from fenqi_server.api.schemas import (
     ConfirmationOut,
     ContractOut,
     Customer,
+    DisclosureOut,
     EndpointIn,
     EndpointOut,
     EndpointsOut,
@@ -36,12 +39,16 @@ from fenqi_server.api.schemas import (
     HandOffOut,
     PaymentIn,
     PaymentOut,
+    ReadingIn,
+    ReadingOut,
     SessionIn,
     SessionOut,
 )
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
 from fenqi_server.decisions.quotes import MAX_TOKEN_LENGTH, BadToken, cart_digest, read_quote
+from fenqi_server.disclosures import service as disclosures
+from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.funders import consents, handoffs
 from fenqi_server.ids import house_party, uuid7
 from fenqi_server.outbox import service as outbox
@@ -244,6 +251,74 @@ _REPLAYED: Final = {
 }
 
 
+class ReadingsController(ApiController):
+    """Showing a table of costs."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(
+        ResponseSpec(ReadingOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 404, 409, 413, 422)
+    )
+    def post(self, parsed_body: BodyMsgspec[ReadingIn]) -> HttpResponse:
+        """Say that the table of costs of an offer is on the customer's screen now.
+
+        Call it when the table is shown, not before: the reading time counts from here, by this service's clock. The note
+        in the answer is handed in with the confirmation.
+        """
+        access = authorize(self.request, "contracts:write", browsers=True)
+        at, shop = clock.now(), access.shop
+        customer_id = customer_of(access, parsed_body.customer, at)
+        if customer_id is None:
+            raise refused(
+                FieldError("/customer", "missing", "the customer who reads", "sign the visitor in first")
+            )
+        try:
+            begun = decisions.begin_reading(shop, customer_id, parsed_body.quote, at)
+        except decisions.Refused as refusal:
+            raise _refusal(refusal) from None
+        out = ReadingOut(
+            begun.note,
+            begun.digest,
+            at,
+            begun.disclosure.reading_seconds,
+            at + timedelta(seconds=begun.disclosure.reading_seconds),
+            _pages(shop, begun.digest),
+        )
+        return answer(self.request, out, 201)
+
+
+def _pages(shop: Shop, table: str) -> dict[str, str]:
+    return table_pages(table, "" if shop.id == shops.only_shop().id else shop.code)
+
+
+class DisclosurePath(msgspec.Struct, frozen=True):
+    """A table's name: `sha256:` and 64 hexadecimal digits."""
+
+    digest: str
+
+
+class DisclosureController(ApiController):
+    """One table of costs."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(ResponseSpec(DisclosureOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
+    def get(self, parsed_path: Path[DisclosurePath]) -> HttpResponse:
+        """Read a table that was shown, by its name: it is kept as it was for good."""
+        access = authorize(self.request, "contracts:read")
+        try:
+            table = disclosures.find(access.shop, parsed_path.digest)
+        except disclosures.NoTable:
+            raise not_found("table of costs") from None
+        out = DisclosureOut(
+            parsed_path.digest,
+            table,
+            {locale: loan_cost_fields(table, locale) for locale in LOCALES},
+            _pages(access.shop, parsed_path.digest),
+        )
+        return answer(self.request, out)
+
+
 class ConfirmationController(ApiController):
     """Confirming an offer."""
 
@@ -261,6 +336,9 @@ class ConfirmationController(ApiController):
         Needs `Idempotency-Key`: the same key with the same body gives the first answer again. The offer is decided
         again; it is honoured through the shop's changes of price and strategy, and refused with 409 and what
         changed for anything else. Then nothing was written.
+
+        Whatever is owed after the start is confirmed only with the digest of its table of costs and the note of a
+        reading of it (`POST /v1/readings`); before the reading time has passed, the answer is 409 with `seconds_left`.
         """
         access = authorize(self.request, "contracts:write", browsers=True)
         key = idempotency_key(self.request)
@@ -298,6 +376,7 @@ class ConfirmationController(ApiController):
                 lines=lines,
                 asserted=told,
                 as_of=ages,
+                reading=parsed_body.reading,
                 return_url=parsed_body.return_url,
                 source="confirm" if client is None else "confirm_browser",
             )
@@ -325,11 +404,23 @@ def _check_return_url(shop: Shop, url: str) -> None:
         )
 
 
-_TOKEN_FAULTS: Final = ("quote_malformed", "quote_tampered", "quote_unknown_key", "quote_foreign")
+_TOKEN_FAULTS: Final = (
+    "quote_malformed",
+    "quote_tampered",
+    "quote_unknown_key",
+    "quote_foreign",
+    "disclosure_not_acknowledged",
+    "disclosure_differs",
+    "disclosure_not_shown",
+    "reading_malformed",
+    "reading_tampered",
+    "reading_unknown_key",
+    "reading_foreign",
+)
 
 
 def _refusal(refusal: decisions.Refused) -> ApiProblem:
-    status = 422 if refusal.code in (*_TOKEN_FAULTS, "disclosure_differs") else 409
+    status = 422 if refusal.code in _TOKEN_FAULTS else 409
     changed = None if refusal.changed is None else changed_out(refusal, refusal.changed)
     errors = (
         (FieldError(f"/{refusal.field_name}", refusal.code.removeprefix("quote_"), refusal.detail.en),)
@@ -342,7 +433,9 @@ def _refusal(refusal: decisions.Refused) -> ApiProblem:
         refusal.title.en,
         refusal.detail.en,
         errors=errors,
+        headers={"Retry-After": str(refusal.seconds_left)} if refusal.seconds_left else None,
         changed=changed,
+        seconds_left=refusal.seconds_left or None,
     )
 
 

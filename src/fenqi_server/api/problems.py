@@ -42,6 +42,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     trace_id: str = ""
     changed: Any = None
     owed_minor: int | None = None
+    seconds_left: int | None = None
     currency: str = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fenqi.calendars import zone_of
 from fenqi.checkout.document import EvaluationDocument, QuoteDocument, evaluation_document
 from fenqi_server.api.schemas import (
+    AcknowledgementOut,
     AppliedOut,
     ChangedOut,
     ContractOut,
@@ -14,6 +15,7 @@ from fenqi_server.api.schemas import (
     RowOut,
 )
 from fenqi_server.decisions.service import Changed, Decision, Refused
+from fenqi_server.disclosures import service as disclosures
 from fenqi_server.funders.handoffs import HandOff, page_url
 from fenqi_server.servicing.service import ContractView, PaymentResult
 
@@ -78,6 +80,15 @@ def hand_off_out(hand_off: HandOff) -> HandOffOut:
         page_url(hand_off),
         hand_off.started_at,
         hand_off.answered_at,
+        _acknowledgement(disclosures.acknowledgement_of(hand_off.customer_id, hand_off.decision_id)),
+    )
+
+
+def _acknowledgement(found: disclosures.Acknowledgement | None) -> AcknowledgementOut | None:
+    if found is None:
+        return None
+    return AcknowledgementOut(
+        found.digest, found.shown_at, found.read_seconds, found.asked_seconds, found.confirmed_at
     )
 
 
@@ -132,6 +143,7 @@ def contract_out(view: ContractView) -> ContractOut:
                 for paid in state.payments
             ]
         ),
+        _acknowledgement(disclosures.acknowledgement_for(view.decision_id)),
     )
 
 

@@ -11,6 +11,7 @@ from fenqi.checkout.document import AlternativeDocument, ReasonDocument, UntilDo
 from fenqi.checkout.request import Line
 from fenqi.contracts.contract import ContractStatus, RowStatus
 from fenqi.policy.verdict import State
+from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.schedule import RowKind
 
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="The shop's own name for it")]
@@ -59,13 +60,25 @@ class ConsentIn(_In, frozen=True, kw_only=True):
     version: Short
 
 
+class ReadingIn(_In, frozen=True, kw_only=True):
+    """The table of costs of this offer is on the customer's screen now."""
+
+    quote: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    customer: Customer | None = None
+
+
 class ConfirmationIn(_In, frozen=True, kw_only=True):
-    """Take one offer. `lines` and `facts`, where given, are the cart and the shop's facts as they are now."""
+    """Take one offer. `lines` and `facts`, where given, are the cart and the shop's facts as they are now.
+
+    Whatever is owed after the start needs `acknowledged_disclosure`, the digest of the offer's table of costs, and `reading`,
+    the note that `POST /v1/readings` gave when that table was shown, not before its reading time has passed.
+    """
 
     quote: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     order_ref: Ref
     customer: Customer | None = None
     acknowledged_disclosure: Short | None = None
+    reading: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     consents: Annotated[list[ConsentIn], msgspec.Meta(max_length=10)] = []
     lines: Annotated[list[Line], msgspec.Meta(min_length=1, max_length=200)] | None = None
     facts: FactsIn | None = None
@@ -115,6 +128,39 @@ class ChangedOut(msgspec.Struct, frozen=True):
     ways_on: tuple[WayOn, ...]
 
 
+class ReadingOut(msgspec.Struct, frozen=True):
+    """A reading that has begun: `reading` goes into the confirmation, which is taken from `confirm_from` on.
+
+    `pages` are the table's permanent addresses by language: nobody's name is in them, and whoever has one may read it.
+    """
+
+    reading: str
+    disclosure: str
+    shown_at: datetime
+    reading_seconds: int
+    confirm_from: datetime
+    pages: dict[str, str]
+
+
+class AcknowledgementOut(msgspec.Struct, frozen=True):
+    """The table of costs that was agreed to: when it was shown, for how long it was read, how long it had to be."""
+
+    disclosure: str
+    shown_at: datetime
+    read_seconds: int
+    asked_seconds: int
+    confirmed_at: datetime
+
+
+class DisclosureOut(msgspec.Struct, frozen=True):
+    """A table of costs by its name: every field in both languages, and as `LoanCostDisclosureInfo` has them, by language."""
+
+    digest: str
+    disclosure: Disclosure
+    loan_cost: dict[str, dict[str, str | bool]]
+    pages: dict[str, str]
+
+
 class HandOffOut(msgspec.Struct, frozen=True):
     """A confirmed offer of another funder. `unknown`: it did not answer, and is not known until it is asked."""
 
@@ -128,6 +174,7 @@ class HandOffOut(msgspec.Struct, frozen=True):
     url: str
     started_at: datetime
     answered_at: datetime | None
+    acknowledgement: AcknowledgementOut | None = None
 
 
 class ConfirmationOut(msgspec.Struct, frozen=True):
@@ -188,6 +235,7 @@ class ContractOut(msgspec.Struct, frozen=True):
     next_due_minor: int
     rows: tuple[RowOut, ...]
     payments: tuple[PaymentLineOut, ...]
+    acknowledgement: AcknowledgementOut | None = None
 
 
 class AppliedOut(msgspec.Struct, frozen=True):

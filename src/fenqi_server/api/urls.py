@@ -10,6 +10,8 @@ router = Router(
     [
         path("evaluations", controllers.EvaluationController.as_view(), name="evaluations"),
         path("checkout-sessions", controllers.SessionController.as_view(), name="checkout-sessions"),
+        path("readings", controllers.ReadingsController.as_view(), name="readings"),
+        path("disclosures/<str:digest>", controllers.DisclosureController.as_view(), name="disclosure"),
         path("contracts", controllers.ConfirmationController.as_view(), name="contracts"),
         path("contracts/<str:contract_id>", controllers.ContractController.as_view(), name="contract"),
         path(

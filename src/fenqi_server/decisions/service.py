@@ -20,14 +20,14 @@ from django.db import connection, transaction
 
 from fenqi.calendars import zone_of
 from fenqi.checkout.alternatives import Alternative
-from fenqi.checkout.evaluation import Evaluation
+from fenqi.checkout.evaluation import Evaluation, disclosed
 from fenqi.checkout.evaluation import evaluate as evaluate_cart
 from fenqi.checkout.request import CheckoutRequest, Line
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.facts import FactValue, freeze_facts
 from fenqi.policy.verdict import Override, Reason, State, Verdict
 from fenqi.terms.cost import Cost, cost_of
-from fenqi.terms.disclosure import Disclosure, digest, disclose
+from fenqi.terms.disclosure import Disclosure, digest
 from fenqi.terms.plan import Plan
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
@@ -44,6 +44,7 @@ from fenqi_server.decisions.quotes import (
     read_quote,
     sign_quote,
 )
+from fenqi_server.disclosures import service as disclosures
 from fenqi_server.funders import consents, handoffs
 from fenqi_server.funders import health as funder_health
 from fenqi_server.ids import anonymous_party, parse_public_id, public_id, uuid7
@@ -56,18 +57,22 @@ from fenqi_server.support import overrides as special_cases
 
 __all__ = [
     "HONOURED_LAYERS",
+    "BegunReading",
     "Changed",
     "Confirmed",
     "Decision",
     "HandedOff",
     "NoDecision",
+    "QuotedOffer",
     "Refused",
+    "begin_reading",
     "confirm",
     "decision_of",
     "evaluate",
     "figures_of",
     "is_honoured",
     "load",
+    "offer_of",
     "request_of",
 ]
 
@@ -129,7 +134,8 @@ class Refused(Exception):  # a refusal is an answer that undoes the transaction,
     """The offer is not confirmed, and nothing was written. `code` says why; texts are for the customer.
 
     quote_malformed, quote_tampered, quote_unknown_key, quote_foreign, quote_expired, quote_reused,
-    decision_unknown, disclosure_differs, figures_changed, consent_missing, funder_not_connected, plan_withdrawn,
+    decision_unknown, disclosure_not_acknowledged, disclosure_differs, disclosure_not_shown, reading_malformed,
+    reading_tampered, reading_unknown_key, reading_foreign, reading_too_short (`seconds_left`), figures_changed, consent_missing, funder_not_connected, plan_withdrawn,
     verdict_changed, override_ended.
     """
 
@@ -144,6 +150,7 @@ class Refused(Exception):  # a refusal is an answer that undoes the transaction,
         evaluation: Evaluation | None = None,
         policy: Policy | None = None,
         field_name: str = "quote",
+        seconds_left: int = 0,
     ) -> None:
         super().__init__(f"{code}: {detail.en}")
         self.code = code
@@ -154,6 +161,7 @@ class Refused(Exception):  # a refusal is an answer that undoes the transaction,
         self.evaluation = evaluation
         self.policy = policy
         self.field_name = field_name
+        self.seconds_left = seconds_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +247,7 @@ def _sign_offers(decision: Decision) -> None:
     for index, option in enumerate(evaluation.options):
         if option.disclosure is None or option.schedule is None:
             continue
-        disclosed = decision.disclosures[option.plan] = digest(option.disclosure)
+        name_of_table = decision.disclosures[option.plan] = digest(option.disclosure)
         decision.quotes[option.plan] = sign_quote(
             Claims(
                 # The n-th quote of a decision: as unique as the decision, at no cost of randomness.
@@ -253,7 +261,7 @@ def _sign_offers(decision: Decision) -> None:
                 evaluation.amount_minor,
                 start_on,
                 cart,
-                figures_of(option.schedule, disclosed),
+                figures_of(option.schedule, name_of_table),
                 issued,
                 expires,
             )
@@ -372,6 +380,7 @@ def confirm(
     lines: Sequence[Line] | None = None,
     asserted: Mapping[str, object] | None = None,
     as_of: Mapping[str, int] | None = None,
+    reading: str | None = None,
     return_url: str = "",
     source: str = "confirm",
 ) -> Confirmed | HandedOff:
@@ -379,7 +388,8 @@ def confirm(
 
     The customer is locked, the facts gathered again, and the same function decides again under the policy of now. A
     live quote is honoured at its figures through changes of price and strategy; any other new reason is a `Refused`
-    with what changed. `lines` and `asserted`, where given, are the cart and the shop's facts as they are now; otherwise
+    with what changed. What is owed over time is confirmed only with the name of the table that was agreed to
+    (`acknowledged_disclosure`) and the note of its reading (`reading`), once its time has passed. `lines` and `asserted`, where given, are the cart and the shop's facts as they are now; otherwise
     those of the decision count.
     """
     claims = _read(quote_token)
@@ -391,7 +401,8 @@ def confirm(
         _use_quote(shop, claims, confirmation, at)
         shown = _shown(shop, claims, at)
         _check_cart(claims, lines, shown.request)
-        quoted = _quoted(claims, acknowledged_disclosure)
+        quoted = offer_of(claims)
+        read = _read_by(claims, quoted.disclosure, acknowledged_disclosure, reading, at)
         decision, used = _decide_and_take(
             shop, customer_id, shown, quoted.plan, lines, asserted, as_of, confirmation, at, source
         )
@@ -399,6 +410,10 @@ def confirm(
             # The policy of now with the plan as it was quoted was never published; its decision has to replay too.
             policies.keep(shop, decision.policy.snapshot, decision.policy.sets, at)
         log.insert([_record(shown), _record(decision)])
+        if read is not None:
+            disclosures.acknowledge(
+                shop, customer_id, decision.id, read, quoted.disclosure.reading_seconds, at
+            )
         special_cases.use(shop, customer_id, used, decision.id, claims.amount_minor, order_ref, at)
         if quoted.policy.funders[quoted.plan.funder].own_book:
             contract = servicing.open_contract(
@@ -511,6 +526,10 @@ def _use_quote(shop: Shop, claims: Claims, confirmation: UUID, at: datetime) -> 
                 Text("报价已使用", "The quote was used"),
                 Text("此报价已经确认过一次。", "This quote has been confirmed once already."),
             )
+    _check_expiry(claims, at)
+
+
+def _check_expiry(claims: Claims, at: datetime) -> None:
     if at.timestamp() >= claims.expires:
         raise Refused(
             "quote_expired",
@@ -549,8 +568,8 @@ _PATIENCE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class _Quoted:
-    """The offer as it was quoted, computed anew from the snapshot that it names."""
+class QuotedOffer:
+    """An offer as it was quoted, computed anew from the snapshot that its quote names."""
 
     policy: Policy
     plan: Plan
@@ -559,21 +578,59 @@ class _Quoted:
     disclosure: Disclosure
 
 
-def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
+def offer_of(claims: Claims) -> QuotedOffer:
+    """The offer that a quote stands for. Raises `Refused` (figures_changed) where it comes to other figures now."""
     policy = policies.by_digest(claims.policy)
     plan = policy.plan(claims.plan)
     schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start, policy.calendars)
     cost = cost_of(schedule, plan)
-    disclosure = disclose(plan, schedule, cost, policy.funders[plan.funder].name)
-    disclosed = digest(disclosure)
-    if figures_of(schedule, disclosed) != claims.figures:
+    disclosure = disclosed(policy, plan, schedule, cost, claims.issued)
+    if figures_of(schedule, digest(disclosure)) != claims.figures:
         # Only another version of the engine can get here; the customer was shown other figures than we would book.
         raise Refused(
             "figures_changed",
             Text("费用计算已更新", "The figures are worked out anew"),
             Text("请重新查看支付方式。", "Ask for the ways to pay again."),
         )
-    if acknowledged_disclosure is not None and acknowledged_disclosure != disclosed:
+    return QuotedOffer(policy, plan, schedule, cost, disclosure)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunReading:
+    """A table that is being read: its name, what it says, and the note that is handed in with the agreement."""
+
+    digest: str
+    disclosure: Disclosure
+    note: str
+
+
+def begin_reading(shop: Shop, customer_id: UUID, quote_token: str, at: datetime) -> BegunReading:
+    """The table of a quote is shown to its customer from now on. It is kept under its name. Raises `Refused`."""
+    claims = _read(quote_token)
+    _check_owner(claims, shop, customer_id)
+    _check_expiry(claims, at)
+    table = offer_of(claims).disclosure
+    name = disclosures.keep(shop, table, at)
+    return BegunReading(name, table, disclosures.begin(claims, name, at))
+
+
+def _read_by(
+    claims: Claims, table: Disclosure, acknowledged: str | None, note: str | None, at: datetime
+) -> disclosures.Reading | None:
+    """The reading that the agreement rests on; None where nothing is owed after the start and none was handed in."""
+    name = digest(table)
+    if acknowledged is None and table.is_credit:
+        raise Refused(
+            "disclosure_not_acknowledged",
+            Text("尚未确认费用明示表", "The table of costs was not acknowledged"),
+            Text(
+                "签约前需展示综合融资成本明示表，并由客户确认。",
+                "The table of all costs is shown and acknowledged before anything is signed: send the digest of this "
+                "quote's table.",
+            ),
+            field_name="acknowledged_disclosure",
+        )
+    if acknowledged is not None and acknowledged != name:
         raise Refused(
             "disclosure_differs",
             Text("确认的费用明细与报价不一致", "Another table of costs was acknowledged"),
@@ -583,7 +640,58 @@ def _quoted(claims: Claims, acknowledged_disclosure: str | None) -> _Quoted:
             ),
             field_name="acknowledged_disclosure",
         )
-    return _Quoted(policy, plan, schedule, cost, disclosure)
+    if note is None:
+        if not table.is_credit:
+            return None
+        raise Refused(
+            "disclosure_not_shown",
+            Text("尚未展示费用明示表", "The table of costs was not shown"),
+            Text(
+                "未收到费用明示表的展示记录，请先展示该表。",
+                "There is no word of the table having been shown: begin a reading when it is shown, and send its note.",
+            ),
+            field_name="reading",
+        )
+    try:
+        reading = disclosures.read(note)
+    except BadToken as bad:
+        raise Refused(
+            f"reading_{bad.code}",
+            Text("展示记录无法读取", "The note of the reading cannot be read"),
+            Text(
+                "请重新展示费用明示表。",
+                "Show the table again, and send the note of that reading as it was given.",
+            ),
+            field_name="reading",
+        ) from None
+    if (reading.quote, reading.customer, reading.shop, reading.table) != (
+        claims.quote,
+        claims.customer,
+        claims.shop,
+        name,
+    ):
+        raise Refused(
+            "reading_foreign",
+            Text("展示记录不属于此报价", "The reading is of another quote"),
+            Text(
+                "请展示此报价的费用明示表。",
+                "It was begun for another quote or table: show this quote's table.",
+            ),
+            field_name="reading",
+        )
+    seconds = disclosures.left(reading, table.reading_seconds, at)
+    if seconds:
+        raise Refused(
+            "reading_too_short",
+            Text("阅读时间未到", "The table has not been read for long enough"),
+            Text(
+                f"费用明示表至少需阅读{table.reading_seconds}秒，还剩{seconds}秒。",
+                f"The table of costs is read for at least {table.reading_seconds} seconds: {seconds} are left.",
+            ),
+            field_name="reading",
+            seconds_left=seconds,
+        )
+    return reading
 
 
 def _decide_and_take(

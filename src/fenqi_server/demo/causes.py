@@ -24,12 +24,11 @@ from django.db import transaction
 
 from fenqi.calendars import local_date, zone_of
 from fenqi.policy.document import files_in, read_policy
-from fenqi.terms.disclosure import digest as disclosure_digest
 from fenqi_server.budgets import service as budgets
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU
-from fenqi_server.demo.people import PERSON_BY_REF, shop_facts
+from fenqi_server.demo.people import PERSON_BY_REF, READ_FOR, shop_facts
 from fenqi_server.facts.asserted import may_assert
 from fenqi_server.policies import acts, edits
 from fenqi_server.policies import service as policies
@@ -410,16 +409,17 @@ def _spend(shop: Shop, at: datetime) -> None:
         if name in policy.vocabulary and may_assert(policy.vocabulary[name])
     }
     items = (cart.CartItem(product, 1),)
+    shown_at = at - READ_FOR
     decision = decisions.evaluate(
-        shop, customer_id, cart.lines_of(items), person.channel, asserted, at, source="checkout"
+        shop, customer_id, cart.lines_of(items), person.channel, asserted, shown_at, source="checkout"
     )
     option, quote = decision.evaluation.option("mall_3"), decision.quotes.get("mall_3")
     assert quote is not None, f"the budget is there, the line is too: {option}"
-    assert option.disclosure is not None, "an offer of the mall's own has its disclosure"
+    begun = decisions.begin_reading(shop, customer_id, quote.token, shown_at)
     name, reference = orders.new_name(at)
     with transaction.atomic():
         confirmed = decisions.confirm(
-            shop, customer_id, quote.token, reference, disclosure_digest(option.disclosure), at
+            shop, customer_id, quote.token, reference, begun.digest, at, reading=begun.note
         )
         assert isinstance(confirmed, decisions.Confirmed), "the mall decides this plan itself"
         orders.record(

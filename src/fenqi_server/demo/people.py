@@ -6,7 +6,7 @@ from the contracts that `history` gives them. Everybody is invented.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from fenqi.texts import Text
 __all__ = [
     "PEOPLE",
     "PERSON_BY_REF",
+    "READ_FOR",
     "START_AT",
     "Assessment",
     "Card",
@@ -34,6 +35,8 @@ def _at(year: int, month: int, day: int, hour: int = 10, minute: int = 0) -> dat
 
 START_AT: Final = _at(2026, 11, 23)
 """Where the demo's clock begins."""
+READ_FOR: Final = timedelta(seconds=40)
+"""How long these people look at a table of costs before they agree to it."""
 
 
 class Card(msgspec.Struct, frozen=True):

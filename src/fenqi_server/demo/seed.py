@@ -18,7 +18,6 @@ from fenqi.calendars import at_local, local_date, to_epoch
 from fenqi.policy.document import files_in, load_policy
 from fenqi.policy.snapshot import Snapshot
 from fenqi.policy.snapshot import digest as snapshot_digest
-from fenqi.terms.disclosure import digest
 from fenqi_server import facts as fact_sources
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
@@ -26,7 +25,15 @@ from fenqi_server.decisions import log
 from fenqi_server.decisions import service as decisions
 from fenqi_server.demo import clock
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU
-from fenqi_server.demo.people import PEOPLE, START_AT, PastPurchase, Person, funder_answers, shop_facts
+from fenqi_server.demo.people import (
+    PEOPLE,
+    READ_FOR,
+    START_AT,
+    PastPurchase,
+    Person,
+    funder_answers,
+    shop_facts,
+)
 from fenqi_server.demo.staff import seed_staff
 from fenqi_server.facts.asserted import may_assert
 from fenqi_server.funders import consents
@@ -117,7 +124,8 @@ def _person(shop: Shop, person: Person) -> None:
 def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) -> None:
     """A purchase of then, by the way of today: evaluate, confirm, and pay each instalment on its day."""
     at = purchase.confirmed_at
-    policy = policies.current(shop.id, at)
+    shown_at = at - READ_FOR
+    policy = policies.current(shop.id, shown_at)
     items = (cart.CartItem(PRODUCT_BY_SKU[purchase.sku], 1),)
     asserted = {
         name: value
@@ -125,7 +133,7 @@ def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) 
         if name in policy.vocabulary and may_assert(policy.vocabulary[name])
     }
     decision = decisions.evaluate(
-        shop, customer_id, cart.lines_of(items), "web", asserted, at, source="checkout"
+        shop, customer_id, cart.lines_of(items), "web", asserted, shown_at, source="checkout"
     )
     option = decision.evaluation.option(purchase.plan)
     quote = decision.quotes.get(purchase.plan)
@@ -133,8 +141,9 @@ def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) 
         raise ValueError(
             f"{person.external_ref} could not have bought {purchase.sku} with {purchase.plan}: {option}"
         )
+    begun = decisions.begin_reading(shop, customer_id, quote.token, shown_at)
     confirmed = decisions.confirm(
-        shop, customer_id, quote.token, purchase.order_ref, digest(option.disclosure), at
+        shop, customer_id, quote.token, purchase.order_ref, begun.digest, at, reading=begun.note
     )
     assert isinstance(confirmed, decisions.Confirmed), "only the shop's own plans are in a history"
     orders.record(

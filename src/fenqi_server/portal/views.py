@@ -10,13 +10,15 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext, ngettext, pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fenqi.calendars import local_date
 from fenqi.contracts.contract import ContractState, PaymentState, RowState
 from fenqi_server.decisions.quotes import BadToken, open_token, seal_token
+from fenqi_server.disclosures import service as disclosures
+from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.funders import handoffs
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import service as policies
@@ -127,7 +129,28 @@ def disclosure(request: HttpRequest, contract_id: str) -> HttpResponse:
         visitor.voice,
         _names(found.terms.policy_digest, visitor.voice),
     )
-    return render(request, "portal/disclosure.html", {"contract": _page(found, visitor), "table": table})
+    read = disclosures.acknowledgement_for(found.decision_id)
+    said = ""
+    if read is not None:
+        said = ngettext(
+            "Shown on %(shown)s, read for %(n)s second, agreed to on %(agreed)s.",
+            "Shown on %(shown)s, read for %(n)s seconds, agreed to on %(agreed)s.",
+            read.read_seconds,
+        ) % {
+            "shown": visitor.voice.instant(read.shown_at),
+            "n": read.read_seconds,
+            "agreed": visitor.voice.instant(read.confirmed_at),
+        }
+    return render(
+        request,
+        "portal/disclosure.html",
+        {
+            "contract": _page(found, visitor),
+            "table": table,
+            "read": said,
+            "pages": table_pages(disclosures.keep(visitor.shop, found.terms.disclosure, visitor.at)),
+        },
+    )
 
 
 def _own_contract(visitor: Visitor, contract_id: str) -> Contract:

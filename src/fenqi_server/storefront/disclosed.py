@@ -1,14 +1,15 @@
-"""The table of all costs (综合融资成本明示表) and its dated schedule, in words."""
+"""The table of all costs (综合融资成本明示表) and its dated schedule, in words: what the page shows and the print says."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 from django.utils.translation import gettext, ngettext
 
-from fenqi.terms.disclosure import Disclosure, percent
+from fenqi.terms.disclosure import FIRST_VERSION, ContingentKind, Disclosure, percent, rates_of
 from fenqi.terms.schedule import Row
 from fenqi_server.storefront.selector import method_name, row_name
 from fenqi_server.storefront.voice import Voice
@@ -23,12 +24,23 @@ class FactView(msgspec.Struct, frozen=True):
 
 
 class ItemView(msgspec.Struct, frozen=True):
+    """A cost: `terms` is how it is paid back and whether its rate is fixed, where that is said apart."""
+
     name: str
     timing: str
     basis: str
     rate: str
     payee: str
     amount: str
+    terms: str = ""
+
+
+class RateView(msgspec.Struct, frozen=True):
+    """One yearly figure under its label; `figure` names its method."""
+
+    label: str
+    value: str
+    figure: str
 
 
 class RowView(msgspec.Struct, frozen=True):
@@ -46,7 +58,10 @@ class SumView(msgspec.Struct, frozen=True):
 
 
 class TableView(msgspec.Struct, frozen=True):
-    """The table as the page shows it. Contingent costs stand apart and are in none of the figures."""
+    """The table as the page shows it. Contingent costs stand apart and are in none of the figures.
+
+    `rates` begins with the figure that leads (`cost`). Without rows, as at the table's own address, `per` is empty.
+    """
 
     full: bool
     per: str
@@ -54,13 +69,16 @@ class TableView(msgspec.Struct, frozen=True):
     total: str
     extra: str
     cost: str
+    cost_label: str
     method: str
     basis: str
     heading: str
     facts: tuple[FactView, ...]
+    rates: tuple[RateView, ...]
     items: tuple[ItemView, ...]
     contingent: tuple[ItemView, ...]
     nothing_else: str
+    version: str
     rows: tuple[RowView, ...]
     sum: SumView
     open: bool
@@ -68,18 +86,85 @@ class TableView(msgspec.Struct, frozen=True):
 
 
 def table_view(
-    disclosure: Disclosure, rows: tuple[Row, ...], voice: Voice, names: dict[str, str]
+    disclosure: Disclosure, rows: tuple[Row, ...], voice: Voice, names: Mapping[str, str]
 ) -> TableView:
-    """The table of an offer or a contract. `names` are the parties' names by their ids."""
+    """The table of an offer, of a contract, or by itself (no rows). `names` are the parties' names by their ids."""
     full = disclosure.legal_form == "full_payment"
+    per, odd = _instalments(rows, full, voice)
+    total = disclosure.total_repayment_minor + disclosure.down_payment_minor
+    leading, *_ = rates = rates_of(disclosure.annual_cost)
+    figures = {
+        disclosure.annual_cost.method: "simple",
+        disclosure.annual_cost.compounded_method: "compounded",
+        disclosure.annual_cost.sum_method: "sum_of_items",
+    }
+    return TableView(
+        full=full,
+        per=per,
+        odd=odd,
+        total=voice.money(total),
+        extra=gettext("%(amount)s more than paying in full")
+        % {"amount": voice.money(disclosure.total_cost_minor)}
+        if disclosure.total_cost_minor
+        else gettext("the same as paying in full")
+        if not full
+        else gettext("the price of the goods"),
+        cost=voice.rate(leading.rate_e12),
+        cost_label=voice.text(leading.label),
+        method=method_name(leading.method),
+        basis=voice.text(disclosure.indicative_basis) if disclosure.indicative_basis else "",
+        heading=gettext("Table of all costs"),
+        facts=tuple(_facts(disclosure, full, voice)),
+        rates=()
+        if full
+        else tuple(
+            RateView(voice.text(rate.label), voice.rate(rate.rate_e12), figures[rate.method])
+            for rate in rates
+        ),
+        items=tuple(
+            ItemView(
+                voice.text(item.name),
+                voice.text(item.timing),
+                voice.text(item.basis),
+                "—" if item.annual_rate_e12 is None else percent(item.annual_rate_e12) + "%",
+                voice.text(item.payee_name),
+                voice.money(item.amount_minor),
+                " · ".join(voice.text(said) for said in (item.repay_mode, item.rate_type) if said is not None)
+                if item.kind == "interest"
+                else "",
+            )
+            for item in disclosure.items
+        ),
+        contingent=_contingent(disclosure, voice, names),
+        nothing_else=voice.text(disclosure.nothing_else),
+        version=disclosure.table_version,
+        rows=() if full else tuple(_row(row, voice) for row in rows),
+        sum=SumView(
+            voice.money(sum(row.principal_minor for row in rows)),
+            voice.money(sum(row.fee_minor for row in rows)),
+            voice.money(sum(row.total_minor for row in rows)),
+        ),
+        open=len(rows) <= 12,
+        schedule_title=ngettext("%(n)s payment, with its date", "%(n)s payments, with their dates", len(rows))
+        % {"n": len(rows)},
+    )
+
+
+def _instalments(rows: tuple[Row, ...], full: bool, voice: Voice) -> tuple[str, str]:
+    """The usual instalment with how many there are, and what is odd about the first or the last."""
     due = [row for row in rows if row.kind not in ("down_payment", "up_front")]
+    if not due:
+        return "", ""
     usual = due[len(due) // 2].total_minor if len(due) > 2 else due[-1].total_minor
     odd = []
     if due[0].total_minor != usual:
         odd.append(gettext("first %(amount)s") % {"amount": voice.money(due[0].total_minor)})
     if len(due) > 1 and due[-1].total_minor != usual:
         odd.append(gettext("last %(amount)s") % {"amount": voice.money(due[-1].total_minor)})
-    total = disclosure.total_repayment_minor + disclosure.down_payment_minor
+    return (voice.money(usual) if full else f"{voice.money(usual)} × {len(due)}"), " · ".join(odd)
+
+
+def _facts(disclosure: Disclosure, full: bool, voice: Voice) -> list[FactView]:
     facts = [
         FactView(
             gettext("Price paid over time") if not full else gettext("Price"),
@@ -91,58 +176,54 @@ def table_view(
         facts.append(
             FactView(gettext("Paid at the start"), voice.money(disclosure.down_payment_minor), "down")
         )
-    facts.append(FactView(gettext("All costs"), voice.money(disclosure.total_cost_minor), "fee"))
-    facts.append(FactView(gettext("Funded by"), voice.text(disclosure.funder_name), "funder"))
-    cost = disclosure.annual_cost
     if not full:
-        facts.append(FactView(voice.text(cost.label), voice.rate(cost.simple_e12), "simple"))
-        facts.append(
-            FactView(voice.text(cost.compounded_label), voice.rate(cost.compounded_e12), "compounded")
+        facts.append(FactView(gettext("Number of instalments"), str(disclosure.periods), "periods"))
+    facts.append(FactView(gettext("All costs"), voice.money(disclosure.total_cost_minor), "fee"))
+    facts.append(
+        FactView(
+            gettext("Total to pay"),
+            voice.money(disclosure.total_repayment_minor + disclosure.down_payment_minor),
+            "repayment",
         )
-    return TableView(
-        full=full,
-        per=voice.money(usual) if full else f"{voice.money(usual)} × {len(due)}",
-        odd=" · ".join(odd),
-        total=voice.money(total),
-        extra=gettext("%(amount)s more than paying in full")
-        % {"amount": voice.money(disclosure.total_cost_minor)}
-        if disclosure.total_cost_minor
-        else gettext("the same as paying in full")
-        if not full
-        else gettext("the price of the goods"),
-        cost=voice.rate(cost.simple_e12),
-        method=method_name(cost.method),
-        basis=voice.text(disclosure.indicative_basis) if disclosure.indicative_basis else "",
-        heading=gettext("Table of all costs"),
-        facts=tuple(facts),
-        items=tuple(
-            ItemView(
-                voice.text(item.name),
-                voice.text(item.timing),
-                voice.text(item.basis),
-                "—" if item.annual_rate_e12 is None else percent(item.annual_rate_e12) + "%",
-                voice.text(item.payee_name),
-                voice.money(item.amount_minor),
-            )
-            for item in disclosure.items
-        ),
-        contingent=tuple(
-            ItemView(
-                voice.text(cost.name), "", voice.text(cost.basis), "", names.get(cost.payee, cost.payee), ""
-            )
-            for cost in disclosure.contingent
-        ),
-        nothing_else=voice.text(disclosure.nothing_else),
-        rows=() if full else tuple(_row(row, voice) for row in rows),
-        sum=SumView(
-            voice.money(sum(row.principal_minor for row in rows)),
-            voice.money(sum(row.fee_minor for row in rows)),
-            voice.money(sum(row.total_minor for row in rows)),
-        ),
-        open=len(rows) <= 12,
-        schedule_title=ngettext("%(n)s payment, with its date", "%(n)s payments, with their dates", len(rows))
-        % {"n": len(rows)},
     )
+    facts.append(FactView(gettext("Funded by"), voice.text(disclosure.funder_name), "funder"))
+    if disclosure.ceiling_e12 is not None:
+        facts.append(
+            FactView(
+                gettext("Ceiling of the annual cost, by the funder’s agreement"),
+                voice.rate(disclosure.ceiling_e12),
+                "ceiling",
+            )
+        )
+    return facts
+
+
+def _contingent(disclosure: Disclosure, voice: Voice, names: Mapping[str, str]) -> tuple[ItemView, ...]:
+    """What may be charged in a case that it names; and of the usual three, which of them never will be."""
+    views = [
+        ItemView(
+            voice.text(cost.name),
+            "",
+            voice.text(cost.basis),
+            "",
+            voice.text(cost.payee_name) if cost.payee_name is not None else names.get(cost.payee, cost.payee),
+            "",
+        )
+        for cost in disclosure.contingent
+    ]
+    if disclosure.is_credit and disclosure.table_version != FIRST_VERSION:
+        usual: dict[ContingentKind, str] = {
+            "overdue_penalty_interest": gettext("Overdue penalty interest"),
+            "misuse_penalty_interest": gettext("Misuse penalty interest"),
+            "prepayment_charge": gettext("Early settlement charge"),
+        }
+        kinds = {cost.kind for cost in disclosure.contingent}
+        views += [
+            ItemView(name, "", gettext("not charged"), "", "—", "")
+            for kind, name in usual.items()
+            if kind not in kinds
+        ]
+    return tuple(views)
 
 
 def _row(row: Any, voice: Voice) -> RowView:

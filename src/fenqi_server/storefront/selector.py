@@ -21,7 +21,8 @@ from fenqi.policy.compile import Policy
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Family
 from fenqi.policy.verdict import Override, Reason, Until, Verdict, for_customer
-from fenqi.terms.cost import SIMPLE
+from fenqi.terms.cost import COMPOUNDED, SIMPLE
+from fenqi.terms.disclosure import SUM_OF_ITEMS, rates_of
 from fenqi.terms.schedule import RowKind
 from fenqi_server.storefront.voice import Voice
 
@@ -36,6 +37,7 @@ __all__ = [
     "card_asks",
     "compared_with",
     "group_views",
+    "leading_rate",
     "legal_form_name",
     "method_name",
     "missing_view",
@@ -388,7 +390,21 @@ def option_name(policy: Policy, plan_id: str, voice: Voice) -> str:
 
 def method_name(method: str) -> str:
     """How a yearly cost was worked out, in short; it stands beside every figure, at 0 % too."""
-    return gettext("simple, IRR × 12") if method == SIMPLE else method
+    return {
+        SIMPLE: gettext("simple, IRR × 12"),
+        COMPOUNDED: gettext("compounded, IRR"),
+        SUM_OF_ITEMS: gettext("sum of each cost’s yearly level"),
+    }.get(method, method)
+
+
+def leading_rate(option: Option, voice: Voice) -> tuple[str, str]:
+    """The yearly figure that leads in an option's table, and how it was worked out; of one without a table, the simple rate."""
+    if option.disclosure is not None:
+        leading = rates_of(option.disclosure.annual_cost)[0]
+        return voice.rate(leading.rate_e12), method_name(leading.method)
+    if option.cost is None:
+        return voice.rate(None), ""
+    return voice.rate(option.cost.simple_e12), method_name(option.cost.method)
 
 
 _REGULAR: Final = ("instalment", "payment", "rent")
@@ -428,6 +444,7 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
     schedule, cost = option.schedule, option.cost
     assert schedule is not None, f"an offer of {option.plan} has no schedule"
     assert cost is not None, f"an offer of {option.plan} has no cost"
+    annual, method = leading_rate(option, voice)
     decides = gettext("Decided on the funder’s page") if option.verdict.state == "funder_decides" else ""
     name = voice.text(family.name)
     total = voice.money(schedule.total_minor)
@@ -438,8 +455,8 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
             odd="",
             fee=gettext("no fee from us"),
             total=gettext("paid at once, on its own page"),
-            cost=gettext("Annual cost %(rate)s") % {"rate": voice.rate(cost.simple_e12)},
-            method=method_name(cost.method),
+            cost=gettext("Annual cost %(rate)s") % {"rate": annual},
+            method=method,
             decides="",
             chosen=name,
             chosen_total=gettext("%(total)s, paid at once") % {"total": total},
@@ -448,7 +465,6 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
     fee = (
         gettext("fee %(fee)s") % {"fee": voice.money(cost.fee_minor)} if cost.fee_minor else gettext("no fee")
     )
-    annual = voice.rate(cost.simple_e12)
     return TermView(
         plan=option.plan,
         per=per,
@@ -456,7 +472,7 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
         fee=fee,
         total=gettext("total %(total)s") % {"total": total},
         cost=gettext("Annual cost %(rate)s") % {"rate": annual},
-        method=method_name(cost.method),
+        method=method,
         decides=decides,
         chosen=gettext("%(name)s: %(per)s") % {"name": name, "per": per},
         chosen_total=gettext("Total %(total)s · %(fee)s · annual cost %(rate)s")

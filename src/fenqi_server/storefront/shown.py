@@ -17,7 +17,7 @@ from fenqi.terms.disclosure import digest
 from fenqi_server.decisions.service import Decision
 from fenqi_server.storefront.voice import Voice
 
-__all__ = ["ChangeView", "Shown", "changes_between", "find", "remember"]
+__all__ = ["ChangeView", "Shown", "changes_between", "find", "keep_reading", "reading_of", "remember"]
 
 _KEY: Final = "shown"
 _KEPT: Final = 3
@@ -35,6 +35,8 @@ class Shown(msgspec.Struct, frozen=True):
     usual_minor: int
     periods: int
     simple_e12: int | None
+    reading: str = ""
+    """The note of its table's reading, once that was shown: held here, where no form can change it."""
 
     @property
     def expires_at(self) -> datetime:
@@ -80,6 +82,20 @@ def find(session: MutableMapping[str, Any], decision: str, plan: str) -> Shown |
     """The offer of a plan as that decision's page showed it."""
     found = session.get(_KEY, {}).get(decision, {}).get(plan)
     return None if found is None else msgspec.convert(found, Shown)
+
+
+def reading_of(session: MutableMapping[str, Any], decision: str, plan: str) -> str:
+    """The note of the reading of this offer's table; empty where it was not shown yet."""
+    offer = find(session, decision, plan)
+    return "" if offer is None else offer.reading
+
+
+def keep_reading(session: MutableMapping[str, Any], decision: str, plan: str, note: str) -> None:
+    """Remember since when this offer's table is read: closing and opening it again does not begin anew."""
+    kept = dict(session.get(_KEY, {}))
+    if plan in kept.get(decision, {}):
+        kept[decision] = {**kept[decision], plan: {**kept[decision][plan], "reading": note}}
+        session[_KEY] = kept
 
 
 def changes_between(before: Shown | None, after: Shown | None, voice: Voice) -> tuple[ChangeView, ...]:

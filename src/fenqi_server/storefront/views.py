@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -19,23 +19,21 @@ from fenqi.calendars import to_epoch, zone_of
 from fenqi.checkout.evaluation import Evaluation, evaluate
 from fenqi.checkout.request import CheckoutRequest
 from fenqi.policy.verdict import Override
-from fenqi.terms.cost import cost_of
-from fenqi.terms.disclosure import digest, disclose
-from fenqi.terms.schedule import build_schedule
 from fenqi_server import facts as fact_sources
 from fenqi_server.announcements import compensation
 from fenqi_server.decisions import service as decisions
 from fenqi_server.decisions.quotes import BadToken, read_quote
 from fenqi_server.demo.catalogue import PRODUCT_BY_SKU, PRODUCTS, Product
+from fenqi_server.disclosures import service as disclosures
+from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.funders import consents
-from fenqi_server.policies import service as policies
 from fenqi_server.storefront import cart, orders, shown
 from fenqi_server.storefront.disclosed import table_view
 from fenqi_server.storefront.pictures import picture_of
 from fenqi_server.storefront.selector import (
     GroupView,
     group_views,
-    method_name,
+    leading_rate,
     missing_view,
     open_ways,
     option_name,
@@ -178,12 +176,13 @@ def _monthly(visitor: Visitor, evaluation: Evaluation, voice: Voice) -> MonthlyV
     if best is None:
         return MonthlyView()
     largest, option, plan = best
+    annual_cost, method = leading_rate(option, voice)
     return MonthlyView(
         per=voice.money(largest),
         name=voice.text(visitor.policy.families[option.family].name),
         periods=plan.periods,
-        annual_cost=voice.rate(option.cost.simple_e12 if option.cost else None),
-        method=method_name(option.cost.method) if option.cost else "",
+        annual_cost=annual_cost,
+        method=method,
         indicative=plan.authority == "funder",
     )
 
@@ -363,6 +362,7 @@ def tell_us(request: HttpRequest) -> HttpResponse:
 class ConsentView(msgspec.Struct, frozen=True):
     funder: str
     text: str
+    ticked: bool
 
 
 class SheetView(msgspec.Struct, frozen=True):
@@ -379,6 +379,12 @@ class SheetView(msgspec.Struct, frozen=True):
     agree: str
     after: str
     until: str
+    seconds: int
+    """How long the table is read at least before it can be agreed to; how much of that is left, and whether the box below
+    it was ticked on the page before."""
+    seconds_left: int
+    ticked: bool
+    pages: dict[str, str]
     consent: ConsentView | None = None
     changes: tuple[shown.ChangeView, ...] = ()
     error: str = ""
@@ -420,16 +426,19 @@ def _sheet_view(
     """The offer as it was quoted: under the policy, at the figures and from the day that the quote names."""
     voice = visitor.voice
     try:
-        claims = read_quote(offer.token)
+        quoted = decisions.offer_of(read_quote(offer.token))
     except BadToken:
         raise Http404("no such offer") from None
-    policy = policies.by_digest(claims.policy)
-    plan = policy.plan(plan_id)
-    funder = policy.funders[plan.funder]
-    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start, policy.calendars)
-    disclosure = disclose(plan, schedule, cost_of(schedule, plan), funder.name)
+    policy, disclosure = quoted.policy, quoted.disclosure
+    funder = policy.funders[quoted.plan.funder]
     names = {found.id: voice.text(found.name) for found in policy.funders.values()}
-    table = table_view(disclosure, schedule.rows, voice, names)
+    table = table_view(disclosure, quoted.schedule.rows, voice, names)
+    name_of_table = disclosures.keep(visitor.shop, disclosure, visitor.at)
+    note = shown.reading_of(request.session, decision_id, plan_id)
+    if not note:
+        note = disclosures.begin(read_quote(offer.token), name_of_table, visitor.at)
+        shown.keep_reading(request.session, decision_id, plan_id, note)
+    seconds_left = disclosures.left(disclosures.read(note), disclosure.reading_seconds, visitor.at)
     name = voice.text(funder.name)
     consent = None
     if funder.own_book:
@@ -448,14 +457,19 @@ def _sheet_view(
                     "can decide on it and be paid."
                 )
                 % {"mall": voice.text(visitor.shop.name), "funder": name},
+                request.POST.get("consent") == funder.id,
             )
     return SheetView(
         title=option_name(policy, plan_id, voice),
         plan=plan_id,
         decision=decision_id,
         cart_digest=cart.digest(request.session, visitor.shop.currency),
-        digest=digest(disclosure),
-        attempt=orders.new_name(visitor.at)[0].hex,
+        digest=name_of_table,
+        pages=table_pages(name_of_table),
+        seconds=disclosure.reading_seconds,
+        seconds_left=seconds_left,
+        ticked=request.POST.get("read") == "yes",
+        attempt=request.POST.get("attempt") or orders.new_name(visitor.at)[0].hex,
         table=table,
         acknowledge=gettext("I have read the table of all costs above and the dates on which I pay.")
         if not table.full
@@ -505,6 +519,7 @@ def _agree(
                 visitor.at,
                 lines=cart.lines(request.session),
                 asserted=visitor.asserted,
+                reading=shown.reading_of(request.session, decision_id, plan) or None,
                 return_url=address,
                 source="checkout",
             )
@@ -533,10 +548,21 @@ def _agree(
 
 
 def _sheet_again(
-    request: HttpRequest, visitor: Visitor, plan: str, decision_id: str, offer: shown.Shown, error: str
+    request: HttpRequest,
+    visitor: Visitor,
+    plan: str,
+    decision_id: str,
+    offer: shown.Shown,
+    error: str,
+    status: int = 422,
 ) -> HttpResponse:
+    """The same form, with what was ticked: the reading goes on where it was."""
     view = _sheet_view(request, visitor, plan, decision_id, offer, error=error)
-    return render(request, "storefront/sheet.html", {"sheet": view}, status=422)
+    return render(request, "storefront/sheet.html", {"sheet": view}, status=status)
+
+
+_READ_FIRST: Final = ("reading_too_short", "disclosure_not_shown")
+"""Refusals after which the same table is read on, or for the first time, and agreed to with the same form."""
 
 
 class ChangedView(msgspec.Struct, frozen=True):
@@ -570,8 +596,10 @@ def _refused(
             if order.contract:
                 return HttpResponseRedirect(reverse("portal:contract", args=[order.contract]))
             return HttpResponseRedirect(reverse("portal:order", args=[order_id]))
-    if refused.code == "consent_missing":
-        return _sheet_again(request, visitor, plan, decision_id, offer, visitor.voice.text(refused.detail))
+    if refused.code in ("consent_missing", *_READ_FIRST):
+        status = 422 if refused.code == "consent_missing" else 409
+        detail = visitor.voice.text(refused.detail)
+        return _sheet_again(request, visitor, plan, decision_id, offer, detail, status)
     voice = visitor.voice
     return _changed(request, visitor, plan, offer, voice.text(refused.title), voice.text(refused.detail))
 

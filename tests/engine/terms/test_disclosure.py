@@ -99,6 +99,7 @@ def test_a_subsidy_is_said_and_not_counted() -> None:
 def test_paying_at_once_has_no_cost_to_list() -> None:
     shown = table(AT_ONCE)
     assert shown.items == ()
+    assert (shown.is_credit, shown.reading_seconds) == (False, 0)
     assert shown.total_repayment_minor == 600_000
 
 

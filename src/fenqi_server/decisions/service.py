@@ -29,6 +29,7 @@ from fenqi.policy.verdict import Override, Reason, State, Verdict
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, digest
 from fenqi.terms.plan import Plan
+from fenqi.terms.rent import Lease
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
 from fenqi_server import facts as fact_sources
@@ -582,17 +583,26 @@ def offer_of(claims: Claims) -> QuotedOffer:
     """The offer that a quote stands for. Raises `Refused` (figures_changed) where it comes to other figures now."""
     policy = policies.by_digest(claims.policy)
     plan = policy.plan(claims.plan)
-    schedule = build_schedule(plan, claims.amount_minor, claims.currency, claims.start, policy.calendars)
-    cost = cost_of(schedule, plan)
-    disclosure = disclosed(policy, plan, schedule, cost, claims.issued)
-    if figures_of(schedule, digest(disclosure)) != claims.figures:
-        # Only another version of the engine can get here; the customer was shown other figures than we would book.
-        raise Refused(
-            "figures_changed",
-            Text("费用计算已更新", "The figures are worked out anew"),
-            Text("请重新查看支付方式。", "Ask for the ways to pay again."),
+    # Whether a lease's deposit was waived is in no claim of its own: the figures say it.
+    for waived in (False, True) if isinstance(plan.pricing, Lease) else (False,):
+        schedule = build_schedule(
+            plan,
+            claims.amount_minor,
+            claims.currency,
+            claims.start,
+            policy.calendars,
+            deposit_waived=waived,
         )
-    return QuotedOffer(policy, plan, schedule, cost, disclosure)
+        cost = cost_of(schedule, plan)
+        disclosure = disclosed(policy, plan, schedule, cost, claims.issued)
+        if figures_of(schedule, digest(disclosure)) == claims.figures:
+            return QuotedOffer(policy, plan, schedule, cost, disclosure)
+    # Only another version of the engine can get here; the customer was shown other figures than we would book.
+    raise Refused(
+        "figures_changed",
+        Text("费用计算已更新", "The figures are worked out anew"),
+        Text("请重新查看支付方式。", "Ask for the ways to pay again."),
+    )
 
 
 @dataclass(frozen=True, slots=True)

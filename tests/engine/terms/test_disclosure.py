@@ -270,6 +270,11 @@ def test_a_published_table_field_by_field() -> None:
     assert shown.ceiling_e12 == 240_000_000_000
 
 
+def test_the_schedule_of_the_published_case_is_the_engines_own() -> None:
+    assert build_schedule(GUARANTEED, 1_000_000, "CNY", START).rows == guaranteed_bill().rows
+    assert build_schedule(GUARANTEED, 1_000_000, "CNY", START).charges == guaranteed_bill().charges
+
+
 def test_all_yearly_figures_are_kept_and_one_leads_with_its_label() -> None:
     cost = guaranteed_table().annual_cost
     # Whole fen move the joint rate in its fifth place: 11.0108 % is that of exact instalments.
@@ -394,8 +399,12 @@ def test_a_charge_that_the_plan_does_not_have_is_never_disclosed() -> None:
 
 
 def test_a_contract_is_pinned_with_the_division_of_its_fees() -> None:
-    bill, shown = guaranteed_bill(), guaranteed_table()
-    mall = msgspec.structs.replace(GUARANTEED, funder="lender")
+    # In an own book every fee is the lender's own: here it guarantees by itself.
+    mall = msgspec.structs.replace(
+        GUARANTEED, fees=(msgspec.structs.replace(GUARANTEED.fees[0], payee="lender", payee_name=None),)
+    )
+    bill = build_schedule(mall, 1_000_000, "CNY", START)
+    shown = disclose(mall, bill, cost_of(bill, mall), LENDER)
     terms = pin(mall, bill, shown, zone="Asia/Shanghai", policy_digest="sha256:00")
     assert terms.charges == bill.charges
     dearer = msgspec.structs.replace(bill.charges[1], by_row_minor=(20_001, *[0] * 12))

@@ -29,7 +29,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from fenqi.calendars import Unit
+from fenqi.calendars import Unit, due_dates
 from fenqi.problems import BadInput
 from fenqi.terms.intervals import (
     UnitPeriod,
@@ -233,8 +233,9 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
         if plan.due_day is None:
             log_rate = _regular_log_rate(advance, totals, plan.defer_periods)
         elif schedule.start_on is not None:
-            dates = tuple([row.due_on for row in rows if row.number])
-            times = _odd_times(schedule.start_on, plan.unit, plan.every, dates)
+            times = _odd_times(
+                schedule.start_on, plan.unit, plan.every, _agreed_dates(plan, schedule.start_on)
+            )
             log_rate = _odd_log_rate(
                 advance, [(*time, paid) for time, paid in zip(times, totals, strict=True)]
             )
@@ -316,12 +317,22 @@ def flows_of(schedule: Schedule, plan: Plan) -> CashFlows:
     )
 
 
+def _agreed_dates(plan: Plan, start: date) -> tuple[date, ...]:
+    """The days agreed, from which a holiday may have moved the rows'."""
+    return due_dates(
+        start, plan.unit, plan.every, plan.periods, plan.defer_periods, plan.due_day, plan.min_first_days
+    )
+
+
 def row_times(schedule: Schedule, plan: Plan) -> tuple[int | Fraction, ...]:
     """When each row is paid, in periods of the plan from the start; see `flows_of` for odd first periods."""
     start = schedule.start_on
     if plan.due_day is not None and start is not None:
         unit = UnitPeriod(plan.unit, plan.every)
-        return tuple(odd_periods(start, row.due_on, unit) for row in schedule.rows)
+        agreed = _agreed_dates(plan, start)
+        return tuple(
+            odd_periods(start, agreed[row.number - 1], unit) if row.number else 0 for row in schedule.rows
+        )
     # What is paid at once is number 1 as well.
     defer = plan.defer_periods if schedule.rows[-1].kind == "instalment" else -1
     return tuple(row.number + defer if row.number else 0 for row in schedule.rows)

@@ -103,6 +103,15 @@ def test_a_holiday_moves_the_day_and_not_the_interest() -> None:
     )
 
 
+def test_a_holiday_changes_no_cost_where_time_is_counted_in_periods() -> None:
+    for due_day in (None, 1):
+        plain = msgspec.structs.replace(EVEN_3, due_day=due_day)
+        moved = msgspec.structs.replace(plain, holiday="following", calendar="cn")
+        there, then = (build_schedule(plan, 600_000, "CNY", date(2026, 8, 1)) for plan in (plain, moved))
+        assert [row.due_on for row in there.rows] != [row.due_on for row in then.rows]
+        assert cost_of(there, plain) == cost_of(then, moved)
+
+
 @pytest.mark.parametrize(
     ("start_on", "least_days", "days", "effective"),
     [

@@ -210,6 +210,9 @@ def test_back_and_forward_differ_where_months_do() -> None:
         (["2026-01-01"], ["2026-01-21", "2026-03-02"], UnitPeriod("month")),
         # The average of 50 and 51 days lies between 49 (7 weeks) and 56.
         (["2026-01-01"], ["2026-02-20", "2026-04-12"], UnitPeriod("week", 7)),
+        # A term of a year and more is counted in years.
+        (["2026-01-01"], ["2027-01-01"], UnitPeriod("year")),
+        (["2026-01-01"], ["2026-12-31"], UnitPeriod("day", 364)),
         # Advances have periods too.
         (["2026-01-05", "2026-02-05", "2026-03-05"], ["2026-12-01"], UnitPeriod("month")),
     ],
@@ -225,6 +228,14 @@ def test_a_series_on_the_last_day_counts_from_last_day_to_last_day() -> None:
     )
     odd = Fraction(16, 30)
     assert [flow.at for flow in counted(US, series).payments] == [odd, 1 + odd, 2 + odd]
+
+
+def test_last_days_mean_the_last_day_even_where_no_month_of_31_days_is_among_them() -> None:
+    assert shared_day([date(2026, 2, 28), date(2026, 4, 30)]) == 31
+    assert shared_day([date(2026, 4, 30), date(2026, 6, 30)]) == 30
+    assert shared_day([date(2026, 2, 28), date(2026, 4, 29)]) == 29
+    assert shared_day([date(2026, 2, 27), date(2026, 4, 29)]) is None
+    assert shared_day([]) is None
 
 
 def test_a_year_is_counted_in_months_where_they_are_whole_else_in_days() -> None:

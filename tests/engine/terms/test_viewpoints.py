@@ -88,6 +88,10 @@ def test_a_fee_of_its_own_payee_does_not_reach_the_funder() -> None:
     found = seen(msgspec.structs.replace(MALL_12, fee_payee="agent"))
     assert shown(found.customer.rate_e12) == "13.03"
     assert found.funder.rate_e12 == 0
+    # What the shop bears goes to the fee's payee as well.
+    borne = seen(msgspec.structs.replace(borne_by(("shop", "1")), fee_payee="agent"))
+    assert (borne.customer.rate_e12, borne.funder.rate_e12) == (0, 0)
+    assert borne.burdens[0].amount_minor == 43_200
 
 
 def test_a_shops_own_interest_free_plan_earns_nothing() -> None:

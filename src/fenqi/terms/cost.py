@@ -241,7 +241,7 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
             )
     if log_rate is None:
         return _irregular_cost(schedule, plan)
-    yearly = float(periods_per_year(plan.unit, plan.every))
+    yearly = _yearly(plan.unit, plan.every)
     compounded = _compound(yearly, log_rate)
     # A charge is never shown as free, however small: "or 1".
     return Cost(
@@ -267,6 +267,12 @@ def _lease_cost(schedule: Schedule, plan: Plan) -> Cost:
     if undefined is not None:
         return Cost(schedule.fee_minor, schedule.total_minor, None, None, SIMPLE, undefined, plan.authority)
     return _irregular_cost(schedule, plan)
+
+
+@lru_cache(maxsize=1024)
+def _yearly(unit: Unit, every: int) -> float:
+    # A fraction costs more than the rest of a quick cost's last step.
+    return float(periods_per_year(unit, every))
 
 
 def _irregular_cost(schedule: Schedule, plan: Plan) -> Cost:

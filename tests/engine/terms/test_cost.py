@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -17,8 +17,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.engine.terms.plans import AT_ONCE, LOAN_12, MALL_3, MALL_12, START, Case, cases, wide_cases
 
+from fenqi.calendars import add_months
 from fenqi.money import MAX_MINOR
 from fenqi.terms.cost import (
+    ACT365,
     COMPOUNDED,
     MAX_AMOUNT,
     METHODS,
@@ -27,6 +29,8 @@ from fenqi.terms.cost import (
     CashFlows,
     Cost,
     CostError,
+    DatedFlow,
+    DatedFlows,
     annual_cost,
     cost_of,
     counted,
@@ -118,14 +122,56 @@ def test_a_deferral_without_interest_makes_a_plan_cheaper() -> None:
 
 
 def test_a_lease_with_deposit_and_buyout() -> None:
-    # Price 6,999, deposit 1,000, 12 rents of 499 in advance, buyout 1,600 less the deposit at the end.
-    flows = [(0, -550_000), *((month, 49_900) for month in range(1, 12)), (12, 60_000)]
-    assert simple_percent(flows) == "18.94"
+    # Price 6,999, deposit 1,000, 12 rents of 499 in advance, buyout 1,600: the first rent and the deposit lower the advance.
+    rents = [(month, 49_900) for month in range(1, 12)]
+    credited = [(0, -550_000), *rents, (12, 60_000)]
+    unseen = [(0, -650_000), *rents, (12, 160_000)]
+    lost = [(0, -550_000), *rents, (12, 160_000)]
+    assert [simple_percent(flows) for flows in (credited, unseen, lost)] == ["18.94", "14.40", "43.66"]
 
 
-def test_interest_only_costs_its_own_rate_flat_times_1_8_is_no_rule() -> None:
-    flows = [(0, -600_000), *((month, 3_600) for month in range(1, 12)), (12, 603_600)]
-    assert simple_percent(flows) == "7.20"
+def test_what_is_charged_a_month_is_what_it_costs_where_it_is_charged_on_what_is_owed() -> None:
+    # Interest alone at 0.6 % a month; equal principal with 1 % a month of what is still owed: "flat x 1.8" is no rule.
+    interest_only = [(0, -600_000), *((month, 3_600) for month in range(1, 12)), (12, 603_600)]
+    equal_principal = [(0, -600_000), *((month, 50_000 + (13 - month) * 500) for month in range(1, 13))]
+    assert [simple_percent(flows) for flows in (interest_only, equal_principal)] == ["7.20", "12.00"]
+
+
+def test_every_residue_rounded_up_overcharges() -> None:
+    # 10.00 in 12 with 0.72: 0.84 + 0.06 each month is 10.80, 8 fen more than 10.72.
+    assert 12 * (84 + 6) - 1_072 == 8
+    assert simple_percent(level(1_000, 90, 12)) == "14.45"
+
+
+@pytest.mark.parametrize(("days", "effective"), [(10, "15.6"), (30, "13.9"), (50, "12.5")])
+def test_the_days_to_the_first_instalment_matter_to_the_effective_rate_alone(
+    days: int, effective: str
+) -> None:
+    first = START + timedelta(days=days)
+    payments = tuple(DatedFlow(add_months(first, number), 53_600) for number in range(12))
+    found = annual_cost(ACT365, DatedFlows((DatedFlow(START, 600_000),), payments))
+    assert percent(found.rate_e12 or 0, 1) == effective
+    assert simple_percent(level(600_000, 53_600, 12)) == "13.03"
+
+
+def test_one_fee_of_1_5_percent_for_30_days_has_three_names() -> None:
+    by_month = CashFlows((CashFlow(0, 10_000),), (CashFlow(1, 10_150),))
+    by_days = CashFlows(by_month.advances, by_month.payments, Fraction(365, 30))
+    found = [annual_cost(SIMPLE, by_month), annual_cost(SIMPLE, by_days), annual_cost(COMPOUNDED, by_days)]
+    assert [percent(cost.rate_e12 or 0) for cost in found] == ["18.00", "18.25", "19.86"]
+
+
+def test_the_published_ladder_of_0_6_percent_a_month() -> None:
+    # Halved in 50 decimals from 1 = (1 + 0.006 n)/n · (v + ... + v^n); the page on true cost has them.
+    for periods, shown in (
+        (3, "10.77"),
+        (6, "12.24"),
+        (9, "12.78"),
+        (12, "13.03"),
+        (24, "13.27"),
+        (36, "13.17"),
+    ):
+        assert percent(cost(flat(periods, str(Decimal("0.006") * periods)), 10**12).simple_e12 or 0) == shown
 
 
 def test_weeks_and_days_have_their_own_year() -> None:

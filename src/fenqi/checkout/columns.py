@@ -50,7 +50,7 @@ from fenqi.terms.schedule import build_schedule
 import numpy as np  # isort: skip
 import polars as pl  # isort: skip
 
-__all__ = ["Decided", "PlanOffers", "RowPrices", "decide_columns", "price_offers"]
+__all__ = ["Decided", "PlanOffers", "RowPrices", "decide_columns", "price_offers", "same_terms"]
 
 RowPrices = dict[tuple[Plan, int, date, bool], "dict[str, FactValue] | None"]
 """What `build_schedule` has priced already, by plan, amount, day, and whether the deposit is waived; None where the terms cannot be applied."""
@@ -61,6 +61,7 @@ class PlanOffers:
     """A plan's offer in every row: the facts of `offer.*` as columns (null where it cannot be priced or is unknown).
 
     Beside them stand `first`, `rest` and `last`: the first instalment, those between, and the last one, in minor units.
+    `by_rows` counts the amounts that its schedule had to price.
     """
 
     plan: Plan
@@ -114,11 +115,10 @@ def price_offers(
         if not prices.priced.all():
             frame = frame.select(pl.when(pl.Series(prices.priced)).then(pl.all()).name.keep())
         return PlanOffers(plan, frame, pl.Series(prices.priced))
-    # Each distinct amount once, and once a day only where days count.
+    # Each distinct amount once, and once a day only where days count: else any day will do.
     waived = _waived(policy, plan, checkouts)[rows]
-    asked = np.stack(
-        [amounts[rows], days[rows] if _is_dated(plan) else np.full(len(rows), days[rows[0]]), waived]
-    )
+    asked = np.stack([amounts[rows], days[rows] if _is_dated(plan) else np.zeros_like(rows), waived])
+    priced_before = len(known)
     pairs, which = np.unique(asked, axis=1, return_inverse=True)
     answers = []
     for done, (amount, day, free) in enumerate(pairs.T.tolist()):
@@ -142,7 +142,7 @@ def price_offers(
         if name in policy.vocabulary and policy.vocabulary[name].type == "bool":
             column = column.cast(pl.Boolean)
         filled.append(pl.select(pl.when(pl.Series(there)).then(column).alias(name)).to_series())
-    return PlanOffers(plan, pl.DataFrame(filled), pl.Series(priced), len(answers))
+    return PlanOffers(plan, pl.DataFrame(filled), pl.Series(priced), len(known) - priced_before)
 
 
 _EPOCH: Final = date(1970, 1, 1)
@@ -290,13 +290,17 @@ def decide_columns(
     checkouts: Checkouts,
     *,
     known: Outcomes | None = None,
+    before: Decided | None = None,
     prices: Callable[[Plan], PlanOffers] | None = None,
 ) -> Decided:
     """Decide every checkout, as `evaluate` does one: rules over facts, prices, rules over prices.
 
-    `known` are outcomes of rules over the same checkouts, under this policy or another (see `rule_outcomes`). `prices`
-    gives a plan's offers where they are at hand already.
+    `known` are outcomes of rules over facts of the same checkouts, under this policy or another (see `rule_outcomes`).
+    `before` is what another policy decided of them: its outcomes are known too, and of a plan whose terms are the same also
+    those over prices. `prices` gives a plan's offers where they are at hand already.
     """
+    if known is None and before is not None:
+        known = before.first
     first = rule_outcomes(policy, checkouts, known=known)
     priced_rules = [index for index, rule in enumerate(policy.rules) if is_priced(rule)]
     second: dict[str, Outcomes] = {}
@@ -314,7 +318,28 @@ def decide_columns(
             unpriced[plan.id] = ~offers.priced
         if not about:
             continue
+        same = before is not None and same_terms(before.policy, policy, plan.id)
+        asked = before.second.get(plan.id) if before is not None and same else None
         facts = [series for series in offers.frame if series.name.startswith("offer.")]
         with_offer = dataclasses.replace(checkouts, frame=checkouts.frame.hstack(facts))
-        second[plan.id] = rule_outcomes(policy, with_offer, about)
+        second[plan.id] = rule_outcomes(policy, with_offer, about, known=asked)
     return Decided(policy, first, second, unpriced, by_rows)
+
+
+def same_terms(one: Policy, other: Policy, plan: str) -> bool:
+    """Whether both policies have the plan, at the same terms: every cart then has the same price under both."""
+    if plan not in one.plan_index or plan not in other.plan_index:
+        return False
+    mine, theirs = one.plan(plan), other.plan(plan)
+    if mine != theirs or one.currency != other.currency:
+        return False
+    if mine.calendar is not None and one.calendars[mine.calendar] != other.calendars[mine.calendar]:
+        return False
+    waivable = [by for by in (one, other) if by.waivers is not None and plan in by.waivers.plan_index]
+    # Whether a deposit is waived is a verdict of its own, over facts that each policy lets count or not.
+    return not waivable or (
+        one.snapshot.waivers == other.snapshot.waivers
+        and one.max_ages == other.max_ages
+        and one.rollouts == other.rollouts
+        and one.sets == other.sets
+    )

@@ -28,7 +28,7 @@ import msgspec
 from fenqi.calendars import CalendarError, to_epoch, zone_of
 from fenqi.money import MAX_MINOR
 from fenqi.policy.compile import Policy, is_priced
-from fenqi.policy.conditions import All, Clause, Condition, Not, Range, ValueTrouble, parse_instant
+from fenqi.policy.conditions import All, Clause, Condition, Not, Range, ValueTrouble, facts_of, parse_instant
 from fenqi.policy.facts import (
     EARLIEST,
     LATEST,
@@ -53,6 +53,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "AS_OF",
     "OVERRIDES",
     "ROW_NAME",
     "STATES",
@@ -60,11 +61,13 @@ __all__ = [
     "Checkouts",
     "ColumnsError",
     "Outcomes",
+    "both_vocabularies",
     "checkouts_of",
     "columns_of",
     "condition_expr",
     "facts_at",
     "local_days",
+    "outcomes_of_words",
     "pack_words",
     "rule_outcomes",
     "states_of",
@@ -75,6 +78,9 @@ ROW_NAME: Final = "decision"
 
 OVERRIDES: Final = "overrides"
 """The optional column of the special cases granted to each row's customer: a JSON list of `Override`, as text."""
+
+AS_OF: Final = "as_of:"
+"""What the name of a column begins with that tells, for the fact named after it, when that was learnt. Optional."""
 
 WORD_BITS: Final = 63
 """Rules in one word of a bit set: an Int64 without its sign."""
@@ -107,6 +113,8 @@ class Checkouts:
     row_names: pl.Series | None = None
     unknown_made: Mapping[str, int] = dataclasses.field(default_factory=dict)
     overrides: tuple[tuple[int, Override], ...] = ()
+    first_row: int = 0
+    """How many rows of the whole table come before this part of it."""
 
     def __len__(self) -> int:
         return self.frame.height
@@ -118,21 +126,25 @@ class Checkouts:
 
     def row_name(self, row: int) -> str:
         """What a witness is called: the name that the table gives it, else the row's number from 1."""
-        return str(row + 1) if self.row_names is None else str(self.row_names[row])
+        return str(self.first_row + row + 1) if self.row_names is None else str(self.row_names[row])
 
     def slice(self, start: int, rows: int) -> Checkouts:
         """Some rows of it; no column is copied."""
         return dataclasses.replace(
             self,
             frame=self.frame.slice(start, rows),
+            first_row=self.first_row + start,
             row_names=None if self.row_names is None else self.row_names.slice(start, rows),
             overrides=tuple((row - start, one) for row, one in self.overrides if start <= row < start + rows),
         )
 
     def at(self, instant: int) -> Checkouts:
-        """The same checkouts as if all were asked at one instant (epoch seconds): live facts stay as they were."""
+        """The same checkouts as if all were asked at one instant (epoch seconds): live facts are as they were, and as old."""
         now = pl.Series("clock.now", [instant], dtype=pl.Int64).new_from_index(0, self.frame.height)
-        return dataclasses.replace(self, frame=_with_clock(self.frame.with_columns(now), self.zone))
+        moved = [
+            series + (now - self.frame["clock.now"]) for series in self.frame if series.name.startswith(AS_OF)
+        ]
+        return dataclasses.replace(self, frame=_with_clock(self.frame.with_columns(now, *moved), self.zone))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------
@@ -150,6 +162,7 @@ def columns_of(rows: Iterable[Facts], vocabulary: Mapping[str, FactType], zone: 
     columns: dict[str, pl.Series] = {}
     for name in dict.fromkeys(name for row in table for name in row):
         kind = vocabulary[name].type if name in vocabulary else "text"
+        kind = "instant" if name.startswith(AS_OF) else kind
         values: list[object] = [row.get(name) for row in table]
         if kind == "set":
             lists = [None if value is None else sorted(value) for value in values]  # type: ignore[call-overload]
@@ -170,7 +183,8 @@ def checkouts_of(
 ) -> Checkouts:
     """A table of recorded checkouts as typed columns, checked. Raises `ColumnsError`.
 
-    Each column is named by its fact, `decision` names the rows, and a column whose name begins with `_` is left aside.
+    Each column is named by its fact; `decision` names the rows, `as_of:FACT` tells when a fact was learnt, and a column whose
+    name begins with `_` is left aside.
     Text is read as the fact's type (whole numbers, true or false, `a|b` for a set, an instant with its offset), so that
     a CSV file needs no types. `clock.now` is needed in every row; the other facts of the clock follow from it.
 
@@ -192,6 +206,9 @@ def checkouts_of(
             row_names = series.cast(pl.String)
             continue
         if name.startswith("_") or name in ("clock.time", "clock.weekday"):
+            continue
+        if name.startswith(AS_OF) and name.removeprefix(AS_OF) in vocabulary:
+            columns.append(_read_whole(series, vocabulary["clock.now"], zone))
             continue
         fact = vocabulary.get(name)
         if fact is None:
@@ -221,7 +238,7 @@ def facts_at(checkouts: Checkouts, row: int) -> dict[str, FactValue]:
     """One row as the facts that it was made of: what `decide` takes."""
     facts: dict[str, FactValue] = {}
     for name, value in checkouts.frame.row(row, named=True).items():
-        if value is None:
+        if value is None or name.startswith(AS_OF):
             continue
         known = checkouts.names.get(name)
         if known is None:
@@ -685,13 +702,18 @@ class Outcomes:
     policy: Policy
     rules: tuple[int, ...]
     frame: pl.DataFrame
-    asked: int
-    """How many columns were worked out; the others were known already."""
+    asked: tuple[int, ...] = ()
+    """The rules that were worked out; what the others say was known already."""
     lifted: Mapping[tuple[int, str | None], pl.Series] = dataclasses.field(default_factory=dict)
     """Where a special case takes a rule out of the way: of one plan, or of all (None). The columns above tell without."""
 
     def __len__(self) -> int:
         return self.frame.height
+
+    def slice(self, start: int, rows: int) -> Outcomes:
+        """Those of some rows; no column is copied."""
+        lifted = {key: where.slice(start, rows) for key, where in self.lifted.items()}
+        return dataclasses.replace(self, frame=self.frame.slice(start, rows), lifted=lifted)
 
     def violated(self, plan: str, index: int) -> pl.Expr:
         """Over `frame`: whether a rule is violated (unknown counts) and no special case lifts it for the plan."""
@@ -730,6 +752,47 @@ class Outcomes:
             elif violated.null_count():
                 columns[index] = violated.is_null()
         return pack_words(columns, len(self.policy.rules), len(self))
+
+
+def outcomes_of_words(
+    policy: Policy,
+    words: Mapping[Literal["violated", "unknown", "pending"], Sequence[np.ndarray[Anything, Anything]]],
+) -> Outcomes:
+    """The outcomes of the policy's rules over facts from their bit sets, as `Outcomes.words` gave them and they were kept.
+
+    What special cases lift is no part of them.
+    """
+    columns = [pl.Series("rows", [True]).new_from_index(0, len(words["violated"][0]))]
+    rules = _first_rules(policy)
+    for index in rules:
+        word, bit = divmod(index, WORD_BITS)
+        violated, unknown, pending = (
+            pl.Series((words[which][word] >> bit & 1).astype(np.bool_))
+            for which in ("violated", "unknown", "pending")
+        )
+        column = pl.select(pl.when(~unknown).then(violated)).to_series()
+        columns.append(column.alias(f"v{index}"))
+        if policy.rules[index].pending is not None:
+            columns.append(pending.alias(f"p{index}"))
+    return Outcomes(policy, rules, pl.DataFrame(columns))
+
+
+def both_vocabularies(before: Policy, after: Policy) -> dict[str, FactType]:
+    """The facts of two policies, and of a fact that both have the values of either.
+
+    Raises `ColumnsError` where a fact is of another type in each.
+    """
+    found = dict(before.vocabulary)
+    for name, fact in after.vocabulary.items():
+        known = found.get(name, fact)
+        if known.type != fact.type:
+            raise ColumnsError(
+                "fact", f"{name}, {known.type} before and {fact.type} after", "the same type in both"
+            )
+        open_set = not known.values or not fact.values
+        values = () if open_set else tuple(dict.fromkeys((*known.values, *fact.values)))
+        found[name] = msgspec.structs.replace(fact, values=values)
+    return found
 
 
 def pack_words(
@@ -773,19 +836,21 @@ def rule_outcomes(
         raise ColumnsError("snapshot.semantics", policy.snapshot.semantics, f"{SEMANTICS}")
     if rules is None:
         rules = _first_rules(policy)
-    before = {} if known is None else {_asked(known.policy.rules[index]): index for index in known.rules}
-    checkouts = _with_places(policy, checkouts)
+    before = {} if known is None else {_asked(known.policy, index): index for index in known.rules}
+    checkouts = _as_known(policy, checkouts)
     translator = _Translator(checkouts)
     exprs: list[pl.Expr] = []
+    asked: list[int] = []
     columns: dict[str, pl.Series] = {}
     for index in rules:
-        same = before.get(_asked(policy.rules[index]))
+        same = before.get(_asked(policy, index))
         if known is not None and same is not None:
             for prefix in "vp":
                 if f"{prefix}{same}" in known.frame.columns:
                     columns[f"{prefix}{index}"] = known.frame[f"{prefix}{same}"].alias(f"{prefix}{index}")
             continue
         violated, pending = _rule_exprs(policy.resolved[index], translator)
+        asked.append(index)
         exprs.append(violated.alias(f"v{index}"))
         if pending is not None:
             exprs.append(pending.alias(f"p{index}"))
@@ -794,7 +859,11 @@ def rule_outcomes(
     columns |= {series.name: series for series in answers.drop("clock.now")}
     rows = pl.Series("rows", [True]).new_from_index(0, len(checkouts))
     return Outcomes(
-        policy, tuple(rules), pl.DataFrame([rows, *columns.values()]), len(exprs), _lifted(policy, checkouts)
+        policy,
+        tuple(rules),
+        pl.DataFrame([rows, *columns.values()]),
+        tuple(asked),
+        _lifted(policy, checkouts),
     )
 
 
@@ -814,24 +883,34 @@ def _lifted(policy: Policy, checkouts: Checkouts) -> dict[tuple[int, str | None]
     return {key: _rows_of(np.array(some), now) for key, some in rows.items()}
 
 
-def _with_places(policy: Policy, checkouts: Checkouts) -> Checkouts:
-    """The checkouts with everybody's place in the policy's rollouts, as `fenqi.policy.rollout.places` tells it of a row."""
-    found: list[pl.Series] = []
+def _as_known(policy: Policy, checkouts: Checkouts) -> Checkouts:
+    """The checkouts as the policy lets them count, as `fenqi.checkout.request.known_facts` does one.
+
+    What is older than the policy lets it be is not known, and everybody's place in its rollouts is.
+    """
+    frame = checkouts.frame
     vocabulary = dict(checkouts.vocabulary)
+    found: list[pl.Series] = []
+    for name, seconds in policy.max_ages.items():
+        told = AS_OF + name
+        if name in frame.columns and told in frame.columns:
+            fresh = (frame["clock.now"] - frame[told] <= seconds).fill_null(True)
+            found.append(pl.select(pl.when(fresh).then(frame[name])).to_series().alias(name))
+    frame = frame.with_columns(found)
+    places: list[pl.Series] = []
     for rollout in policy.rollouts:
         name = PREFIX + rollout.salt
-        if name in checkouts.frame.columns or rollout.by not in checkouts.frame.columns:
+        if name in frame.columns or rollout.by not in frame.columns:
             continue
-        who = checkouts.frame[rollout.by]
-        known = who.drop_nulls().unique()
-        places = {each: bucket_of(rollout.salt, str(each)) for each in known}
+        who = frame[rollout.by]
+        buckets = {each: bucket_of(rollout.salt, str(each)) for each in who.drop_nulls().unique()}
         if who.dtype != pl.Int64:
             who = who.cast(pl.String)
-        found.append(who.replace_strict(places, default=None, return_dtype=pl.Int64).alias(name))
+        places.append(who.replace_strict(buckets, default=None, return_dtype=pl.Int64).alias(name))
         vocabulary[name] = rollout_fact(rollout.salt)
-    if not found:
+    if not found and not places:
         return checkouts
-    return dataclasses.replace(checkouts, frame=checkouts.frame.with_columns(found), vocabulary=vocabulary)
+    return dataclasses.replace(checkouts, frame=frame.with_columns(places), vocabulary=vocabulary)
 
 
 def _first_rules(policy: Policy) -> tuple[int, ...]:
@@ -839,9 +918,16 @@ def _first_rules(policy: Policy) -> tuple[int, ...]:
     return tuple(index for index, rule in enumerate(policy.rules) if not is_priced(rule))
 
 
-def _asked(rule: Rule) -> tuple[object, ...]:
-    """What of a rule decides its outcome, whatever it is called and whomever it is about."""
-    return (rule.when, rule.require, rule.blocked, rule.daily, rule.valid, rule.unknown, rule.pending)
+def _asked(policy: Policy, index: int) -> tuple[object, ...]:
+    """What decides a rule's outcome, whatever it is called and whomever it is about."""
+    rule = policy.resolved[index]
+    names = set() if rule.pending is None else {rule.pending.deadline}
+    for tree in (rule.when, rule.require, None if rule.pending is None else rule.pending.when):
+        names |= set() if tree is None else facts_of(tree)
+    told_by = {PREFIX + rollout.salt: rollout.by for rollout in policy.rollouts}
+    names |= {told_by[name] for name in names if name in told_by}
+    counts = tuple(sorted((name, policy.max_ages.get(name), told_by.get(name, "")) for name in names))
+    return (rule.when, rule.require, rule.blocked, rule.daily, rule.valid, rule.unknown, rule.pending, counts)
 
 
 def _rule_exprs(rule: Rule, translator: _Translator) -> tuple[pl.Expr, pl.Expr | None]:

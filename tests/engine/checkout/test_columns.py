@@ -16,10 +16,11 @@ from fenqi.business_days import SHIPPED
 from fenqi.checkout.columns import _is_dated, decide_columns, price_offers
 from fenqi.checkout.evaluation import Evaluation, evaluate, priced_facts
 from fenqi.checkout.request import CheckoutRequest, Line, facts_of
-from fenqi.policy.columns import Checkouts, ColumnsError, checkouts_of, columns_of
+from fenqi.policy.columns import AS_OF, Checkouts, ColumnsError, checkouts_of, columns_of
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.document import load_policy
 from fenqi.policy.facts import FactValue
+from fenqi.policy.snapshot import MaxAge, Snapshot
 from fenqi.policy.verdict import Override
 from fenqi.terms.columns import in_columns
 from fenqi.terms.cost import cost_of
@@ -95,12 +96,17 @@ OTHERS = (
 )  # fmt: skip
 
 
+AGES = (MaxAge("funder.wallet.health", 60), MaxAge("limit.mall_available", 3_600))
+
+
 def policy() -> Policy:
     loaded = load_policy(BENCH)
     assert loaded.snapshot is not None
     snapshot = loaded.snapshot
     return compile_policy(
-        msgspec.structs.replace(snapshot, plans=(*snapshot.plans, *OTHERS), calendars=(SHIPPED["cn"],))
+        msgspec.structs.replace(
+            snapshot, plans=(*snapshot.plans, *OTHERS), calendars=(SHIPPED["cn"],), max_ages=AGES
+        )
     )
 
 
@@ -153,6 +159,11 @@ def requests_of(policy: Policy, count: int, chance: Random) -> list[CheckoutRequ
         if facts["funder.lender.prequal"] == "pending":
             facts["funder.lender.prequal_deadline"] = at + chance.randint(-60, 600)
         known = {name: value for name, value in facts.items() if chance.random() < 0.9}
+        as_of = {
+            age.fact: at - chance.choice((0, 59, 60, 61, 3_600, 3_601))
+            for age in AGES
+            if chance.random() < 0.7
+        }
         overrides = tuple(
             Override(
                 id=f"case-{number}-{case}",
@@ -165,15 +176,31 @@ def requests_of(policy: Policy, count: int, chance: Random) -> list[CheckoutRequ
         )
         found.append(
             CheckoutRequest(
-                lines, "CNY", chance.choice(("web", "app", "mini_program")), at, known, overrides=overrides
+                lines,
+                "CNY",
+                chance.choice(("web", "app", "mini_program")),
+                at,
+                known,
+                overrides=overrides,
+                as_of=as_of,
             )
         )
     return found
 
 
+def recorded(request: CheckoutRequest, policy: Policy) -> dict[str, FactValue]:
+    """What is kept of a request: everything told, and when it was learnt."""
+    told = facts_of(
+        request, sum(line.quantity * line.unit_price_minor for line in request.lines), policy.zone
+    )
+    return {**told, **{AS_OF + name: at for name, at in request.as_of.items()}}
+
+
 def columns_for(policy: Policy, requests: list[CheckoutRequest]) -> tuple[Checkouts, list[Evaluation]]:
     answers = [evaluate(policy, request) for request in requests]
-    checkouts = columns_of([answer.facts for answer in answers], policy.vocabulary, policy.zone)
+    checkouts = columns_of(
+        [recorded(request, policy) for request in requests], policy.vocabulary, policy.zone
+    )
     overrides = tuple((row, one) for row, request in enumerate(requests) for one in request.overrides)
     return dataclasses.replace(checkouts, overrides=overrides), answers
 
@@ -273,6 +300,25 @@ def test_a_cart_of_unknown_amount_is_not_offered_at_any_price() -> None:
         decide_columns(made, columns_of([{"clock.now": AT}], made.vocabulary, made.zone))
 
 
+def test_what_no_rule_blocks_and_no_price_fits_is_not_offered() -> None:
+    full = policy().snapshot
+    plan = next(plan for plan in full.plans if plan.id == "mall_down")
+    funders = tuple(
+        msgspec.structs.replace(funder, agreement=None) for funder in full.funders if funder.id == "mall"
+    )
+    families = tuple(family for family in full.families if family.id == "mall")
+    bare = compile_policy(Snapshot(shop=full.shop, funders=funders, families=families, plans=(plan,)))
+    # ¥1,500 down: nothing would be left to pay over time.
+    two = columns_of(
+        [{"clock.now": AT, "cart.amount": 150_000}, {"clock.now": AT, "cart.amount": 150_001}],
+        bare.vocabulary,
+        bare.zone,
+    )
+    decided = decide_columns(bare, two)
+    assert decided.states["mall_down"].to_list() == ["unavailable", "available"]
+    assert decided.in_the_way("mall_down")[""].to_list() == [True, False]
+
+
 def test_special_cases_are_read_from_their_column() -> None:
     made = policy()
     case = Override(id="c1", rule="cart.floor", until=AT + 9)
@@ -293,5 +339,5 @@ def test_special_cases_are_read_from_their_column() -> None:
 def test_facts_of_a_request_are_what_is_recorded_and_replayed() -> None:
     made = policy()
     request = requests_of(made, 1, Random(1))[0]
-    answer = evaluate(made, request)
+    answer = evaluate(made, msgspec.structs.replace(request, as_of={}))
     assert answer.facts == facts_of(request, answer.amount_minor, made.zone)

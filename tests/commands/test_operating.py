@@ -253,6 +253,16 @@ def test_a_policy_is_published_changed_and_rolled_back(corner: Operator, folder:
             (first["digest"], "in_force"),
         ]
         assert not corner.does(*rollback)["published"]
+        # What held when, by what was known when: an hour ago nobody knew of the rollback of now.
+        then = f"{at + timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
+        before = f"{at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        ask = ("policy", "history", "--shop", "corner", "--at", then)
+        assert corner.does(*ask)["in_force"]["digest"] == first["digest"]
+        assert corner.does(*ask, "--known-at", before)["in_force"]["digest"] == second["digest"]
+        assert corner.does(*ask, "--known-at", "2020-01-01")["in_force"] is None
+        assert "--known-at is soon: expected a date or a time" in corner.is_refused(
+            *ask, "--known-at", "soon"
+        )
 
 
 def test_a_planned_policy_waits_and_an_urgent_one_is_told_of_it(corner: Operator, folder: Path) -> None:

@@ -39,7 +39,7 @@ from fenqi.policy.facts import (
     FactValue,
 )
 from fenqi.policy.rollout import PREFIX, bucket_of, rollout_fact
-from fenqi.policy.snapshot import SEMANTICS, Rule
+from fenqi.policy.snapshot import KNOWN_SEMANTICS, Rule
 from fenqi.policy.verdict import Override
 from fenqi.problems import BadInput
 
@@ -832,8 +832,10 @@ def rule_outcomes(
     `known` are outcomes over the same checkouts, under this policy or another: a rule that asks what one of its rules
     asked is not asked again.
     """
-    if policy.snapshot.semantics != SEMANTICS:
-        raise ColumnsError("snapshot.semantics", policy.snapshot.semantics, f"{SEMANTICS}")
+    if policy.snapshot.semantics not in KNOWN_SEMANTICS:
+        raise ColumnsError(
+            "snapshot.semantics", policy.snapshot.semantics, f"one of {sorted(KNOWN_SEMANTICS)}"
+        )
     if rules is None:
         rules = _first_rules(policy)
     before = {} if known is None else {_asked(known.policy, index): index for index in known.rules}

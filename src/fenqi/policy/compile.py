@@ -21,9 +21,8 @@ from fenqi.policy.placement import place as _place
 from fenqi.policy.rollout import Rollout
 from fenqi.policy.sets import Sets, members_in, resolved
 from fenqi.policy.snapshot import (
-    FORMAT,
+    KNOWN_SEMANTICS,
     LAYERS,
-    SEMANTICS,
     Agreement,
     Change,
     Family,
@@ -35,6 +34,7 @@ from fenqi.policy.snapshot import (
     Snapshot,
     SnapshotError,
     Window,
+    check_versions,
     digest,
     selects,
     versions_of,
@@ -46,6 +46,7 @@ from fenqi.terms.plan import Plan, check_own_book
 from fenqi.terms.rent import Lease, Pledge, traps_of
 
 __all__ = [
+    "EVALUATORS",
     "Bits",
     "Policy",
     "agreement_rules",
@@ -158,15 +159,16 @@ class Policy:
 def compile_policy(snapshot: Snapshot, sets: Sets = _NO_SETS) -> Policy:
     """Compile a snapshot, with the members of its sets by their digest.
 
-    Raises `SnapshotError` where it refers to what it does not contain, and `MissingSet` where a set is not there.
+    The evaluator is that of the meaning the snapshot was written in, whatever has been released since. Raises
+    `UnknownFormat` and `UnknownSemantics`, `SnapshotError` where it refers to what it does not contain, and `MissingSet` where a
+    set is not there.
     """
-    if snapshot.format != FORMAT or snapshot.semantics != SEMANTICS:
-        raise SnapshotError(
-            "snapshot.semantics",
-            f"{snapshot.format} {snapshot.semantics}",
-            f"{FORMAT} {SEMANTICS}",
-            "use the version of Fenqi that wrote it",
-        )
+    check_versions(snapshot.format, snapshot.semantics)
+    return EVALUATORS[snapshot.semantics](snapshot, sets)
+
+
+def _compile_1(snapshot: Snapshot, sets: Sets) -> Policy:
+    """The meaning 1: what the page about the language says."""
     rules = (
         *snapshot.rules,
         *agreement_rules(snapshot),
@@ -244,6 +246,12 @@ def _compiled(snapshot: Snapshot, plans: tuple[Plan, ...], written: Iterable[Rul
         max_ages={age.fact: age.seconds for age in snapshot.max_ages},
         sources=tuple(sources),
     )
+
+
+EVALUATORS: Final[Mapping[int, Callable[[Snapshot, Sets], Policy]]] = {1: _compile_1}
+"""How snapshots of each meaning are compiled. A change of meaning adds one; those that were released stay, so that what was decided
+by them is decided again alike."""
+assert EVALUATORS.keys() == KNOWN_SEMANTICS, "what is read can be evaluated"
 
 
 def place(policy: Policy, at: int) -> dict[str, Placed]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -26,6 +27,7 @@ from fenqi.texts import Text
 
 __all__ = [
     "FORMAT",
+    "KNOWN_SEMANTICS",
     "LAYERS",
     "SEMANTICS",
     "Act",
@@ -59,8 +61,11 @@ __all__ = [
     "Snapshot",
     "SnapshotError",
     "State",
+    "UnknownFormat",
+    "UnknownSemantics",
     "Window",
     "ceiling_of",
+    "check_versions",
     "decode",
     "digest",
     "encode",
@@ -109,8 +114,20 @@ FunderKind = Literal[
 """What a funder is by its licence: caps on cost and duties to disclose differ by it."""
 
 
+KNOWN_SEMANTICS: Final = frozenset({1})
+"""The meanings that this version still evaluates (`fenqi.policy.compile.EVALUATORS`): every one ever released."""
+
+
 class SnapshotError(BadInput):
     """A snapshot that cannot be read or that this version of Fenqi cannot evaluate."""
+
+
+class UnknownFormat(SnapshotError):
+    """Something that is written in another way than this version reads."""
+
+
+class UnknownSemantics(SnapshotError):
+    """A snapshot whose rules mean something that this version does not know."""
 
 
 class Window(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}, omit_defaults=True):
@@ -496,16 +513,24 @@ def encode(snapshot: Snapshot) -> bytes:
     return msgspec.json.encode(said, order="sorted")
 
 
+@lru_cache(maxsize=256)
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], tuple[tuple[str, str, Any], ...]]:
+    """A struct's tag, and its fields: name, name in the encoding, default. Asking msgspec anew each time takes most of the time."""
+    config = kind.__struct_config__
+    tag = {} if config.tag_field is None else {config.tag_field: config.tag}
+    return tag, tuple((each.name, each.encode_name, each.default) for each in msgspec.structs.fields(kind))
+
+
 def _said(value: Any) -> Any:
     # msgspec's own `omit_defaults` tells a default by identity: a word that was read and one that was written in the
     # code would make two encodings of one policy.
     if isinstance(value, msgspec.Struct):
-        config = value.__struct_config__
-        said = {} if config.tag_field is None else {config.tag_field: config.tag}
-        for field in msgspec.structs.fields(value):
-            part = getattr(value, field.name)
-            if type(part) is not type(field.default) or part != field.default:
-                said[field.encode_name] = _said(part)
+        tag, fields = _fields_of(type(value))
+        said = dict(tag)
+        for name, encoded, default in fields:
+            part = getattr(value, name)
+            if type(part) is not type(default) or part != default:
+                said[encoded] = _said(part)
         return said
     if isinstance(value, tuple):
         return [_said(part) for part in value]
@@ -518,21 +543,39 @@ def digest(snapshot: Snapshot) -> str:
 
 
 def decode(data: bytes) -> Snapshot:
-    """Read an encoded snapshot. Raises `SnapshotError` for another format, semantics or shape."""
+    """Read an encoded snapshot. Raises `UnknownFormat`, `UnknownSemantics`, and `SnapshotError` for another shape.
+
+    Nothing is skipped: what a newer version wrote and this one does not know might be the rule that keeps somebody out.
+    """
     try:
         head = _head(data)
     except msgspec.DecodeError as error:
         raise SnapshotError("snapshot", str(error), "an encoded snapshot") from error
-    if head.format != FORMAT:
-        raise SnapshotError("snapshot.format", head.format, FORMAT)
-    if head.semantics != SEMANTICS:
-        raise SnapshotError(
-            "snapshot.semantics", head.semantics, str(SEMANTICS), "use the version of Fenqi that wrote it"
-        )
+    check_versions(head.format, head.semantics)
     try:
-        return _snapshot(data)
+        snapshot = _snapshot(data)
     except msgspec.ValidationError as error:
         raise SnapshotError("snapshot", str(error), "the shape of a snapshot") from error
+    if encode(snapshot) != data:
+        raise SnapshotError(
+            "snapshot",
+            "more than this version of Fenqi can read, or not as it writes it",
+            "the bytes of a snapshot as this version encodes it",
+            "use the version of Fenqi that wrote it, or a newer one",
+        )
+    return snapshot
+
+
+def check_versions(format_: str, semantics: int) -> None:
+    """That this version reads the format and knows the meaning. Raises `UnknownFormat` and `UnknownSemantics`."""
+    if format_ != FORMAT:
+        raise UnknownFormat("snapshot.format", format_, FORMAT, _OTHER_VERSION)
+    if semantics not in KNOWN_SEMANTICS:
+        known = ", ".join(map(str, sorted(KNOWN_SEMANTICS)))
+        raise UnknownSemantics("snapshot.semantics", str(semantics), f"one of {known}", _OTHER_VERSION)
+
+
+_OTHER_VERSION: Final = "use the version of Fenqi that wrote it, or a newer one"
 
 
 def vocabulary_of(snapshot: Snapshot) -> dict[str, FactType]:

@@ -39,6 +39,7 @@ examples:
   fenqi policy publish policy/ --shop corner --actor ann                           in force from now on
   fenqi policy publish policy/ --shop corner --actor ann --from 2026-12-01T00:00   on the shop's clock
   fenqi policy history --shop corner                                               what was, is and will be in force
+  fenqi policy history --shop corner --at 2026-11-30T12:00 --known-at 2026-11-20T12:00   what held then, as known before
   fenqi policy rollback sha256:5b1c... --shop corner --actor ann                   an earlier one, from now on
 
 A publication is never changed or taken back: rolling back publishes an old digest again. Of those that have begun, the
@@ -85,6 +86,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     publish.set_defaults(run=run_publish)
     history = _add_publishing(actions, "history", "all publications of a shop")
     history.add_argument("--shop", required=True, metavar="CODE", help="of which shop")
+    history.add_argument("--at", metavar="INSTANT", help="which was in force then, on the shop's clock")
+    history.add_argument(
+        "--known-at",
+        metavar="INSTANT",
+        help="by what had been recorded until then; by all that there is without",
+    )
     history.set_defaults(run=run_history)
     rollback = _add_publishing(actions, "rollback", "put an earlier policy of a shop in force again")
     rollback.add_argument("digest", metavar="DIGEST", help="as `fenqi policy history` shows it")
@@ -197,7 +204,15 @@ def run_history(arguments: argparse.Namespace) -> int:
         for made in published:
             state = "in_force" if made == current else "planned" if made.valid_from > at else "past"
             lines.append({**_shown(made, shop), "state": state})
-        print_json({"shop": shop.code, "publications": lines})
+        answer: dict[str, Any] = {"shop": shop.code, "publications": lines}
+        if arguments.at is not None or arguments.known_at is not None:
+            valid_at = at if arguments.at is None else _instant("--at", arguments.at, shop)
+            known_at = (
+                None if arguments.known_at is None else _instant("--known-at", arguments.known_at, shop)
+            )
+            then = policies.in_force(published, valid_at, known_at=known_at)
+            answer["in_force"] = None if then is None else _shown(then, shop)
+        print_json(answer)
     return 0
 
 
@@ -271,17 +286,22 @@ def _shown(made: Publication, shop: Shop) -> dict[str, str | None]:
 
 def _start(given: str, shop: Shop, at: datetime) -> datetime:
     """`--from`: an instant to come. What was in force before now is a record, and answers were given by it."""
-    try:
-        start = datetime.fromtimestamp(parse_instant(given, shop.time_zone), UTC)
-    except ValueTrouble as trouble:
-        expected = f"a date or a time in {shop.time_zone}"
-        raise BadInput(
-            "--from", given, expected, trouble.suggestion or "write it like 2026-12-01T00:00"
-        ) from None
-    except CalendarError:
-        raise BadInput("--from", given, "an instant of the years 1 to 9999") from None
+    start = _instant("--from", given, shop)
     if start < at:
         raise BadInput("--from", given, "an instant to come", "leave it out to publish now")
     if start > at + timedelta(days=MAX_AHEAD_DAYS):
         raise BadInput("--from", given, "an instant of the next ten years")
     return start
+
+
+def _instant(option: str, given: str, shop: Shop) -> datetime:
+    """An instant on the shop's clock."""
+    try:
+        return datetime.fromtimestamp(parse_instant(given, shop.time_zone), UTC)
+    except ValueTrouble as trouble:
+        expected = f"a date or a time in {shop.time_zone}"
+        raise BadInput(
+            option, given, expected, trouble.suggestion or "write it like 2026-12-01T00:00"
+        ) from None
+    except CalendarError:
+        raise BadInput(option, given, "an instant of the years 1 to 9999") from None

@@ -31,9 +31,9 @@ from django.http import HttpRequest, HttpResponse
 
 from fenqi.calendars import to_epoch
 from fenqi.checkout.examples import failed_examples
+from fenqi.policy import publications as log
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.difference import Change, announced, change_text, compare
-from fenqi.policy.rollout import bucket_of
 from fenqi.policy.sets import Sets, decode_members, encode_members
 from fenqi.policy.snapshot import Snapshot, decode, digest, encode
 from fenqi.problems import BadInput
@@ -393,18 +393,17 @@ def files_of(shop: Shop, name: str) -> dict[str, str] | None:
 
 
 def in_force(
-    published: tuple[Publication, ...], at: datetime, subject: UUID | None = None
+    published: tuple[Publication, ...],
+    at: datetime,
+    subject: UUID | None = None,
+    *,
+    known_at: datetime | None = None,
 ) -> Publication | None:
-    """The one of them that is in force at `at` for `subject`; `published` is in the order in which they begin."""
-    for made in reversed(published):
-        if made.valid_from > at:
-            continue
-        # The same places as a rollout's inside a policy (`fenqi.policy.rollout`): 10,000 of them are 100 %.
-        if made.percent == 100 or (
-            subject is not None and bucket_of(made.salt, subject.hex) < made.percent * 100
-        ):
-            return made
-    return None
+    """The one of them that is in force at `at` for `subject`; `published` is in the order in which they begin.
+
+    `known_at`: by what had been recorded until then.
+    """
+    return log.in_force(published, at, known_at, None if subject is None else subject.hex)
 
 
 def publication_for(shop_id: UUID, at: datetime, subject: UUID | None = None) -> Publication | None:

@@ -114,7 +114,7 @@ class Outcome:
     unknown: Formula
     pending: Formula
     blocked: Formula
-    """Any of the three: the plan is not offered. A literal, to be assumed."""
+    """Any of the three: the plan is not offered."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +200,7 @@ class Space:
         self.limit_ms, self.going = limit_ms, going
         self.questions = 0
         self.named = 0
+        self.literals: dict[int, tuple[Formula, Formula]] = {}
         # A context of its own: two threads may prove at once, and a proof does not depend on the one before.
         self.ctx = self.z3.Context()
         self.solver = self.z3.SimpleSolver(ctx=self.ctx)
@@ -270,7 +271,7 @@ class Space:
             if self.limit_ms <= 0 or not self.going():
                 return "unknown"
             self.questions += 1
-            answer = self.solver.check(*assumed)
+            answer = self.solver.check(*[self._literal(formula) for formula in assumed])
             if answer == self.z3.unsat:
                 return "no"
             if answer != self.z3.sat:
@@ -289,18 +290,29 @@ class Space:
 
         None where the time was up.
         """
-        named = {literal.get_id(): literal for literal in assumed}
-        core = [named[each.get_id()] for each in self.solver.unsat_core() if each.get_id() in named]
+        named = {self._literal(formula).get_id(): number for number, formula in enumerate(assumed)}
+        core = sorted(named[each.get_id()] for each in self.solver.unsat_core() if each.get_id() in named)
         kept = list(core)
-        for literal in core:
-            fewer = [each for each in kept if each is not literal]
-            answer = self.ask(*fewer)
+        for number in core:
+            fewer = [each for each in kept if each != number]
+            answer = self.ask(*(assumed[each] for each in fewer))
             if answer == "unknown":
                 return None
             if answer == "no":
                 kept = fewer
-        order = {literal.get_id(): number for number, literal in enumerate(assumed)}
-        return sorted(kept, key=lambda literal: order[literal.get_id()])
+        return [assumed[number] for number in kept]
+
+    def _literal(self, formula: Formula) -> Formula:
+        """What the solver can assume: a name or its opposite. What is neither gets a name, once."""
+        known = self.literals.get(formula.get_id())
+        if known is None:
+            z3 = self.z3
+            bare = formula.arg(0) if z3.is_not(formula) else formula
+            plain = z3.is_const(bare) and not z3.is_true(bare) and not z3.is_false(bare)
+            # The formula is kept: once it were gone another one could get its id.
+            known = (formula, formula if plain else self.literal("formula", formula))
+            self.literals[formula.get_id()] = known
+        return known[1]
 
     def literal(self, name: str, formula: Formula) -> Formula:
         """A name for a formula, to be assumed. Two formulas never share one."""
@@ -311,16 +323,22 @@ class Space:
 
     def both(self, parts: Iterable[Formula]) -> Formula:
         """All of these."""
-        parts = list(parts)
+        parts = [part for part in parts if part is not self.true]
+        if any(part is self.false for part in parts):
+            return self.false
         return self.z3.And(*parts) if len(parts) > 1 else parts[0] if parts else self.true
 
     def either(self, parts: Iterable[Formula]) -> Formula:
         """Any of these."""
-        parts = list(parts)
+        parts = [part for part in parts if part is not self.false]
+        if any(part is self.true for part in parts):
+            return self.true
         return self.z3.Or(*parts) if len(parts) > 1 else parts[0] if parts else self.false
 
     def no(self, formula: Formula) -> Formula:
         """Not this."""
+        if formula is self.true or formula is self.false:
+            return self.false if formula is self.true else self.true
         return self.z3.Not(formula)
 
     # --- facts -----------------------------------------------------------------------------------------------
@@ -636,19 +654,16 @@ class View:
 
     def rule(self, rule: Rule, plan: str = "") -> Outcome:
         """What the compiled rule answers: see `fenqi.policy.compile`. `plan` is the one whose offer a priced rule looks at."""
-        priced = any(clause.fact.startswith("offer.") for clause in self._clauses(rule))
-        key = (rule.id, plan if priced else "")
-        known = self.outcomes.get(key)
+        known = self.outcomes.get((rule.id, plan))
         if known is None:
-            known = self.outcomes[key] = self._outcome(rule, key[1])
+            if plan and not any(
+                name.startswith("offer.") for tree in trees_of(rule) for name in facts_of(tree)
+            ):
+                known = self.rule(rule)  # whichever plan is asked about
+            else:
+                known = self._outcome(rule, plan)
+            self.outcomes[rule.id, plan] = known
         return known
-
-    def _clauses(self, rule: Rule) -> Iterator[Clause]:
-        for tree in trees_of(rule):
-            for clause in clauses_of(tree):
-                yield clause
-                if clause.other is not None:
-                    yield Clause(clause.other, "is")
 
     def _outcome(self, rule: Rule, plan: str) -> Outcome:
         space = self.space
@@ -671,15 +686,15 @@ class View:
         if rule.unknown != "allow":
             decided = space.either([unless, met, space.both([when, missed])])
             unknown = space.either([undecided, space.both([asked, space.no(decided)])])
-        name = f"{self.side}/{rule.id}/{plan}"
+        blocked = space.either([violated, unknown, pending])
         return Outcome(
-            in_force=space.literal(f"in force {name}", in_force),
-            asked=space.literal(f"asked {name}", space.both([in_force, when])),
-            met=None if rule.require is None else space.literal(f"met {name}", met),
-            violated=space.literal(f"violated {name}", violated),
-            unknown=space.literal(f"unknown {name}", unknown),
-            pending=space.literal(f"pending {name}", pending),
-            blocked=space.literal(f"blocked {name}", space.either([violated, unknown, pending])),
+            in_force=in_force,
+            asked=space.both([in_force, when]),
+            met=None if rule.require is None else met,
+            violated=violated,
+            unknown=unknown,
+            pending=pending,
+            blocked=space.literal(f"blocked {self.side}/{rule.id}/{plan}", blocked),
         )
 
 

@@ -10,15 +10,14 @@ another. Each finding comes with a case, and the row engine has confirmed each c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from fenqi.policy.bands import Bands
 from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, reads_of
-from fenqi.policy.conditions import All, Clause, Condition, Not
-from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST
+from fenqi.policy.conditions import All, Clause, Condition, Not, evaluate_plain
+from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, Facts
 from fenqi.policy.impacts import condition_text
 from fenqi.policy.snapshot import Family, Rule, selects
 from fenqi.policy.witness import (
@@ -173,8 +172,8 @@ _OPEN: Final[dict[str, Text]] = {
         "Not proven: whether another rule makes {rule} needless.",
     ),
     "contradiction": Text(
-        "规则“{rule}”与“{wider}”的要求能否同时满足，未能证明。",
-        "Not proven: whether what {rule} and {wider} require can both be met.",
+        "规则“{rule}”的要求能否与其他规则（如“{wider}”）的同时满足，未能证明。",
+        "Not proven: whether what {rule} requires can be met beside other rules, such as {wider}.",
     ),
     "dead_plan": Text("“{plan}”是否会提供，未能证明。", "Not proven: whether {plan} is ever offered."),
     "priced": Text(
@@ -256,14 +255,18 @@ class _Prover:
         self.cases: list[tuple[int, int, Case]] = []
         """What was found so far, with the rules that block and are violated there: many a question is answered by them."""
         self.never: set[str] = set()
-        self.plan_literals: dict[str, Formula] = {}
+        self.of_plan: dict[str, int] = {}
+        """By plan: the rules about it, as bits."""
+        for rule in policy.resolved:
+            for plan in self.about[rule.id]:
+                self.of_plan[plan] = self.of_plan.get(plan, 0) | self._bit(rule.id)
 
     def run(self) -> Proof:
         policy = self.policy
         rules = [rule for rule in policy.resolved if self.about[rule.id]]
         for rule in rules:
             self.view.rule(rule)  # so that a case found for one rule is one of all facts
-        self.steps.total = 3 * len(rules) + 2 * len(policy.plans) + len(policy.families)
+        self.steps.total = 4 * len(rules) + len(policy.plans) + len(policy.families)
         for rule in policy.resolved:
             if not self.about[rule.id]:
                 self._find("no_plan", "no_plan", rules=(rule.id,))
@@ -273,10 +276,18 @@ class _Prover:
         for rule in rules:
             self._always(rule)
             self.steps()
+        # What stops a plan for a time stops it over everything else: that is its purpose, and shadows nothing.
+        conditional = sum(
+            self._bit(rule.id) for rule in rules if rule.when is not None or rule.require is not None
+        )
         for rule in rules:
-            self._shadowed(rule, rules)
+            self._shadowed(rule, conditional)
             self.steps()
-        self._contradictions(rules)
+        asking = [rule for rule in rules if rule.require is not None and rule.id not in self.never]
+        together = _Together(self, asking)
+        for rule in asking:
+            self._contradictions(rule, together)
+        self.steps(len(rules))
         for plan in policy.plans:
             self._dead(plan)
             self.steps()
@@ -328,11 +339,22 @@ class _Prover:
         if not true:
             raise ProofError(f"{what}: the row engine does not agree in the case {witness.facts}")
 
-    def _remember(self, rules: Iterable[Rule]) -> None:
-        """Keep the case just found as one that answers later questions too."""
-        names = {name for rule in rules for name in self.reads[rule.id]}
-        case = self.space.case(names, self.policy.zone, {"": self.view.side})
+    def _remember(self) -> None:
+        """Keep the case just found, in all facts, as one that answers later questions too."""
+        case = self._whole_case()
         self.cases.append((*bits_in(self.policy, case), case))
+
+    def _whole_case(self) -> Case:
+        names = frozenset[str]().union(*self.reads.values())
+        return self.space.case(names, self.policy.zone, {"": self.view.side})
+
+    def _rules_in(self, bits: int) -> list[Rule]:
+        found = []
+        while bits:
+            bit = bits & -bits
+            bits ^= bit
+            found.append(self.policy.resolved[bit.bit_length() - 1])
+        return found
 
     def _bit(self, rule: str) -> int:
         return 1 << self.policy.rule_index[rule]
@@ -347,7 +369,7 @@ class _Prover:
             return
         answer = self.space.ask(outcome.violated)
         if answer == "yes":
-            self._remember(self.policy.resolved)
+            self._remember()
             if not self.cases[-1][1] & bit:
                 raise ProofError(
                     f"{rule.id}: the row engine does not violate it in {self.cases[-1][2].facts}"
@@ -459,22 +481,18 @@ class _Prover:
         parts = [(self._condition(part), self.view.holds(part)[0]) for part in _conjuncts(rule.require, True)]
         return self._core_of(rule, parts)
 
-    def _shadowed(self, rule: Rule, rules: Sequence[Rule]) -> None:
-        """Is there another rule that blocks wherever this one does, of all its plans?"""
+    def _shadowed(self, rule: Rule, conditional: int) -> None:
+        """Is there another rule, out of these, that blocks wherever this one does, of all its plans?"""
         if rule.id in self.never or (rule.when is None and rule.require is None):
             return
-        plans = set(self.about[rule.id])
         bit = self._bit(rule.id)
-        seen = [blocked for blocked, _, _ in self.cases if blocked & bit]
-        wider = [
-            other
-            for other in rules
-            if other is not rule
-            # What stops a plan for a time stops it over everything else: that is its purpose.
-            and (other.when is not None or other.require is not None)
-            and plans <= set(self.about[other.id])
-            and all(blocked & self._bit(other.id) for blocked in seen)
-        ]
+        bits = conditional & ~bit
+        for plan in self.about[rule.id]:
+            bits &= self.of_plan[plan]
+        for blocked, _, _ in self.cases:
+            if blocked & bit:
+                bits &= blocked
+        wider = self._rules_in(bits)
         mine = self.view.rule(rule).blocked
         while wider:
             passing = {other.id: self.space.no(self.view.rule(other).blocked) for other in wider}
@@ -547,43 +565,45 @@ class _Prover:
             defect=rule.id not in self.generated and (rule.layer != "law" or wider.layer == "law"),
         )
 
-    def _contradictions(self, rules: Sequence[Rule]) -> None:
-        """Two rules about one plan whose requirements nothing meets, though each alone can be met."""
-        asking = [rule for rule in rules if rule.require is not None and rule.id not in self.never]
-        for one, other in combinations(asking, 2):
-            plans = tuple(plan for plan in self.about[one.id] if plan in self.about[other.id])
-            if not plans or not _linked(self.reads[one.id], self.reads[other.id]):
+    def _contradictions(self, rule: Rule, together: _Together) -> None:
+        """Which later rules about the same plans cannot be met with this one, though each alone can be?"""
+        left_open: tuple[str, ...] = ()
+        mine = self.view.rule(rule)
+        for other in together.open(rule):
+            if together.known(rule, other):
                 continue
-            self._contradiction(one, other, plans)
+            theirs = self.view.rule(other)
+            answer = self.space.ask(mine.asked, theirs.asked, mine.met, theirs.met)
+            if answer == "yes":
+                together.learn(self._whole_case())
+            elif answer == "unknown" or not self._contradict(rule, other):
+                left_open = (rule.id, other.id)
+        if left_open:
+            # One is enough to say that it is open.
+            self._leave_open("contradiction", rules=left_open)
 
-    def _contradiction(self, one: Rule, other: Rule, plans: tuple[str, ...]) -> None:
+    def _contradict(self, one: Rule, other: Rule) -> bool:
+        """They cannot both be met where both are asked: report it, if each alone can be. False where the time was up."""
         mine, theirs = self.view.rule(one), self.view.rule(other)
-        asked = [mine.asked, theirs.asked]
-        answer = self.space.ask(*asked, mine.met, theirs.met)
-        if answer == "yes":
-            return
+        both = [one.id, other.id]
         witnesses: list[Witness] = []
-        if answer == "no":
-            both = [one.id, other.id]
-            for meets, fails, failing in ((mine, theirs, other.id), (theirs, mine, one.id)):
-                answer = self.space.show(*asked, meets.met, fails.blocked)
-                if answer == "no":
-                    return  # One of them cannot be met by itself, or is not even asked beside the other.
-                if answer == "unknown":
-                    break
-                witness, blocked, _ = self._witness(both)
-                self._confirm(failing in blocking_in(self.policy, blocked, both), "a contradiction", witness)
-                witnesses.append(witness)
-        if answer == "unknown":
-            self._leave_open("contradiction", rules=(one.id, other.id))
-            return
+        for meets, fails, failing in ((mine, theirs, other.id), (theirs, mine, one.id)):
+            answer = self.space.show(mine.asked, theirs.asked, meets.met, fails.blocked)
+            if answer != "yes":
+                return (
+                    answer == "no"
+                )  # One of them cannot be met by itself, or is not even asked beside the other.
+            witness, blocked, _ = self._witness(both)
+            self._confirm(failing in blocking_in(self.policy, blocked, both), "a contradiction", witness)
+            witnesses.append(witness)
         self._find(
             "contradiction",
             "contradiction",
             rules=(one.id, other.id),
-            plans=plans,
+            plans=tuple(plan for plan in self.about[one.id] if plan in self.about[other.id]),
             witnesses=tuple(witnesses),
         )
+        return True
 
     # --- plans ---------------------------------------------------------------------------------------------
 
@@ -715,9 +735,59 @@ _TIED: Final[dict[str, str]] = {
 """What belongs together without being the same fact."""
 
 
-def _linked(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether the rules that read these facts can have to do with each other at all."""
-    return not {_TIED.get(name, name) for name in one}.isdisjoint(_TIED.get(name, name) for name in other)
+class _Together:
+    """Which rules have been seen asked and met in one and the same case, so that nobody has to ask about them."""
+
+    def __init__(self, prover: _Prover, asking: Sequence[Rule]) -> None:
+        self.prover, self.asking = prover, asking
+        self.bits = {rule.id: prover._bit(rule.id) for rule in asking}
+        self.seen: dict[str, int] = dict.fromkeys(self.bits, 0)
+        self.reading: dict[str, int] = {}
+        for rule in asking:
+            for name in prover.reads[rule.id]:
+                tied = _TIED.get(name, name)
+                # A place in a rollout goes with the key of whoever has it.
+                tied = prover.space.told_by.get(tied, tied)
+                self.reading[tied] = self.reading.get(tied, 0) | self.bits[rule.id]
+        for _, _, case in prover.cases:
+            self.learn(case)
+
+    def learn(self, case: Case) -> None:
+        """Take note of the rules that are asked and met in a case."""
+        facts = {**case.facts, **case.offers.get("", {})}
+        met = [rule for rule in self.asking if _is_met(rule, facts)]
+        bits = sum(self.bits[rule.id] for rule in met)
+        for rule in met:
+            self.seen[rule.id] |= bits
+
+    def known(self, one: Rule, other: Rule) -> bool:
+        """Whether both have been seen met in one case."""
+        return bool(self.seen[one.id] & self.bits[other.id])
+
+    def open(self, rule: Rule) -> list[Rule]:
+        """The later rules that share a plan and a fact with this one, and have not been seen met with it."""
+        shared = linked = 0
+        for plan in self.prover.about[rule.id]:
+            shared |= self.prover.of_plan[plan]
+        for name in self.prover.reads[rule.id]:
+            tied = _TIED.get(name, name)
+            # Without a fact in common the one can have nothing to do with the other.
+            linked |= self.reading[self.prover.space.told_by.get(tied, tied)]
+        later = -(self.bits[rule.id] << 1)
+        return self.prover._rules_in(shared & linked & later & ~self.seen[rule.id])
+
+
+def _is_met(rule: Rule, facts: Facts) -> bool:
+    now, minute = facts["clock.now"], facts["clock.time"]
+    assert type(now) is int, "a case has an instant"
+    assert type(minute) is int, "a case has a time of day"
+    return (
+        all(window is None or window.holds(now) for window in (rule.valid, rule.blocked))
+        and (rule.daily is None or rule.daily.holds(minute))
+        and (rule.when is None or evaluate_plain(rule.when, facts) is True)
+        and rule.require is not None
+        and evaluate_plain(rule.require, facts) is True
+    )
 
 
 def _conjuncts(condition: Condition, wanted: bool) -> list[Condition]:

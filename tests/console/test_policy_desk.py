@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -129,6 +131,44 @@ def test_replay_says_who_would_lose_it(people: People, visit: Callable[..., Any]
     assert "Mall instalments × 12" in page
     assert re.search(r"Of the latest \d+ checks", page)
     assert "?replay=1" in people.see(name)
+
+
+# The one channel or the other, never both: whoever comes, the lender's plan is not there.
+BOTH = ("require: channel.kind in [web, app]", "require: [channel.kind is web, channel.kind is app]")
+
+
+def test_a_plan_that_nobody_could_have_any_more_is_told_with_an_order(
+    people: People, as_staff: Callable[..., Client]
+) -> None:
+    name = people.begin(*BOTH)
+    page = people.see(name)
+    assert "hean_12 is never offered, in any case at any time: terms.hean_channel always blocks." in page
+    assert "The rule terms.hean_channel always blocks while it is in force: nothing can meet it." in page
+    assert re.search(r"<code>channel.kind is \w+: terms.hean_channel blocks</code>", page)
+    chinese = as_staff("author", shop=people.shop, language="zh").get(f"/console/policy/drafts/{name}/")
+    page = chinese.content.decode()
+    assert "对每一笔订单都成立" in page
+    assert "“hean_12”在任何情况下都不会提供：规则“terms.hean_channel”总是拦下。" in page
+    # It is said, and keeps nobody from anything.
+    assert people.do(people.ann, name, "submit", reason="x").status_code == 302
+
+
+def test_of_a_sound_draft_it_is_said_that_it_is_proven(people: People) -> None:
+    assert "proven, of every order from today on" in people.see(people.begin(*AGE))
+
+
+def test_without_the_solver_the_page_is_as_ever(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "z3", None)
+    page = people.see(people.begin("require: customer.age >= 18", "require: customer.age >= 19"))
+    assert "every order" not in page
+    assert "What it changes" in page
+
+
+def test_what_the_time_does_not_suffice_for_is_told(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fenqi_server.policies.proofs.TOTAL", timedelta(0))
+    page = people.see(people.begin("require: customer.age >= 18", "require: customer.age >= 21"))
+    assert "Not proven in the time there is" in page
+    assert "Not proven: whether mall_3 is ever offered." in page
 
 
 @pytest.mark.parametrize(

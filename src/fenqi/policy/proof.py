@@ -28,8 +28,10 @@ from fenqi.policy.witness import (
     Tries,
     Watch,
     Witness,
+    answer_text,
     bits_in,
     blocking_in,
+    facts_text,
     figures_of,
     is_offered,
     real_figures,
@@ -51,6 +53,7 @@ __all__ = [
     "ProofError",
     "Watch",
     "Witness",
+    "case_text",
     "prove",
 ]
 
@@ -224,6 +227,18 @@ def prove(
     counts as offered only at the price that its own terms come to. Raises `NoSolver` where z3 is not installed.
     """
     return _Prover(policy, start, end, near, limit_ms, price, watch).run()
+
+
+def case_text(policy: Policy, finding: Finding, witness: Witness, locale: str) -> str:
+    """A case of a finding in one line: the facts that its rules look at, and what the row engine said."""
+    rules = {*finding.rules, *witness.blocking}
+    names = {name for rule in rules for name in reads_of(policy.resolved[policy.rule_index[rule]])}
+    if finding.low_minor is not None:
+        names = {"cart.amount"}
+    said = facts_text(policy, witness.facts, names, locale)
+    for plan, figures in witness.offers.items():
+        said += [f"{plan}: {each}" for each in facts_text(policy, figures, names & figures.keys(), locale)]
+    return f"{', '.join(said) or '-'}: {answer_text(policy, witness, locale)}"
 
 
 class _Prover:
@@ -569,7 +584,7 @@ class _Prover:
         """Which later rules about the same plans cannot be met with this one, though each alone can be?"""
         left_open: tuple[str, ...] = ()
         mine = self.view.rule(rule)
-        for other in together.open(rule):
+        for other in together.unseen(rule):
             if together.known(rule, other):
                 continue
             theirs = self.view.rule(other)
@@ -764,7 +779,7 @@ class _Together:
         """Whether both have been seen met in one case."""
         return bool(self.seen[one.id] & self.bits[other.id])
 
-    def open(self, rule: Rule) -> list[Rule]:
+    def unseen(self, rule: Rule) -> list[Rule]:
         """The later rules that share a plan and a fact with this one, and have not been seen met with it."""
         shared = linked = 0
         for plan in self.prover.about[rule.id]:

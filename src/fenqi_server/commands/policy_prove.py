@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from fenqi.calendars import CalendarError, format_instant
 from fenqi.checkout.evaluation import offer_facts
-from fenqi.policy.cases import reads_of
 from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.conditions import ValueTrouble, parse_instant
 from fenqi.policy.document import LoadResult, load_policy
 from fenqi.policy.facts import EARLIEST, LATEST, FactValue
 from fenqi.policy.gains import PlanDifference, differences
-from fenqi.policy.proof import Finding, Proof, Witness, prove
+from fenqi.policy.proof import Finding, Proof, Witness, case_text, prove
 from fenqi.policy.witness import answer_text, facts_text
 from fenqi.problems import BadInput
 from fenqi.texts import LOCALES
@@ -229,19 +228,7 @@ def _show(policy: Policy, finding: Finding, locale: str) -> None:
         ]
         print(f"{_INDENT}{edges[0]} .. {edges[1]}")
     for witness in finding.witnesses:
-        print(_INDENT + _case(policy, finding, witness, locale))
-
-
-def _case(policy: Policy, finding: Finding, witness: Witness, locale: str) -> str:
-    """The facts that the finding's rules look at, and what the rules said."""
-    rules = set(finding.rules) | set(witness.blocking)
-    names = {name for rule in rules for name in reads_of(policy.resolved[policy.rule_index[rule]])}
-    if finding.low_minor is not None:
-        names = {"cart.amount"}
-    said = [*facts_text(policy, witness.facts, names, locale)]
-    for plan, figures in witness.offers.items():
-        said += [f"{plan}: {each}" for each in facts_text(policy, figures, names & figures.keys(), locale)]
-    return f"{', '.join(said) or '-'}: {answer_text(policy, witness, locale)}"
+        print(_INDENT + case_text(policy, finding, witness, locale))
 
 
 def print_differences(policy: Policy, moved: tuple[PlanDifference, ...], locale: str) -> None:

@@ -26,6 +26,7 @@ from fenqi_server.console.home import NoticeLink, family_name, layer_name, notic
 from fenqi_server.policies import audit, drafts
 from fenqi_server.policies import service as policies
 from fenqi_server.policies.drafts import Refusal, Standing
+from fenqi_server.policies.proofs import faults_of
 from fenqi_server.policies.replay import replay
 from fenqi_server.storefront.selector import option_name
 from fenqi_server.storefront.voice import Voice
@@ -188,6 +189,7 @@ def _draft(request: HttpRequest, draft_id: UUID, error: str = "") -> HttpRespons
     if standing.revision.digest is not None:
         before, after, difference = drafts.difference_of(standing, at)
         context["changes"] = [_change(before, after, change, voice) for change in difference.changes]
+        context["faults"] = faults_of(after, at, voice.locale)
         if request.GET.get("replay") and before is not None:
             context["replay"] = _replay(staff, before, after, at, voice)
     return render(request, "console/draft.html", context, status=409 if error else 200)

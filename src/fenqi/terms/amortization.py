@@ -16,7 +16,7 @@ Whatever the conventions: principal adds up to the amount financed, no part is n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from math import lcm
 from typing import Final, NamedTuple
@@ -40,6 +40,11 @@ from fenqi.terms.plan import (
 __all__ = ["Accrual", "Parts", "amortize", "equal_instalment"]
 
 _SMOOTHING_ROUNDS: Final = 3
+_DECIMAL_ROUNDING: Final[dict[Rounding, str]] = {
+    "half_even": ROUND_HALF_EVEN,
+    "half_up": ROUND_HALF_UP,
+    "up": ROUND_CEILING,
+}
 _WIDE: Final = arithmetic_of(200)
 """Wide enough for a sum of bounded figures to be exact."""
 
@@ -72,6 +77,7 @@ class _Terms(msgspec.Struct, frozen=True):
 
     owed: int
     factors: Sequence[Fraction]
+    decimals: Sequence[Decimal]
     days: Sequence[int]
     accruals: Sequence[Accrual | None]
     grace: int
@@ -106,6 +112,7 @@ def amortize(
     terms = _Terms(
         owed=financed_minor + capitalised,
         factors=factors,
+        decimals=() if rules.digits is None else [_exactly(factor) for factor in factors],
         days=days or (1,) * count,
         accruals=accruals or (None,) * count,
         grace=min(plan.grace_principal, count - 1),
@@ -337,8 +344,12 @@ def _apart(rows: list[Parts], capitalised: int) -> list[Parts]:
 def _interest(terms: _Terms, number: int, balance: int) -> int:
     rules = terms.conventions
     accrual = terms.accruals[number]
-    if accrual is None or not terms.factors[number]:
-        return _interest_on(balance, terms.factors[number], terms.days[number], rules)
+    factor = terms.factors[number]
+    if accrual is None or not factor:
+        if rules.digits is None:
+            return round_ratio(balance * factor.numerator, factor.denominator, rules.rounding)
+        days = terms.days[number]
+        return _to_minor(_piece(balance, terms.decimals[number], days, days, rules.digits), rules.rounding)
     pieces = [(balance, accrual.rest_factor, accrual.rest_days, accrual.rest_days)]
     if accrual.unpaid:
         pieces.append((terms.owed, accrual.factor, accrual.days, accrual.whole_days))
@@ -359,14 +370,18 @@ def _interest_in_pieces(pieces: list[tuple[int, Fraction, int, int]], rules: Con
             Fraction(0),
         )
         return round_ratio(exact.numerator, exact.denominator, rules.rounding)
-    context = arithmetic_of(rules.digits)
     sum_ = Decimal(0)
     for balance, factor, days, whole in pieces:
         if days:
-            # Fineract divides by the days and multiplies again: where cents are halved exactly, that can decide.
-            daily = context.divide(context.multiply(Decimal(balance), _exactly(factor)), Decimal(whole))
-            sum_ = _WIDE.add(sum_, context.multiply(daily, Decimal(days)))
+            sum_ = _WIDE.add(sum_, _piece(balance, _exactly(factor), days, whole, rules.digits))
     return _to_minor(sum_, rules.rounding)
+
+
+def _piece(balance: int, factor: Decimal, days: int, whole: int, digits: int) -> Decimal:
+    # Fineract divides by the days and multiplies again: where cents are halved exactly, that can decide.
+    context = arithmetic_of(digits)
+    daily = context.divide(context.multiply(Decimal(balance), factor), Decimal(whole))
+    return context.multiply(daily, Decimal(days))
 
 
 def _exactly(factor: Fraction) -> Decimal:
@@ -375,4 +390,4 @@ def _exactly(factor: Fraction) -> Decimal:
 
 
 def _to_minor(value: Decimal, rounding: Rounding) -> int:
-    return round_ratio(*value.as_integer_ratio(), rounding)
+    return int(value.to_integral_value(_DECIMAL_ROUNDING[rounding]))

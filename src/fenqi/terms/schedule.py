@@ -309,6 +309,7 @@ class _Prepared(msgspec.Struct, frozen=True):
     interest_denominator: int = 1
     multiple: int = 1
     charging: Charging | None = None
+    accrued: dict[date, _Accrued] = {}
 
 
 # Keyed by identity: hashing a plan costs more than building its schedule. The entry holds its plan, so
@@ -445,32 +446,33 @@ def _interest_rows(
 ) -> tuple[list[Row], int]:
     """Rows by the plan's pricing and conventions. Interest runs to the day agreed, also where `dates` moved for a holiday."""
     plan = terms.plan
-    periods = _periods(plan, counted_from)
-    if not counted_from <= start_on < periods[0].due_on:
+    accrued = _accrued(terms, counted_from)
+    first = accrued.periods[0]
+    if not counted_from <= start_on < first.due_on:
         raise TermsError(
-            "start_on", start_on.isoformat(), f"a day from {counted_from} to before {periods[0].due_on}"
+            "start_on", start_on.isoformat(), f"a day from {counted_from} to before {first.due_on}"
         )
-    late_on = start_on if start_on > counted_from else None
-    rate = _annual_rate(plan)
-    factors = list(period_factors(rate, plan.conventions, plan.unit, plan.every, periods))
-    if late_on is not None:
-        # The equal instalment is that of whole periods; only the interest begins later.
-        factors[0] = sum(
-            (
-                period_factor(rate, plan.conventions, plan.unit, plan.every, periods[0], since, until)
-                for since, until in ((None, late_on), (late_on, None))
-            ),
-            Fraction(0),
-        )
-    waited, paid = periods[: plan.defer_periods], periods[plan.defer_periods :]
+    factors = accrued.factors
+    waited = plan.defer_periods
+    accruals: list[Accrual | None] = []
+    if start_on > counted_from or unpaid_on is not None:
+        late_on = start_on if start_on > counted_from else None
+        accruals = [
+            _accrual(plan, accrued.rate, period, late_on, unpaid_on) for period in accrued.periods[waited:]
+        ]
+        if late_on is not None:
+            rest = _part(plan, accrued.rate, first, late_on, None)
+            # The equal instalment is that of whole periods; only the interest begins later.
+            before = Fraction(0) if waited else _part(plan, accrued.rate, first, None, late_on)
+            factors = (before + rest, *factors[1:])
     parts = amortize(
         plan,
         financed,
-        factors[len(waited) :],
+        factors[waited:],
         price_minor=amount_minor,
-        days=[(period.due_on - period.from_on).days for period in paid],
-        accruals=[_accrual(plan, rate, period, late_on, unpaid_on) for period in paid],
-        deferral_factor=sum(factors[: len(waited)], Fraction(0)),
+        days=accrued.days[waited:],
+        accruals=accruals,
+        deferral_factor=sum(factors[:waited], Fraction(0)),
     )
     rows = [
         Row(number, "instalment", due_on, principal, interest)
@@ -479,9 +481,36 @@ def _interest_rows(
     return rows, sum(part.interest_minor for part in parts)
 
 
-def _annual_rate(plan: Plan) -> Fraction:
+class _Accrued(msgspec.Struct, frozen=True):
+    """How interest runs from one day on: the same for every amount."""
+
+    rate: Fraction
+    periods: list[Period]
+    factors: tuple[Fraction, ...]
+    days: list[int]
+
+
+_ACCRUED_LIMIT: Final = 32
+
+
+def _accrued(terms: _Prepared, counted_from: date) -> _Accrued:
+    known = terms.accrued.get(counted_from)
+    if known is not None:
+        return known
+    plan = terms.plan
     pricing = plan.pricing
-    return Fraction(pricing.annual_rate) if isinstance(pricing, _BEAR_INTEREST) else Fraction(0)
+    rate = Fraction(pricing.annual_rate) if isinstance(pricing, _BEAR_INTEREST) else Fraction(0)
+    periods = _periods(plan, counted_from)
+    factors = period_factors(rate, plan.conventions, plan.unit, plan.every, periods)
+    accrued = _Accrued(rate, periods, factors, [(period.due_on - period.from_on).days for period in periods])
+    if len(terms.accrued) >= _ACCRUED_LIMIT:
+        terms.accrued.clear()
+    terms.accrued[counted_from] = accrued
+    return accrued
+
+
+def _part(plan: Plan, rate: Fraction, period: Period, since: date | None, until: date | None) -> Fraction:
+    return period_factor(rate, plan.conventions, plan.unit, plan.every, period, since, until)
 
 
 def _periods(plan: Plan, counted_from: date) -> list[Period]:
@@ -515,15 +544,18 @@ def _accrual(
 ) -> Accrual | None:
     """How interest runs in a period in which the money came later, or what fell due is not paid yet."""
     whole_days = (period.due_on - period.from_on).days
-
-    def since(day: date) -> Fraction:
-        return period_factor(rate, plan.conventions, plan.unit, plan.every, period, day)
-
     if late_on is not None and period.from_on < late_on < period.due_on:
         left = (period.due_on - late_on).days
-        return Accrual(False, Fraction(0), 0, whole_days, since(late_on), left)
+        return Accrual(False, Fraction(0), 0, whole_days, _part(plan, rate, period, late_on, None), left)
     if unpaid_on is None or unpaid_on <= period.from_on:
         return None
     until = min(unpaid_on, period.due_on)
     left = (period.due_on - until).days
-    return Accrual(True, since(period.from_on), whole_days - left, whole_days, since(until), left)
+    return Accrual(
+        True,
+        _part(plan, rate, period, None, None),
+        whole_days - left,
+        whole_days,
+        _part(plan, rate, period, until, None),
+        left,
+    )

@@ -242,8 +242,13 @@ def test_smoothing_moves_the_instalment_only_where_that_brings_the_last_row_near
     assert rows_of(steep, 28, [Fraction(6, 5)] * 2) == [(8, 34), (20, 24)]
     steep = plan_of(ANNUITY, 2, conventions=smooth)
     assert rows_of(steep, 28, [Fraction(6, 5)] * 2) == [(9, 34), (19, 23)]
+    yearly = plan_of(Annuity(Decimal("14.4")), 2, conventions=smooth)
+    assert paid(build_schedule(yearly, 28, "CNY", JANUARY)) == [(9, 34), (19, 23)]
     # 0.12 at 150 % each: 21.43, so 21 and 23; with 22 it would be 20: no nearer, so nothing moves.
     assert rows_of(steep, 12, [Fraction(3, 2)] * 2) == [(3, 18), (9, 14)]
+    # A balloon is no distance: 208.01 and 208.02 beside it.
+    balloon = plan_of(Annuity(Decimal("0.12"), Balloon(amount_minor=40_000)), conventions=smooth)
+    assert rows_of(balloon) == [(19_801, 1_000), (19_999, 802), (60_200, 602)]
 
 
 # Tables of another engine: Apache Fineract, ProgressiveEMICalculatorTest.java (Apache-2.0; figures only), 100.00 each.
@@ -315,6 +320,15 @@ def test_money_that_comes_later_bears_interest_from_then_at_the_instalment_of_wh
     )
     assert [row.due_on for row in schedule.rows] == [date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)]
     assert paid(schedule) == [(10_331, 210), (10_334, 207), (10_335, 103)]
+
+
+def test_money_that_comes_later_waits_for_less_of_a_deferral() -> None:
+    rules = Conventions(day_count="30/360")
+    plan = plan_of(ANNUITY, conventions=rules, defer_periods=1, deferral_interest="first_bill")
+    schedule = build_schedule(plan, 31_000, "USD", date(2026, 1, 11), dates_from=JANUARY)
+    # 21 of January's 31 days: 2.10, with the first instalment's 3.10; then 1 % of 207.69 and of 104.36.
+    assert schedule.rows[0].due_on == date(2026, 3, 1)
+    assert paid(schedule) == [(10_231, 310 + 210), (10_333, 208), (10_436, 104)]
 
 
 @pytest.mark.parametrize("start", [date(2025, 12, 31), date(2026, 2, 1)])

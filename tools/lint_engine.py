@@ -1,8 +1,8 @@
 """Holds the engine to values in, values out, and the service to one clock.
 
 In `src/fenqi`: no clock, no randomness, no network, no environment, no files (the policy folder is read by
-`policy/document.py` alone, the packs that come with the package by `policy/packs.py`), and no float (`terms/cost.py`, and
-`terms/columns.py` for whole columns of them, solve yearly rates in floats, and round to integers before they answer). In
+`policy/document.py` alone, the packs that come with the package by `policy/packs.py`), and no float (`terms/rates.py`
+and `terms/cost.py`, and `terms/columns.py` for whole columns of them, solve yearly rates in floats, and round to integers before they answer). In
 `src/fenqi_server`: only `clock.py` asks what time it is.
 
     python tools/lint_engine.py [ROOT]
@@ -44,7 +44,7 @@ ALLOWED_MODULES = {"urllib.parse"}
 READS_THE_POLICY_FOLDER = "policy/document.py"
 READS_SHIPPED_DATA = "policy/packs.py"
 # Yearly rates: one at a time, and in NumPy columns. Money is whole numbers in both.
-SOLVE_IN_FLOATS = ("terms/cost.py", "terms/columns.py")
+SOLVE_IN_FLOATS = ("terms/rates.py", "terms/cost.py", "terms/columns.py")
 READING_CALLS = {
     "open",
     "read_text",

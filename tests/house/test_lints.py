@@ -70,6 +70,7 @@ def test_the_engine_may(tmp_path, source):
 
 def test_floats_live_where_rates_are_solved_and_files_in_another_module(tmp_path):
     assert _engine(tmp_path, "x = 0.5 / 3", "terms/cost.py") == []
+    assert _engine(tmp_path, "x = 0.5 / 3", "terms/rates.py") == []
     assert _engine(tmp_path, "x = 0.5 / 3", "terms/columns.py") == []
     assert _engine(tmp_path, "def f(p):\n    return p.read_text()", "policy/document.py") == []
 

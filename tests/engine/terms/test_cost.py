@@ -22,7 +22,6 @@ from fenqi.money import MAX_MINOR
 from fenqi.terms.cost import (
     ACT365,
     COMPOUNDED,
-    MAX_AMOUNT,
     METHODS,
     SIMPLE,
     CashFlow,
@@ -44,6 +43,7 @@ from fenqi.terms.cost import (
 from fenqi.terms.disclosure import percent
 from fenqi.terms.intervals import UnitPeriod, odd_periods
 from fenqi.terms.plan import Annuity, DownPayment, FlatFee, Plan, ZeroInterest
+from fenqi.terms.rates import MAX_AMOUNT
 from fenqi.terms.schedule import build_schedule
 
 Net = Sequence[tuple[int | Fraction, int]]

@@ -190,7 +190,8 @@ class Conventions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cut at 31 December, or at 1 January where the first day counts; under `feb29_period` a year has 366 days only for
     periods (from, due] that hold a 29 February. `digits` bounds the significant decimal digits of intermediate figures
     (None: exact ratios). Instalments are whole multiples of `instalment_multiple_minor`. `smoothing` moves the instalment
-    until the last one is close to the others. `flat_interest_on`: the amount financed, or the whole price, down payment
+    until the last one is close to the others: as long as they are more minor units apart than half the instalments are many,
+    and it helps, three times at most. `flat_interest_on`: the amount financed, or the whole price, down payment
     included. `flat_interest_split`: interest worked out period by period, or in total and split evenly.
     """
 
@@ -254,7 +255,7 @@ class Plan(msgspec.Struct, frozen=True):
     no interest yet, `interest_free_periods` ones bear none. Due dates that are no business day of `calendar` move by
     `holiday`.
 
-    `residue` says which instalment takes what does not divide, or spreads it one by one; an annuity's is always the last.
+    `residue` says which instalment takes what does not divide, or spreads it one by one; an annuity's or a flat interest's is always the last.
     `fee_payee` receives the fee (the funder, where it is left out). `bearers` share what the pricing charges (the customer
     bears it all where it is empty); `fees` are charged beside it. `indicative_basis` says on what basis figures of
     `authority="funder"` were worked out.

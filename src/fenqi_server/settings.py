@@ -16,6 +16,7 @@
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
 | `FENQI_PDF_FONT` | a TrueType font with Chinese glyphs, embedded in printed tables of costs; default: named, not embedded |
+| `FENQI_POLICY_KEY` | the file of a private key (`fenqi policy key`) that signs each policy as it is published, for `/v1/policy/snapshot` |
 | `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
@@ -74,6 +75,22 @@ def _count(name: str, default: int) -> int:
     return int(text)
 
 
+def _policy_key(file: str) -> bytes | None:
+    """The key that signs policies. A file that cannot be right stops the start, not a publication."""
+    if not file:
+        return None
+    from fenqi.policy.signing import BadKey, public_key
+
+    try:
+        key = Path(file).read_bytes()
+        public_key(key)
+    except (OSError, BadKey) as error:
+        raise ImproperlyConfigured(
+            f"FENQI_POLICY_KEY {file}: {error}. Make one with `fenqi policy key`."
+        ) from None
+    return key
+
+
 def _funders(file: str) -> dict[str, dict[str, dict[str, object]]]:
     """The funders' addresses and keys by shop; a file that cannot be right stops the start, not a checkout."""
     if not file:
@@ -117,6 +134,7 @@ FENQI_SUPPORT_MAIL = os.environ.get("FENQI_SUPPORT_MAIL", "support@mall.example"
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
 FENQI_PDF_FONT = os.environ.get("FENQI_PDF_FONT", "")
+FENQI_POLICY_KEY = _policy_key(os.environ.get("FENQI_POLICY_KEY", ""))
 FENQI_FUNDERS = _funders(os.environ.get("FENQI_FUNDERS", ""))
 
 DEBUG = False

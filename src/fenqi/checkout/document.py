@@ -328,9 +328,12 @@ class UnavailableDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvaluationDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `decision` is the service's name for it; without a service there is none."""
+    """The whole answer. `decision` is the service's name for it; without a service there is none, nothing is signed, and the
+    answer is `indicative`: the service decides again before anything is agreed.
+    """
 
     decision: str | None
+    indicative: bool
     policy: str
     as_of: str
     valid_until: str
@@ -376,6 +379,7 @@ def evaluation_document(
             unavailable.append(writer.missing(option))
     return EvaluationDocument(
         decision=decision,
+        indicative=decision is None,
         policy=evaluation.policy_digest,
         as_of=_instant(evaluation.as_of, zone),
         valid_until=_instant(evaluation.valid_until, zone),

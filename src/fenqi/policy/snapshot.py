@@ -549,12 +549,12 @@ def decode(data: bytes) -> Snapshot:
     """
     try:
         head = _head(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError("snapshot", str(error), "an encoded snapshot") from error
     check_versions(head.format, head.semantics)
     try:
         snapshot = _snapshot(data)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError("snapshot", str(error), "the shape of a snapshot") from error
     if encode(snapshot) != data:
         raise SnapshotError(

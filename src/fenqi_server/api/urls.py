@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import announcements, controllers, pages, support, wishes
+from fenqi_server.api import announcements, controllers, pages, policy, support, wishes
 
 router = Router(
     "v1/",
@@ -41,6 +41,7 @@ router = Router(
             announcements.RedemptionController.as_view(),
             name="compensation-redeem",
         ),
+        path("policy/snapshot", policy.SnapshotController.as_view(), name="policy-snapshot"),
         path("wishes", wishes.WishesController.as_view(), name="wishes"),
         path("wishes/<str:wish_id>", wishes.WishController.as_view(), name="wish"),
         path("decisions/find", support.FindController.as_view(), name="decisions-find"),

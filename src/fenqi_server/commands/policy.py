@@ -20,6 +20,7 @@ from fenqi_server.commands.policy_draft import add_draft
 from fenqi_server.commands.policy_folder import read_folder
 from fenqi_server.commands.policy_pack import add_pack
 from fenqi_server.commands.policy_prove import add_prove
+from fenqi_server.commands.policy_snapshot import add_snapshot
 from fenqi_server.commands.policy_tests import add_test
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
     add_test(actions)
+    add_snapshot(actions)
     add_acts(actions)
     add_draft(actions)
     add_pack(actions)

@@ -26,6 +26,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -63,6 +64,7 @@ __all__ = [
     "publications",
     "publish",
     "publish_again",
+    "signed_snapshot",
 ]
 
 CHECK_SECONDS: Final = 0.5
@@ -302,9 +304,14 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
             needs_notice=bool(changes),
             announced=bool(changes) and not untold,
         )
-        values = [shop.id, *(getattr(made, field) for field in made.__struct_fields__)]
+        values = [
+            shop.id,
+            *(getattr(made, field) for field in made.__struct_fields__),
+            *_sign(shop, made, after),
+        ]
         cursor.execute(
-            f"INSERT INTO policies_publication (shop_id, {_COLUMNS}) VALUES ({', '.join(['%s'] * len(values))})",
+            f"INSERT INTO policies_publication (shop_id, {_COLUMNS}, signed_header, signature)"
+            f" VALUES ({', '.join(['%s'] * len(values))})",
             values,
         )
         if files is not None:
@@ -331,6 +338,37 @@ def _record(shop: Shop, made: Publication, base: str | None, files: Mapping[str,
     _published.pop(shop.id, None)
     _let_go(shop.id)
     return made
+
+
+def _sign(shop: Shop, made: Publication, policy: Policy) -> tuple[bytes | None, bytes | None]:
+    """The signed header of a publication, where the service has a key for policies; nothing where it has none."""
+    if settings.FENQI_POLICY_KEY is None:
+        return None, None
+    from fenqi.policy.signing import sign_header
+
+    return sign_header(
+        encode(policy.snapshot),
+        settings.FENQI_POLICY_KEY,
+        shop=shop.code,
+        valid_from=to_epoch(made.valid_from),
+        recorded_at=to_epoch(made.recorded_at),
+    )
+
+
+def signed_snapshot(shop: Shop, made: Publication) -> bytes | None:
+    """The publication's policy as one signed file, whole; None where it was published without a key."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT signed_header, signature FROM policies_publication WHERE shop_id = %s AND id = %s",
+            [shop.id, made.id],
+        )
+        header, signature = cursor.fetchone()
+    if header is None:
+        return None
+    from fenqi.policy.signing import encode_signed, signed
+
+    policy = by_digest(made.digest, shop.id)
+    return encode_signed(signed(bytes(header), bytes(signature), policy.snapshot, policy.sets))
 
 
 def _told(

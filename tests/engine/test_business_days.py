@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from fenqi.business_days import SHIPPED
+import chinese_calendar
+
+from fenqi.business_days import SHIPPED, days_of
 from fenqi.calendars import check_calendar, is_business_day
 
 CN = SHIPPED["cn"]
@@ -58,6 +60,12 @@ def test_as_many_weekdays_are_free_as_the_law_gives_days_off() -> None:
         weekdays_off = sum(on.year == year and on.isoweekday() < 6 for on in CN.holidays)
         weekends_worked = sum(on.year == year for on in CN.workdays)
         assert weekdays_off - weekends_worked == (13 if year in (2020, 2025, 2026) else 11), year
+
+
+def test_every_day_is_what_an_independent_list_says() -> None:
+    days = days_of(CN.known_from, CN.confirmed_through)
+    assert len(days) == 2922
+    assert [on for on in days if is_business_day(on, CN) != chinese_calendar.is_workday(on)] == []
 
 
 def test_in_2020_the_spring_festival_was_made_longer() -> None:

@@ -188,7 +188,7 @@ def test_what_an_operator_wrote_is_text_and_nothing_else(visit: Visit, monkeypat
         )
         families = tuple(msgspec.structs.replace(family, name=evil) for family in snapshot.families)
         evil_one = msgspec.structs.replace(snapshot, notices=notices, families=families)
-        policies.keep(evil_one, args[1])  # what is decided by it has to replay
+        policies.keep(args[0], evil_one, {}, args[1])  # what is decided by it has to replay
         return compile_policy(evil_one)
 
     client = visit("good")

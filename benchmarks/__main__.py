@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
+from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.proof import prove_60
 from benchmarks.service import http_evaluations
@@ -20,6 +21,9 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("decide.p50",), decide_p50),
     (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
     (("prove_60",), prove_60),
+    (("price_1m",), price_1m),
+    (("columns.decide_1m",), decide_1m),
+    (("columns.diff_1m",), diff_1m),
     (("http.evaluations",), http_evaluations),
 )
 

@@ -16,7 +16,7 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import Final
 
-from fenqi.calendars import CalendarError
+from fenqi.calendars import CalendarError, local_date
 from fenqi.checkout.evaluation import priced_facts
 from fenqi.money import MAX_MINOR, MoneyError
 from fenqi.policy.columns import (
@@ -105,9 +105,8 @@ def price_offers(
     for name, value in (("offer.periods", plan.periods), ("offer.fee_at_start", 0)):
         columns[name] = np.full(len(amounts), value, dtype=np.int64)
     known = {} if known is None else known
-    days = local_days(checkouts)
     careful = prices.careful
-    if in_columns(plan) and not _tells_all(policy, plan, prices, amounts, days, set(columns)):
+    if in_columns(plan) and not _tells_all(policy, plan, prices, checkouts, set(columns)):
         careful = prices.priced
     rows = np.flatnonzero(careful)
     if not len(rows):
@@ -117,7 +116,8 @@ def price_offers(
         return PlanOffers(plan, frame, pl.Series(prices.priced))
     # Each distinct amount once, and once a day only where days count: else any day will do.
     waived = _waived(policy, plan, checkouts)[rows]
-    asked = np.stack([amounts[rows], days[rows] if _is_dated(plan) else np.zeros_like(rows), waived])
+    days = local_days(checkouts)[rows] if _is_dated(plan) else np.zeros_like(rows)
+    asked = np.stack([amounts[rows], days, waived])
     priced_before = len(known)
     pairs, which = np.unique(asked, axis=1, return_inverse=True)
     answers = []
@@ -165,15 +165,13 @@ def _is_dated(plan: Plan) -> bool:
     )
 
 
-def _tells_all(
-    policy: Policy, plan: Plan, prices: Prices, amounts: Ints, days: Ints, known: set[str]
-) -> bool:
+def _tells_all(policy: Policy, plan: Plan, prices: Prices, checkouts: Checkouts, known: set[str]) -> bool:
     """Whether the columns tell every fact that an offer of the plan has: a later version may add one."""
-    rows = np.flatnonzero(prices.priced)
-    if not len(rows):
+    if not prices.priced.any():
         return True
-    start_on = _EPOCH + timedelta(days=int(days[rows[0]]))
-    answer = _priced_row(policy, plan, int(amounts[rows[0]]), start_on, {})
+    row = int(prices.priced.argmax())
+    amount, now = checkouts.frame["cart.amount"][row], checkouts.frame["clock.now"][row]
+    answer = _priced_row(policy, plan, amount, local_date(now, policy.zone), {})
     return answer is None or set(answer) <= known
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from fenqi.calendars import from_epoch
 from fenqi.checkout.alternatives import Alternative
-from fenqi.checkout.evaluation import Evaluation, Option
+from fenqi.checkout.evaluation import Evaluation, Group, Option
 from fenqi.checkout.leases import sheet_of
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Change, Layer
@@ -349,6 +349,7 @@ _TITLES: Final[dict[GroupId, Text]] = {
     "payment": Text("支付", "Payment"),
     "instalment": Text("分期与贷款", "Instalments and loans"),
 }
+_WITH_RENTALS: Final = Text("分期、贷款与租赁", "Instalments, loans and rentals")
 
 
 def evaluation_document(
@@ -408,12 +409,18 @@ class _Writer:
             [
                 GroupDocument(
                     group.id,
-                    _words(_TITLES[group.id], self.locale),
+                    _words(self.title(group), self.locale),
                     tuple([self.family(family_id) for family_id in group.families]),
                 )
                 for group in evaluation.groups
             ]
         )
+
+    def title(self, group: Group) -> Text:
+        forms = {self.families[family].legal_form for family in group.families}
+        if group.id == "instalment" and forms & {"operating_lease", "finance_lease"}:
+            return _WITH_RENTALS
+        return _TITLES[group.id]
 
     def family(self, family_id: str) -> FamilyDocument:
         known = self.kept.families.get(family_id)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext, ngettext
 
 from fenqi.terms.disclosure import FIRST_VERSION, ContingentKind, Disclosure, percent, rates_of
 from fenqi.terms.schedule import Row
-from fenqi_server.storefront.selector import method_name, row_name
+from fenqi_server.storefront.selector import REGULAR, method_name, row_name
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["TableView", "table_view"]
@@ -49,6 +49,8 @@ class RowView(msgspec.Struct, frozen=True):
     principal: str
     fee: str
     total: str
+    deposit: str = ""
+    """What of a row is a deposit, paid or coming back."""
 
 
 class SumView(msgspec.Struct, frozen=True):
@@ -83,13 +85,15 @@ class TableView(msgspec.Struct, frozen=True):
     sum: SumView
     open: bool
     schedule_title: str
+    leased: bool = False
 
 
 def table_view(
     disclosure: Disclosure, rows: tuple[Row, ...], voice: Voice, names: Mapping[str, str]
 ) -> TableView:
     """The table of an offer, of a contract, or by itself (no rows). `names` are the parties' names by their ids."""
-    full = disclosure.legal_form == "full_payment"
+    full = disclosure.legal_form in ("full_payment", "pledge")
+    leased = any(row.kind == "rent" for row in rows) or any(item.kind == "rent" for item in disclosure.items)
     per, odd = _instalments(rows, full, voice)
     total = disclosure.total_repayment_minor + disclosure.down_payment_minor
     leading, *_ = rates = rates_of(disclosure.annual_cost)
@@ -103,18 +107,13 @@ def table_view(
         per=per,
         odd=odd,
         total=voice.money(total),
-        extra=gettext("%(amount)s more than paying in full")
-        % {"amount": voice.money(disclosure.total_cost_minor)}
-        if disclosure.total_cost_minor
-        else gettext("the same as paying in full")
-        if not full
-        else gettext("the price of the goods"),
+        extra=_extra(disclosure, full, voice),
         cost=voice.rate(leading.rate_e12),
         cost_label=voice.text(leading.label),
         method=method_name(leading.method),
         basis=voice.text(disclosure.indicative_basis) if disclosure.indicative_basis else "",
         heading=gettext("Table of all costs"),
-        facts=tuple(_facts(disclosure, full, voice)),
+        facts=tuple(_facts(disclosure, full, leased, voice)),
         rates=()
         if full
         else tuple(
@@ -140,19 +139,34 @@ def table_view(
         version=disclosure.table_version,
         rows=() if full else tuple(_row(row, voice) for row in rows),
         sum=SumView(
-            voice.money(sum(row.principal_minor for row in rows)),
+            voice.money(sum(row.principal_minor + row.rent_minor for row in rows)),
             voice.money(sum(row.fee_minor for row in rows)),
             voice.money(sum(row.total_minor for row in rows)),
         ),
         open=len(rows) <= 12,
         schedule_title=ngettext("%(n)s payment, with its date", "%(n)s payments, with their dates", len(rows))
         % {"n": len(rows)},
+        leased=leased,
     )
+
+
+def _extra(disclosure: Disclosure, full: bool, voice: Voice) -> str:
+    """The total against the price."""
+    cost = disclosure.total_cost_minor
+    if full:
+        return gettext("the price of the goods")
+    if not disclosure.principal_minor:
+        return gettext("for the use alone: the goods go back")
+    if cost > 0:
+        return gettext("%(amount)s more than paying in full") % {"amount": voice.money(cost)}
+    if cost < 0:
+        return gettext("%(amount)s less than paying in full") % {"amount": voice.money(-cost)}
+    return gettext("the same as paying in full")
 
 
 def _instalments(rows: tuple[Row, ...], full: bool, voice: Voice) -> tuple[str, str]:
     """The usual instalment with how many there are, and what is odd about the first or the last."""
-    due = [row for row in rows if row.kind not in ("down_payment", "up_front")]
+    due = [row for row in rows if row.kind in REGULAR]
     if not due:
         return "", ""
     usual = due[len(due) // 2].total_minor if len(due) > 2 else due[-1].total_minor
@@ -164,20 +178,19 @@ def _instalments(rows: tuple[Row, ...], full: bool, voice: Voice) -> tuple[str, 
     return (voice.money(usual) if full else f"{voice.money(usual)} × {len(due)}"), " · ".join(odd)
 
 
-def _facts(disclosure: Disclosure, full: bool, voice: Voice) -> list[FactView]:
-    facts = [
-        FactView(
-            gettext("Price paid over time") if not full else gettext("Price"),
-            voice.money(disclosure.principal_minor),
-            "principal",
-        )
-    ]
+def _facts(disclosure: Disclosure, full: bool, leased: bool, voice: Voice) -> list[FactView]:
+    facts: list[FactView] = []
+    # Where the goods go back no price is paid at all.
+    if disclosure.principal_minor:
+        name = gettext("Price") if full or leased else gettext("Price paid over time")
+        facts.append(FactView(name, voice.money(disclosure.principal_minor), "principal"))
     if disclosure.down_payment_minor:
         facts.append(
             FactView(gettext("Paid at the start"), voice.money(disclosure.down_payment_minor), "down")
         )
     if not full:
-        facts.append(FactView(gettext("Number of instalments"), str(disclosure.periods), "periods"))
+        name = gettext("Number of rents") if leased else gettext("Number of instalments")
+        facts.append(FactView(name, str(disclosure.periods), "periods"))
     facts.append(FactView(gettext("All costs"), voice.money(disclosure.total_cost_minor), "fee"))
     facts.append(
         FactView(
@@ -231,7 +244,10 @@ def _row(row: Any, voice: Voice) -> RowView:
     return RowView(
         row_name(row.kind, row.number),
         row.due_on,
-        voice.money(row.principal_minor),
+        voice.money(row.principal_minor + row.rent_minor),
         voice.money(row.fee_minor),
         voice.money(row.total_minor),
+        gettext("deposit %(amount)s") % {"amount": voice.money(row.deposit_minor)}
+        if row.deposit_minor
+        else "",
     )

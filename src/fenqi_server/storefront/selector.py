@@ -21,12 +21,15 @@ from fenqi.policy.compile import Policy
 from fenqi.policy.reasons import reason_texts
 from fenqi.policy.snapshot import Family
 from fenqi.policy.verdict import Override, Reason, Until, Verdict, for_customer
-from fenqi.terms.cost import COMPOUNDED, SIMPLE
+from fenqi.terms.cost import COMPOUNDED, SIMPLE, Cost
 from fenqi.terms.disclosure import SUM_OF_ITEMS, rates_of
-from fenqi.terms.schedule import RowKind
+from fenqi.terms.rent import LeaseFigures
+from fenqi.terms.schedule import RowKind, Schedule
+from fenqi_server.storefront.leases import deposit_text, end_text, rents_text, sums_text
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
+    "REGULAR",
     "AskView",
     "FamilyView",
     "GroupView",
@@ -68,6 +71,10 @@ class TermView(msgspec.Struct, frozen=True):
     chosen_total: str
     special: str = ""
     """Until when a special case keeps it open; empty where none does."""
+    end: str = ""
+    deposit: str = ""
+    why_deposit: str = ""
+    """Of a lease: what happens at its end, its deposit, and why that is asked for where it might not be."""
 
 
 class ReasonView(msgspec.Struct, frozen=True):
@@ -212,6 +219,9 @@ def group_views(
                 shown,
                 collapsed,
                 missing,
+                forms=frozenset(
+                    option.legal_form for option in evaluation.options if option.group == group.id
+                ),
                 placed=_placed(common, voice),
                 asks=_group_asks(policy, asked, voice),
                 asks_about=_asks_about(policy, asked, voice),
@@ -274,15 +284,23 @@ def _group_view(
     collapsed: list[FamilyView],
     missing: list[FamilyView],
     *,
+    forms: frozenset[str],
     placed: tuple[str, str],
     asks: tuple[AskView, ...],
     asks_about: str,
 ) -> GroupView:
     if id == "instalment":
         title, about = gettext("Instalments and loans"), gettext("You owe until the last instalment is paid.")
+        if forms & {"operating_lease", "finance_lease"}:
+            title = gettext("Instalments, loans and rentals")
+            about = gettext("You owe until the last instalment or rent is paid.")
         none = gettext("No instalments are open for this order now. Each reason stands below.")
     else:
         title, about = gettext("Payment"), gettext("You pay the whole price now and owe nothing after.")
+        if "pledge" in forms:
+            about = gettext(
+                "You pay the whole price, now or when a campaign succeeds, and owe nothing after."
+            )
         none = gettext("No payment tool is open now. Each reason stands below.")
     return GroupView(
         id=id,
@@ -380,11 +398,14 @@ def _periods(policy: Policy, plan: str) -> int:
     return policy.plans[policy.plan_index[plan]].periods
 
 
+_AT_ONCE: Final = ("full_payment", "pledge")
+
+
 def option_name(policy: Policy, plan_id: str, voice: Voice) -> str:
     """A plan as people call it: its family, and its term."""
     plan = policy.plans[policy.plan_index[plan_id]]
     return voice.named(
-        voice.text(policy.families[plan.family].name), plan.periods, at_once=plan.legal_form == "full_payment"
+        voice.text(policy.families[plan.family].name), plan.periods, at_once=plan.legal_form in _AT_ONCE
     )
 
 
@@ -407,12 +428,13 @@ def leading_rate(option: Option, voice: Voice) -> tuple[str, str]:
     return voice.rate(option.cost.simple_e12), method_name(option.cost.method)
 
 
-_REGULAR: Final = ("instalment", "payment", "rent")
+REGULAR: Final = ("instalment", "payment", "rent")
+"""The rows that recur: what is paid at the start, for owning, or comes back is told beside them."""
 
 
 def per_text(schedule: Any, voice: Voice) -> tuple[str, str]:
     """ "¥434.08 × 12", and how the first or last instalment differs from it."""
-    rows = [row for row in schedule.rows if row.kind in _REGULAR]
+    rows = [row for row in schedule.rows if row.kind in REGULAR]
     usual = rows[len(rows) // 2].total_minor if len(rows) > 2 else rows[-1].total_minor
     per = gettext("%(amount)s × %(n)s") % {"amount": voice.money(usual), "n": len(rows)}
     odd = []
@@ -448,6 +470,24 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
     decides = gettext("Decided on the funder’s page") if option.verdict.state == "funder_decides" else ""
     name = voice.text(family.name)
     total = voice.money(schedule.total_minor)
+    if option.legal_form == "pledge":
+        day = voice.day(schedule.rows[-1].due_on)
+        return TermView(
+            plan=option.plan,
+            per=total,
+            odd="",
+            fee=gettext("no fee from us"),
+            total=gettext("authorised now, taken on %(day)s if the campaign succeeds, else released in full")
+            % {"day": day},
+            cost=gettext("Annual cost %(rate)s") % {"rate": annual},
+            method=method,
+            decides=decides,
+            chosen=name,
+            chosen_total=gettext("%(total)s, taken on %(day)s if the campaign succeeds")
+            % {"total": total, "day": day},
+        )
+    if schedule.lease is not None:
+        return _lease_term(policy, option, schedule, schedule.lease, cost, name, voice)
     if option.legal_form == "full_payment":
         return TermView(
             plan=option.plan,
@@ -477,6 +517,51 @@ def _term_view(policy: Policy, family: Family, option: Option, voice: Voice) -> 
         chosen=gettext("%(name)s: %(per)s") % {"name": name, "per": per},
         chosen_total=gettext("Total %(total)s · %(fee)s · annual cost %(rate)s")
         % {"total": total, "fee": fee, "rate": annual},
+    )
+
+
+def _lease_term(
+    policy: Policy,
+    option: Option,
+    schedule: Schedule,
+    figures: LeaseFigures,
+    cost: Cost,
+    name: str,
+    voice: Voice,
+) -> TermView:
+    """A lease: its rents, what owning comes to or that nothing is owned, its deposit, its end."""
+    annual, method = leading_rate(option, voice)
+    total = voice.money(schedule.total_minor)
+    per = rents_text(policy.plan(option.plan), figures, voice)
+    fee = sums_text(figures, cost.fee_minor, voice)
+    deposit, why = deposit_text(policy, option, voice)
+    if figures.owns:
+        in_all = gettext("%(total)s to own it") % {"total": total}
+        cost_text = gettext("Annual cost %(rate)s") % {"rate": annual}
+        chosen = gettext("To own it %(total)s · %(fee)s · annual cost %(rate)s") % {
+            "total": total,
+            "fee": fee,
+            "rate": annual,
+        }
+    else:
+        in_all = gettext("%(total)s in all") % {"total": total}
+        # What is not owned was not lent: there is no yearly cost, which is not 0.
+        cost_text, method = gettext("No annual cost"), gettext("nothing is bought")
+        chosen = gettext("Rents %(total)s · it goes back") % {"total": total}
+    return TermView(
+        plan=option.plan,
+        per=per,
+        odd="",
+        fee=fee,
+        total=in_all,
+        cost=cost_text,
+        method=method,
+        decides=gettext("Decided on the funder’s page") if option.verdict.state == "funder_decides" else "",
+        chosen=gettext("%(name)s: %(per)s") % {"name": name, "per": per},
+        chosen_total=chosen,
+        end=end_text(figures, voice),
+        deposit=deposit,
+        why_deposit=why,
     )
 
 
@@ -526,7 +611,7 @@ def missing_view(
     first = alike[0]
     verdict = first.verdict
     name, terms = voice.text(family.name), ""
-    if first.legal_form != "full_payment":
+    if first.legal_form not in _AT_ONCE:
         terms = voice.terms([_periods(policy, option.plan) for option in alike])
         name = gettext("%(family)s, %(terms)s") % {"family": name, "terms": terms}
     price = ""
@@ -660,7 +745,7 @@ def _way(
 ) -> WayView:
     name = option_name(policy, plan, voice)
     option = next((found for found in evaluation.options if found.plan == plan), None)
-    if option is not None and option.schedule is not None and option.legal_form != "full_payment":
+    if option is not None and option.schedule is not None and option.legal_form not in _AT_ONCE:
         per, _ = per_text(option.schedule, voice)
         name = gettext("%(name)s: %(per)s") % {
             "name": name.rpartition(" × ")[0] if " × " in name else name,

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from fenqi.terms.disclosure import digest
 from fenqi_server.decisions.service import Decision
+from fenqi_server.storefront.selector import REGULAR
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["ChangeView", "Shown", "changes_between", "find", "keep_reading", "reading_of", "remember"]
@@ -58,7 +59,7 @@ def remember(session: MutableMapping[str, Any], decision: Decision) -> dict[str,
         option = decision.evaluation.option(plan)
         if option.schedule is None or option.disclosure is None or option.cost is None:
             continue
-        rows = [row for row in option.schedule.rows if row.number]
+        rows = [row for row in option.schedule.rows if row.kind in REGULAR]
         offers[plan] = Shown(
             quote.token,
             int(quote.expires_at.timestamp()),

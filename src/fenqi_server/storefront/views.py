@@ -29,6 +29,7 @@ from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.funders import consents
 from fenqi_server.storefront import cart, orders, shown
 from fenqi_server.storefront.disclosed import table_view
+from fenqi_server.storefront.leases import LeaseView, lease_view
 from fenqi_server.storefront.pictures import picture_of
 from fenqi_server.storefront.selector import (
     GroupView,
@@ -167,7 +168,14 @@ def _monthly(visitor: Visitor, evaluation: Evaluation, voice: Voice) -> MonthlyV
     best = None
     for option in evaluation.offers:
         plan = visitor.policy.plan(option.plan)
-        if option.schedule is None or plan.periods < 2 or plan.unit != "month" or plan.every != 1:
+        # What a month of renting costs is no price of a month of buying.
+        if (
+            option.schedule is None
+            or option.schedule.lease is not None
+            or plan.periods < 2
+            or plan.unit != "month"
+            or plan.every != 1
+        ):
             continue
         # The largest payment: nobody pays more than this in any month.
         largest = max(row.total_minor for row in option.schedule.rows)
@@ -388,6 +396,7 @@ class SheetView(msgspec.Struct, frozen=True):
     consent: ConsentView | None = None
     changes: tuple[shown.ChangeView, ...] = ()
     error: str = ""
+    lease: LeaseView | None = None
 
 
 @never_cache
@@ -439,6 +448,7 @@ def _sheet_view(
         note = disclosures.begin(read_quote(offer.token), name_of_table, visitor.at)
         shown.keep_reading(request.session, decision_id, plan_id, note)
     seconds_left = disclosures.left(disclosures.read(note), disclosure.reading_seconds, visitor.at)
+    lease = lease_view(policy, quoted.plan, quoted.schedule, quoted.cost, voice)
     name = voice.text(funder.name)
     consent = None
     if funder.own_book:
@@ -471,7 +481,9 @@ def _sheet_view(
         ticked=request.POST.get("read") == "yes",
         attempt=request.POST.get("attempt") or orders.new_name(visitor.at)[0].hex,
         table=table,
-        acknowledge=gettext("I have read the table of all costs above and the dates on which I pay.")
+        acknowledge=gettext("I have read the table of all costs and what to know before renting, above.")
+        if lease is not None
+        else gettext("I have read the table of all costs above and the dates on which I pay.")
         if not table.full
         else gettext("I have read the table above: I pay %(total)s once and nothing else.")
         % {"total": table.total},
@@ -481,6 +493,7 @@ def _sheet_view(
         consent=consent,
         changes=changes,
         error=error,
+        lease=lease,
     )
 
 

@@ -245,13 +245,7 @@ _reason(
     "none",
     "nobody",
     ("需要押金", "A deposit is asked for"),
-    (
-        (
-            "信用分达到 {min} 可免押金，当前为 {current}。",
-            "The deposit is waived from a credit score of {min}; yours is {current}.",
-        ),
-        ("这次租用暂不能免押金。", "The deposit of this lease is not waived this time."),
-    ),
+    ("这次租用暂不能免押金。", "The deposit of this lease is not waived this time."),
     (
         "可以支付或冻结押金后租用；押金按页面所示期限退还。",
         "You can leave the deposit, which is released by the day shown, or choose another way.",
@@ -259,6 +253,30 @@ _reason(
     ("不满足免押条件。", "A condition for waiving the deposit is not met."),
     ("说明押金何时退还，何时不退。", "Say when the deposit comes back, and when it does not."),
     ("免押条件见策略的 waivers。", "The conditions are the policy's waivers."),
+)
+_reason(
+    "DEPOSIT_SCORE_LOW",
+    "customer",
+    "none",
+    "nobody",
+    ("信用分未达免押要求", "Credit score below what waives the deposit"),
+    (
+        (
+            "信用分达到 {min} 可免押金，当前为 {current}。",
+            "The deposit is waived from a credit score of {min}; yours is {current}.",
+        ),
+        ("信用分未达到免押金的要求。", "The credit score does not reach what waives the deposit."),
+    ),
+    (
+        "可以支付或冻结押金后租用；押金按页面所示期限退还。",
+        "You can leave the deposit, which is released by the day shown, or choose another way.",
+    ),
+    ("信用分低于免押要求。", "The credit score is below what the waiver asks."),
+    (
+        "说明押金何时退还；不要代客户查询信用分。",
+        "Say when the deposit comes back; never look up a score for them.",
+    ),
+    ("免押分数见策略的 waivers。", "The score is in the policy's waivers."),
 )
 _reason(
     "LEASE_TERMS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fenqi.calendars import zone_of
-from fenqi.checkout.document import EvaluationDocument, QuoteDocument, evaluation_document
+from fenqi.checkout.document import EvaluationDocument, QuoteDocument, UntilDocument, evaluation_document
 from fenqi_server.api.schemas import (
     AcknowledgementOut,
     AppliedOut,
@@ -63,6 +63,19 @@ def changed_out(refusal: Refused, changed: Changed) -> ChangedOut | None:
                 option.until,
                 option.alternatives,
                 option.ways_on,
+            )
+    for offer in document.offers:
+        deposit = offer.lease.deposit if offer.plan == changed.plan and offer.lease is not None else None
+        if deposit is not None:
+            # The lease is offered all the same: what changed is that its deposit is asked for.
+            return ChangedOut(
+                changed.plan,
+                changed.was,
+                changed.now,
+                deposit.reasons,
+                UntilDocument("unknown", None),
+                (),
+                ("support",),
             )
     return None
 

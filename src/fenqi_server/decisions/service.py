@@ -20,7 +20,7 @@ from django.db import connection, transaction
 
 from fenqi.calendars import zone_of
 from fenqi.checkout.alternatives import Alternative
-from fenqi.checkout.evaluation import Evaluation, disclosed
+from fenqi.checkout.evaluation import Evaluation, Option, disclosed, is_waived
 from fenqi.checkout.evaluation import evaluate as evaluate_cart
 from fenqi.checkout.request import CheckoutRequest, Line
 from fenqi.policy.compile import Policy, compile_policy
@@ -847,6 +847,7 @@ def _check_verdict(shop: Shop, decision: Decision, plan: str, shown: Decision) -
         ]
     )
     if verdict.offered or not against:
+        _check_deposit(decision, option, shown.evaluation.option(plan))
         return verdict.overrides
     was = before.state
     if lifted.intersection(reason.rule for reason in against):
@@ -870,6 +871,28 @@ def _check_verdict(shop: Shop, decision: Decision, plan: str, shown: Decision) -
         evaluation=decision.evaluation,
         policy=decision.policy,
     )
+
+
+def _check_deposit(decision: Decision, option: Option, shown: Option) -> None:
+    """That a deposit which was waived is not asked for by now, for a reason that a quote is not honoured through."""
+    before, verdict = shown.deposit_verdict, option.deposit_verdict
+    if not is_waived(before) or before is None or verdict is None or is_waived(verdict):
+        return
+    against = tuple([reason for reason in verdict.reasons if not is_honoured(reason.layer, reason.code)])
+    if against:
+        raise Refused(
+            "verdict_changed",
+            Text("押金现在不能免除", "The deposit is no longer waived"),
+            Text(
+                "自报价以来情况有变，未做任何扣款或签约。请重新查看押金和其他方式。",
+                "Something changed since the quote. Nothing was agreed or charged: see the deposit anew, and what else "
+                "there is.",
+            ),
+            changed=Changed(option.plan, before.state, verdict.state, against, verdict),
+            alternatives=option.alternatives,
+            evaluation=decision.evaluation,
+            policy=decision.policy,
+        )
 
 
 def _ended(shop: Shop, overrides: tuple[str, ...], at: datetime) -> tuple[Text, Text]:

@@ -69,7 +69,7 @@ waivers:
 - id: deposit.score
   layer: risk
   owner: risk
-  reason: DEPOSIT_REQUIRED
+  reason: DEPOSIT_SCORE_LOW
   applies: {family: phone_rent}
   require: customer.credit_score >= 600
   unknown: ask

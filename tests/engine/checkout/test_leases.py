@@ -48,7 +48,7 @@ def test_a_deposit_is_waived_from_a_score_and_says_why_not_below_it() -> None:
     assert poor.schedule.lease is not None
     assert (poor.schedule.lease.deposit_form, poor.schedule.lease.deposit_minor) == ("frozen", 100_000)
     (reason,) = poor.deposit_verdict.reasons
-    assert (reason.code, reason.rule, reason.personal) == ("DEPOSIT_REQUIRED", "deposit.score", True)
+    assert (reason.code, reason.rule, reason.personal) == ("DEPOSIT_SCORE_LOW", "deposit.score", True)
     waivers = policy().waivers
     assert waivers is not None
     said = reason_texts(waivers, reason, "customer", "en")

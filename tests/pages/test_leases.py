@@ -61,7 +61,7 @@ def test_the_selector_tells_rent_deposit_buyout_and_the_end(leased: Visit) -> No
     assert _part(term, "per") == "¥499.00 a month × 12"
     assert _part(term, "fee") == "¥2,589.00 above the price · ¥7,588.00 to own it"
     assert _part(term, "end") == "At the end, on 23 Nov 2027: yours for ¥1,600.00 more, or it goes back."
-    assert _part(term, "deposit").startswith("Deposit ¥1,000.00 frozen, not paid; it pays part of the buyout")
+    assert _part(term, "deposit") == "Deposit ¥1,000.00 frozen, not paid; it pays part of the buyout"
     assert _part(term, "why-deposit") == "The deposit of this lease is not waived this time."
     only = page.one("label", id="term-rent_only")
     # 8 % of 4999 is 399.92, six times.

@@ -290,7 +290,8 @@ class ReasonDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlternativeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer to take instead; `difference_minor` is its total less the missing way's."""
+    """An offer to take instead; `difference_minor` is its total less the missing way's, null where they do not buy the same: one
+    rents what the other owns."""
 
     plan: str
     family: str

@@ -83,6 +83,15 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the customer can take it now."""
         return self.verdict.state in ("available", "funder_decides")
 
+    @property
+    def owns(self) -> bool:
+        """Whether the goods are the customer's at its end, as far as its price tells."""
+        return self.schedule is None or _owns(self.schedule)
+
+
+def _owns(schedule: Schedule) -> bool:
+    return schedule.lease is None or schedule.lease.owns
+
 
 class Group(msgspec.Struct, frozen=True):
     """A headed group of the page: its families in the order in which they stand."""
@@ -157,6 +166,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
             prices[plan.id][0].total_minor,
             prices[plan.id][2],
             position,
+            _owns(prices[plan.id][0]),
         )
         for position, (plan, placed) in enumerate(order)
         if plan.id in prices and verdicts[plan.id].state in _OFFERED
@@ -177,7 +187,14 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
         else:
             instead = [other for reason in verdict.reasons for other in reason.instead]
             total = None if schedule is None else schedule.total_minor
-            alternatives = alternatives_to(placed.group, plan.periods, total, instead, candidates)
+            alternatives = alternatives_to(
+                placed.group,
+                plan.periods,
+                total,
+                instead,
+                candidates,
+                owns=schedule is None or _owns(schedule),
+            )
             collapsed = collapsed or (not is_last_used and verdict.state != "pending")
         options.append(
             Option(

@@ -25,7 +25,7 @@ from fenqi_server.decisions import service as decisions
 from fenqi_server.demo.catalogue import PRODUCTS
 from fenqi_server.policies import service as policies
 from fenqi_server.storefront import cart
-from fenqi_server.storefront.selector import WayView, compared_with, open_ways, option_name
+from fenqi_server.storefront.selector import WayView, compared_with, difference_text, open_ways, option_name
 from fenqi_server.storefront.views import decide_cart
 from fenqi_server.storefront.visitor import Visitor
 from fenqi_server.storefront.voice import Voice
@@ -116,7 +116,7 @@ def _way(policy: Policy, option: Option, missing: Option | None, voice: Voice) -
     difference = ""
     if option.schedule is not None:
         difference = (
-            voice.difference(option.schedule.total_minor - missing.schedule.total_minor)
+            difference_text(missing, option, voice)
             if missing is not None and missing.schedule is not None
             else gettext("total %(total)s") % {"total": voice.money(option.schedule.total_minor)}
         )

@@ -39,6 +39,7 @@ __all__ = [
     "WayView",
     "card_asks",
     "compared_with",
+    "difference_text",
     "group_views",
     "leading_rate",
     "legal_form_name",
@@ -730,7 +731,8 @@ def _instead(
                 continue
             taken.add(alternative.plan)
             found += 1
-            difference = voice.difference(alternative.difference_minor)
+            other = evaluation.option(alternative.plan)
+            difference = difference_text(option, other, voice)
             if len(alike) > 1:
                 difference = gettext("instead of %(n)s: %(difference)s") % {
                     "n": voice.terms([_periods(policy, option.plan)]),
@@ -753,6 +755,20 @@ def _way(
         }
     url = f"{reverse('storefront:sheet')}?{urlencode({'decision': decision, 'plan': plan})}"
     return WayView(plan, name, difference, url)
+
+
+def difference_text(missing: Option, option: Option, voice: Voice) -> str:
+    """What another way costs against the one that is missing; where the two do not buy the same, what it is and costs."""
+    if option.schedule is None:
+        return ""
+    if missing.owns == option.owns:
+        if missing.schedule is None:
+            return voice.difference(None)
+        return voice.difference(option.schedule.total_minor - missing.schedule.total_minor)
+    total = voice.money(option.schedule.total_minor)
+    if option.owns:
+        return gettext("to own it, %(total)s in all") % {"total": total}
+    return gettext("rent only, it goes back, %(total)s in all") % {"total": total}
 
 
 def compared_with(policy: Policy, evaluation: Evaluation, plan: str, voice: Voice) -> str:
@@ -787,7 +803,7 @@ def open_ways(
             wanted = _periods(policy, missing.plan)
             best = min(offers, key=lambda option: abs(_periods(policy, option.plan) - wanted))
         difference = (
-            voice.difference(best.schedule.total_minor - missing.schedule.total_minor)
+            difference_text(missing, best, voice)
             if missing is not None and missing.schedule is not None and best.schedule is not None
             else gettext("total %(total)s") % {"total": voice.money(best.schedule.total_minor)}
             if best.schedule is not None

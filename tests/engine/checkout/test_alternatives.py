@@ -50,6 +50,25 @@ def test_a_missing_way_without_a_price_has_no_difference() -> None:
     assert (other.difference_minor, other.total_minor, other.instalment_minor) == (None, 639_600, 53_300)
 
 
+def test_renting_and_giving_back_is_not_instead_of_owning_unless_it_is_named() -> None:
+    rent = Candidate("rent_12", "instalment", 12, 240_000, 20_000, 6, owns=False)
+    to_own = Candidate("own_12", "instalment", 12, 700_000, 45_000, 7)
+    offers = [THREE, TWELVE, SIX, rent, to_own]
+    # Not even as the way without extra cost: it does not buy the thing.
+    found = alternatives_to("instalment", 12, 600_000, (), offers)
+    assert plans(*found) == ["bank_12", "own_12", "bank_6"]
+    named = alternatives_to("instalment", 12, 600_000, ("rent_12",), offers)
+    assert (named[0].plan, named[0].difference_minor) == ("rent_12", None)
+    # Instead of renting: another rent, then what owns, without a difference.
+    other = Candidate("rent_6", "instalment", 6, 130_000, 22_000, 8, owns=False)
+    found = alternatives_to("instalment", 12, 240_000, (), [*offers, other], owns=False)
+    assert [(one.plan, one.difference_minor) for one in found] == [
+        ("rent_12", 0),
+        ("rent_6", -110_000),
+        ("bank_12", None),
+    ]
+
+
 def test_a_payment_tool_is_replaced_by_a_payment_tool_first() -> None:
     other_tool = Candidate("balance", "payment", 1, 600_000, 600_000, 5)
     found = alternatives_to("payment", 1, 600_000, (), [THREE, SIX, other_tool])

@@ -98,6 +98,8 @@ def main(words: Sequence[str] | None = None) -> int:
             "allauth",
         ):
             return _say(f"this command is a part of the service: pip install 'fenqi[server]' ({problem})", 1)
+        if problem.name in ("polars", "numpy"):
+            return _say(problem, 1)  # which says what to install
         raise
     except BrokenPipeError:
         # The reader went away, as `| head` does; Python would complain once more while it ends.

@@ -188,8 +188,8 @@ def checkouts_of(
     Text is read as the fact's type (whole numbers, true or false, `a|b` for a set, an instant with its offset), so that
     a CSV file needs no types. `clock.now` is needed in every row; the other facts of the clock follow from it.
 
-    A value outside a fact's vocabulary is refused; `lenient` makes it unknown instead, and counts it: rules of
-    before may have known a bank that those of now do not.
+    A fact that the vocabulary does not have, or a value outside a fact's own, is refused; `lenient` takes it for unknown instead,
+    and counts it: rules of before may have known a bank that those of now do not.
     """
     zone_of(zone)
     columns: list[pl.Series] = []
@@ -211,6 +211,9 @@ def checkouts_of(
             columns.append(_read_whole(series, vocabulary["clock.now"], zone))
             continue
         fact = vocabulary.get(name)
+        if fact is None and lenient:
+            made[name] = series.len() - series.null_count()
+            continue
         if fact is None:
             close = get_close_matches(name, [*vocabulary, ROW_NAME, OVERRIDES], n=1)
             way_out = f"did you mean {close[0]}?" if close else "begin its name with _ to leave it aside"

@@ -20,6 +20,7 @@ from fenqi_server.commands.policy_draft import add_draft
 from fenqi_server.commands.policy_folder import read_folder
 from fenqi_server.commands.policy_pack import add_pack
 from fenqi_server.commands.policy_prove import add_prove
+from fenqi_server.commands.policy_simulate import add_simulate
 from fenqi_server.commands.policy_snapshot import add_snapshot
 from fenqi_server.commands.policy_tests import add_test
 
@@ -107,6 +108,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_pack(actions)
     add_prove(actions)
     add_diff(actions)
+    add_simulate(actions)
 
 
 def _add_publishing(actions: Any, name: str, said: str) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Visitor:
 
     page: Any
     site: str
+    script: bool = True
     complaints: list[str] = field(default_factory=list)
 
     def go(self, address: str) -> Any:
@@ -80,6 +82,19 @@ class Visitor:
         one = self.page.locator(target).first if isinstance(target, str) else target
         with self.page.expect_navigation():
             one.click()
+
+    def agree(self) -> None:
+        """Read the table of costs on the screen for as long as it has to be, tick what is to be ticked, and agree."""
+        self.page.wait_for_selector("#agree")
+        for box in self.page.locator("#agree input[type=checkbox]").all():
+            box.check()
+        if self.script:
+            self.page.wait_for_selector("#agree button.primary:enabled", timeout=20_000)
+        else:
+            from fenqi_server.demo import clock
+
+            clock.move_to(clock.now() + timedelta(seconds=10))
+        self.follow("#agree button.primary")
 
     def work_as(self, username: str) -> None:
         """Sign in as one of the demo's staff."""
@@ -138,7 +153,7 @@ def visit(chromium: Any, site: str) -> Iterator[Callable[..., Visitor]]:
         context.set_default_timeout(10_000)
         if script:
             context.add_init_script(_TELL_VIOLATIONS)
-        visitor = Visitor(context.new_page(), site)
+        visitor = Visitor(context.new_page(), site, script)
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         visitor.page.on("console", lambda message: _note(visitor, message))
         opened.append((context, visitor))

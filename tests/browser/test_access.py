@@ -52,9 +52,7 @@ def _walk(visitor: Any) -> list[str]:
 
     took("mall_12")
     addresses.append(here())
-    for box in page.locator("#agree input[type=checkbox]").all():
-        box.check()
-    visitor.follow("#agree button.primary")
+    visitor.agree()
     page.wait_for_url("**/contracts/**")
     addresses += [here(), here().split("?")[0] + "disclosure/"]
     visitor.follow("form[action$='/pay/'] button")
@@ -64,9 +62,7 @@ def _walk(visitor: Any) -> list[str]:
     for answer in ("declined", "silent_declined"):
         visitor.put("cg-15")
         took("tingchao_12")
-        for box in page.locator("#agree input[type=checkbox]").all():
-            box.check()
-        visitor.follow("#agree button.primary")
+        visitor.agree()
         page.wait_for_url("**/funders/pretend/**")
         addresses.append(here())
         visitor.follow(f"button[value={answer}]")

@@ -138,9 +138,7 @@ def test_the_story(visit: Visit, axe: str, cause: str, language: str) -> None:
     good.follow(way)
     page.wait_for_selector("#agree")
     _clean(good, axe, wrong)
-    for box in page.locator("#agree input[type=checkbox]").all():
-        box.check()
-    good.follow("#agree button.primary")
+    good.agree()
     page.wait_for_url("**/funders/pretend/**")
     good.follow("button[value=approved]")
     page.wait_for_url("**/orders/**")

@@ -28,8 +28,7 @@ def _agree(visitor: Any) -> None:
     page.wait_for_selector("#agree")
     for box in page.locator("#agree input[type=checkbox]").all():
         assert not box.is_checked(), "nothing is ticked beforehand"
-        box.check()
-    visitor.follow("#agree button.primary")
+    visitor.agree()
 
 
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("zh", 375)])
@@ -59,7 +58,7 @@ def test_a_phone_over_twelve_months_every_figure_the_engines(visit: Visit, langu
     assert _texts(page, "dialog [data-figure=row-total]") == [_yuan(row.total_minor) for row in rows]
     assert _texts(page, "dialog [data-figure=fee]") == [_yuan(option.cost.fee_minor)]
     assert _yuan(option.schedule.total_minor) in page.inner_text("dialog [data-figure=total]")
-    page.click("#agree button.primary")
+    page.click("#agree button.primary", timeout=20_000)
     assert page.locator("dialog[open]").count() == 1, (
         "without the tick the browser itself holds the form back"
     )
@@ -219,6 +218,7 @@ def test_by_keyboard_alone_in_few_steps_with_the_focus_in_sight(visit: Visit) ->
         assert stops < 9
         assert page.evaluate(_IN_SIGHT), page.evaluate("document.activeElement.outerHTML")
     page.keyboard.press("Space")
+    page.wait_for_selector("#agree button.primary:enabled", timeout=20_000)
     page.keyboard.press("Tab")
     stops += 1
     assert page.evaluate("document.activeElement.closest('form').id") == "agree"

@@ -25,7 +25,16 @@ from fenqi.ledger.accounts import (
 )
 from fenqi.problems import BadInput
 
-__all__ = ["POSTINGS", "Entries", "FeeNotListed", "Unbalanced", "entries_for", "position", "posting"]
+__all__ = [
+    "POSTINGS",
+    "Entries",
+    "FeeNotListed",
+    "Unbalanced",
+    "check_fees",
+    "entries_for",
+    "position",
+    "posting",
+]
 
 Position = Mapping[int, int]
 """Account to signed balance in minor units, debits positive. Balances of zero are left out."""
@@ -68,17 +77,36 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
         if movement.kind == "fee_earned":
             fees += amount
     if fees:
-        listed, total = listed_fees(terms), 0
-        codes = charged_codes(terms)
-        for code in codes:
-            if code not in listed:
-                raise FeeNotListed("fee", code, "a fee that the contract's disclosure lists")
-            total += listed[code]
-        if fees > total:
-            raise FeeNotListed(
-                f"fee {', '.join(codes)}", fees, f"at most the {total} that the disclosure lists"
-            )
+        _check_listed(terms, fees)
     return {account: minor for account, minor in sorted(balances.items()) if minor}
+
+
+def _check_listed(terms: ContractTerms, minor: int) -> None:
+    listed, total = listed_fees(terms), 0
+    codes = charged_codes(terms)
+    for code in codes:
+        if code not in listed:
+            raise FeeNotListed("fee", code, "a fee that the contract's disclosure lists")
+        total += listed[code]
+    if minor > total:
+        raise FeeNotListed(f"fee {', '.join(codes)}", minor, f"at most the {total} that the disclosure lists")
+
+
+def check_fees(entries: Entries, terms: ContractTerms | None) -> None:
+    """That entries which earn a fee belong to a contract whose disclosure lists it: the last look before they are written,
+    wherever they come from. Raises `FeeNotListed`.
+
+    >>> check_fees(Entries((1020, 2110), (500, -500)), None)
+    """
+    earned = -sum(
+        minor
+        for account, minor in zip(entries.accounts, entries.amounts, strict=True)
+        if account == FEE_INCOME
+    )
+    if FEE_INCOME in entries.accounts:
+        if terms is None:
+            raise FeeNotListed("fee", earned, "a contract whose disclosure lists it")
+        _check_listed(terms, earned)
 
 
 def posting(after: Position, booked: Position) -> Entries | None:

@@ -265,12 +265,9 @@ def _items(words: _Wording, schedule: Schedule, cost: Cost) -> tuple[DisclosureI
     if not schedule.charges:
         if not lines:
             return ()
-        first, *others = lines
         # Without a division, the whole fee is the plan's own.
-        return (
-            _item(first, cost.fee_minor, _rate(first, cost.fee_minor, cost.simple_e12)),
-            *[_item(line, 0, 0) for line in others],
-        )
+        first = _item(lines[0], cost.fee_minor, _rate(lines[0], cost.fee_minor, cost.simple_e12))
+        return (first,) if len(lines) == 1 else (first, *[_item(line, 0, 0) for line in lines[1:]])
     charges = {charge.code: charge for charge in schedule.charges}
     unknown = charges.keys() - {line.code for line in lines}
     if unknown:
@@ -353,12 +350,13 @@ def _annual_cost(items: tuple[DisclosureItem, ...], cost: Cost, shown: ShownCost
             total = None
         else:
             total += item.annual_rate_e12
+    said = None if simple is None else percent(simple)
     return DisclosedCost(
         simple,
         compounded,
         cost.method,
         _SIMPLE_LABEL,
-        None if simple is None else percent(simple),
+        said,
         _COMPOUNDED_LABEL,
         None if compounded is None else percent(compounded),
         cost.undefined,
@@ -366,7 +364,7 @@ def _annual_cost(items: tuple[DisclosureItem, ...], cost: Cost, shown: ShownCost
         total,
         SUM_OF_ITEMS,
         _SUM_LABEL,
-        None if total is None else percent(total),
+        said if total == simple else None if total is None else percent(total),
         shown,
     )
 
@@ -481,6 +479,10 @@ def percent(rate_e12: int, places: int = 2) -> str:
     >>> percent(130_342_242_811), percent(30_550_000_000, 1), percent(-18_513_945_654)
     ('13.03', '3.1', '-1.85')
     """
+    if places == 2:  # what every table and page shows, many times an answer
+        shown = (abs(rate_e12) + 50_000_000) // 100_000_000
+        sign = "-" if rate_e12 < 0 and shown else ""
+        return f"{sign}{shown // 100}.{shown % 100:02d}"
     if not 0 <= places <= 10:
         raise ValueError(f"places is {places}: expected 0 to 10")
     unit = 10 ** (10 - places)

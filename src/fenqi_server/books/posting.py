@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from fenqi.ledger.entries import Entries
+from fenqi.contracts.terms import ContractTerms
+from fenqi.ledger.entries import Entries, check_fees
 from fenqi_server.ids import uuid7
 
 __all__ = ["Transaction", "balances_of", "post"]
@@ -57,11 +58,14 @@ def post(
     contract_id: UUID | None = None,
     settlement: str | None = None,
     reference: str = "",
+    terms: ContractTerms | None = None,
 ) -> UUID:
     """Book what an event came to, in the caller's transaction, and return the new transaction's key.
 
-    The database refuses what does not balance, and a second booking of the same event (`django.db.IntegrityError`).
+    A fee is booked only with the `terms` of a contract whose disclosure lists it: anything else raises
+    `fenqi.ledger.entries.FeeNotListed`, with nothing written. The database refuses what does not balance, and a second booking of the same event (`django.db.IntegrityError`).
     """
+    check_fees(entries, terms)
     name = uuid7(recorded_at)
     booked = Transaction(
         customer_id=customer_id,

@@ -33,7 +33,7 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
     """The table as a PDF in the language that is active, which `locale` names. The same table is the same bytes."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
-    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
+    from reportlab.platypus import SimpleDocTemplate, Spacer
 
     setter = _Setter(locale)
     width = A4[0] - 2 * _MARGIN_MM * mm
@@ -41,7 +41,11 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
     def gap() -> Any:
         return Spacer(0, 4 * mm)
 
-    story: list[Any] = [setter.paragraph(title, "title"), setter.paragraph(shop, "plain"), gap()]
+    story: list[Any] = [
+        setter.paragraph(table.heading, "title"),
+        setter.paragraph(f"{title}\n{shop}", "plain"),
+        gap(),
+    ]
     if table.basis:
         story += [setter.paragraph(f"{gettext('Indicative figures')}: {table.basis}", "plain"), gap()]
     story += [
@@ -86,7 +90,6 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
         setter.paragraph(gettext("Layout %(version)s.") % {"version": table.version}, "small"),
         setter.paragraph(name, "small"),
     ]
-    assert all(isinstance(part, (Paragraph, Spacer)) or hasattr(part, "wrap") for part in story)
     out = BytesIO()
     document = SimpleDocTemplate(
         out,
@@ -95,7 +98,7 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
         rightMargin=_MARGIN_MM * mm,
         topMargin=_MARGIN_MM * mm,
         bottomMargin=_MARGIN_MM * mm,
-        title=title,
+        title=f"{table.heading} {title}",
         author=shop,
         subject=name,
         lang=locale,

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModif
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
-from django.utils.translation import get_language, gettext, override
+from django.utils.translation import get_language, override
 from django.views.decorators.http import require_safe
 
 from fenqi.calendars import to_epoch
@@ -81,8 +81,7 @@ def table_pdf(request: HttpRequest, name: str, locale: str) -> HttpResponse:
         return _cached(request, HttpResponseNotModified(), name, locale, PRINT_SECONDS)
     with override(LANGUAGES[locale]):
         view = _view(shop, found, locale)
-        title = f"{gettext('Table of all costs')}: {_title(found, locale)}"
-        data = printed(view, name, shop.name.in_(locale), locale, title)
+        data = printed(view, name, shop.name.in_(locale), locale, _title(found, locale))
     response = HttpResponse(data, content_type="application/pdf")
     # By its name alone: a file name with the shop's or the plan's words in it would differ from one browser to the next.
     response.headers["Content-Disposition"] = f'inline; filename="{name[7:23]}-{locale}.pdf"'

@@ -201,6 +201,7 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
             currency=contract.terms.currency,
             recorded_at=at,
             booked_on=booked_on,
+            terms=contract.terms,
             **each,
         )
     contract.events, contract.booked = grown.events, before

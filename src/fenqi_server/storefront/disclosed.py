@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 
 from fenqi.terms.disclosure import FIRST_VERSION, ContingentKind, Disclosure, percent, rates_of
 from fenqi.terms.schedule import Row
@@ -128,7 +128,9 @@ def table_view(
                 "—" if item.annual_rate_e12 is None else percent(item.annual_rate_e12) + "%",
                 voice.text(item.payee_name),
                 voice.money(item.amount_minor),
-                " · ".join(voice.text(said) for said in (item.repay_mode, item.rate_type) if said is not None)
+                pgettext("between names", ", ").join(
+                    voice.text(said) for said in (item.repay_mode, item.rate_type) if said is not None
+                )
                 if item.kind == "interest"
                 else "",
             )

@@ -316,6 +316,19 @@ def test_a_waived_deposit_is_told_as_one() -> None:
     assert lease.deposit.reasons == ()
 
 
+def test_the_mainlands_pack_holds_a_lease_to_its_ceiling_and_the_sheet_says_so() -> None:
+    made = policy("packs:\n- {id: cn-mainland, version: 2026-11}\n")
+    assert ratio_ceiling(made, made.plan("rent_12")) == 1_300_000_000_000
+    known = {"customer__age": 30, "customer__credit_score": 650, "customer__consents": frozenset({"lessor"})}
+    assert answer(made, 699_900, **known).option("rent_12").offered
+    # 7588 / 4999 = 151.79 %; 7588 / 5836.92 = 130.00007 %.
+    for price in (499_900, 583_692):
+        option = answer(made, price, **known).option("rent_12")
+        assert [reason.rule for reason in option.verdict.reasons] == ["cn.lease_ratio"]
+    # 7588 / 1.3 = 5836.923...
+    assert answer(made, 583_693, **known).option("rent_12").offered
+
+
 # --- writing them ---------------------------------------------------------------------------------------------------------
 
 

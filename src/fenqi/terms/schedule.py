@@ -181,10 +181,13 @@ def build_schedule(
         known = _calendar_of(plan, plan.calendar, calendars)
         dates, calendar = _moved(dates, start_on, plan.holiday, known), known.name
 
-    if terms.amortized or (terms.annuity_numerator and (dates_from or unpaid_on)):
-        rows, fee = _interest_rows(terms, amount_minor, financed, start_on, counted_from, dates, unpaid_on)
-    elif terms.annuity_numerator:
-        rows, fee = _annuity_rows(terms, financed, dates)
+    if terms.bears_interest:
+        if terms.annuity_numerator and dates_from is None and unpaid_on is None:
+            rows, fee = _annuity_rows(terms, financed, dates)
+        else:
+            rows, fee = _interest_rows(
+                terms, amount_minor, financed, start_on, counted_from, dates, unpaid_on
+            )
     else:
         fee = 0
         if terms.fee_numerator:
@@ -294,7 +297,7 @@ class _Prepared(msgspec.Struct, frozen=True):
     plan: Plan
     at_once: bool
     elsewhere: bool
-    amortized: bool
+    bears_interest: bool
     periods: int
     residue: Residue
     down_minor: int = 0
@@ -352,7 +355,8 @@ def _prepare(plan: Plan) -> _Prepared:
         plan=plan,
         at_once=isinstance(pricing, PayInFull),
         elsewhere=isinstance(pricing, (Lease, Pledge)),
-        amortized=isinstance(pricing, _BEAR_INTEREST) and not _is_plain(plan),
+        # Without a rate, a plain annuity is split like what is free of interest.
+        bears_interest=isinstance(pricing, _BEAR_INTEREST) and (bool(annuity) or not _is_plain(plan)),
         periods=plan.periods,
         residue=plan.residue,
         down_minor=down_minor,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -484,3 +486,24 @@ def test_who_need_not_leave_a_deposit_is_a_change_that_a_reviewer_sees() -> None
     )
     assert review_layers(difference) == {"risk"}
     assert digest(before.snapshot) != digest(after.snapshot)
+
+
+def test_the_page_about_leases_is_a_policy_that_can_be_read() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "leases.md").read_text(encoding="utf-8")
+    leases, rules = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shop = SHOP.replace("id: lessor,", "id: qinghe,").replace("funder: lessor,", "funder: qinghe,")
+    shop = shop.replace("id: phone_rent,", "id: other_rent,")
+    assert told(shop, leases, f"rules:\n{rules}") == []
+    # Every fact that rules can ask of a lease is named.
+    of_leases = set(re.findall(r"`(offer\.[a-z_]+)`", page))
+    assert {name for name in VOCABULARY if name.startswith("offer.")} - of_leases <= {
+        "offer.annual_cost_compounded",
+        "offer.financed",
+        "offer.instalment_min",
+        "offer.instalment_max",
+        "offer.fee",
+        "offer.total",
+        "offer.periods",
+        "offer.paid_at_start",
+        "offer.fee_at_start",
+    }

@@ -212,11 +212,16 @@ def cost_of(schedule: Schedule, plan: Plan) -> Cost:
             )
     if log_rate is None:
         return _irregular_cost(schedule, plan)
+    return _quick_cost(schedule, plan, log_rate)
+
+
+def _quick_cost(schedule: Schedule, plan: Plan, log_rate: float) -> Cost:
+    """The cost from ln(1 + the rate of a period), which is more than 0."""
     yearly = _yearly(plan.unit, plan.every)
     compounded = compound(yearly, log_rate)
     # A charge is never shown as free, however small: "or 1".
     return Cost(
-        fee,
+        schedule.fee_minor,
         schedule.total_minor,
         round(yearly * expm1(log_rate) * 1e12) or 1,
         None if isinf(compounded) else round(compounded * 1e12) or 1,
@@ -237,6 +242,13 @@ def _lease_cost(schedule: Schedule, plan: Plan) -> Cost:
         undefined = "nothing_advanced"
     if undefined is not None:
         return Cost(schedule.fee_minor, schedule.total_minor, None, None, SIMPLE, undefined, plan.authority)
+    (at, net), *later = flows
+    totals = [amount for _, amount in later]
+    each_period = [when for when, _ in later] == list(range(1, len(later) + 1))
+    if at == 0 and each_period and sum(totals) > -net and min(totals) > 0:
+        log_rate = regular_log_rate(-net, totals, 0)
+        if log_rate is not None:
+            return _quick_cost(schedule, plan, log_rate)
     return _irregular_cost(schedule, plan)
 
 

@@ -145,16 +145,23 @@ def early_buyout_from(plan: Plan, start_on: date) -> date | None:
     return max(start_on, matures_on - timedelta(days=buyout.early.last_days))
 
 
-def flows_over_time(schedule: Schedule, plan: Plan) -> list[tuple[Fraction, int]]:
+def flows_over_time(schedule: Schedule, plan: Plan) -> list[tuple[int | Fraction, int]]:
     """What changes hands at which time, in periods from the start, in order: what the customer pays, less what they get.
 
     The customer gets the goods' price at the start where the goods become theirs, and a deposit when it goes back.
     """
     start_on = schedule.start_on or schedule.rows[0].due_on
-    unit = UnitPeriod(plan.unit, plan.every)
-    net: dict[Fraction, int] = {Fraction(0): -schedule.financed_minor}
+    rents = schedule.lease.rents if schedule.lease is not None else 0
+    # Almost everything falls due with a period; only what does not is counted by its days.
+    whole = {start_on: 0}
+    if rents:
+        for number, on in enumerate(due_dates(start_on, plan.unit, plan.every, rents), 1):
+            whole[on] = number
+    net: dict[int | Fraction, int] = {0: -schedule.financed_minor}
     for row in schedule.rows:
-        at = odd_periods(start_on, row.due_on, unit)
+        at: int | Fraction | None = whole.get(row.due_on)
+        if at is None:
+            at = odd_periods(start_on, row.due_on, UnitPeriod(plan.unit, plan.every))
         net[at] = net.get(at, 0) + row.total_minor
     return sorted((at, amount) for at, amount in net.items() if amount)
 

@@ -605,9 +605,8 @@ class _Prover:
         for meets, fails, failing in ((mine, theirs, other.id), (theirs, mine, one.id)):
             answer = self.space.show(mine.asked, theirs.asked, meets.met, fails.blocked)
             if answer != "yes":
-                return (
-                    answer == "no"
-                )  # One of them cannot be met by itself, or is not even asked beside the other.
+                # Where there is none, one of them cannot be met by itself, or is not even asked beside the other.
+                return answer == "no"
             witness, blocked, _ = self._witness(both)
             self._confirm(failing in blocking_in(self.policy, blocked, both), "a contradiction", witness)
             witnesses.append(witness)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from fenqi.policy.bands import Bands
+from fenqi.policy.bands import Band, Bands
 from fenqi.policy.cases import Answer, Case, Formula, NoSolver, Outcome, Space, View, reads_of
 from fenqi.policy.conditions import All, Clause, Condition, Not, evaluate_plain
 from fenqi.policy.facts import CLOCK_FACTS, EARLIEST, LATEST, Facts
@@ -739,7 +739,20 @@ class _Prover:
                 start=band.start,
                 end=band.end,
                 witnesses=band.witnesses,
+                defect=band.kind in DEFECTS and not self._in_a_table(band),
             )
+
+    def _in_a_table(self, band: Band) -> bool:
+        """Whether a band table leaves out all plans of a gap: then a line of it says so, and somebody wrote that."""
+        left_out = {
+            plan
+            for witness in band.witnesses
+            if not witness.offered
+            for rule in witness.blocking
+            if rule.startswith("table.")
+            for plan in self.about[rule]
+        }
+        return left_out >= set(band.plans)
 
 
 _TIED: Final[dict[str, str]] = {

@@ -688,6 +688,14 @@ def test_plans_whose_amounts_overlap_are_told_and_are_no_fault() -> None:
     assert finding.witnesses[0].offered == ("f_3", "f_6")
 
 
+def test_a_gap_that_a_line_of_a_table_says_is_no_fault() -> None:
+    f = Selector(families=("f",))
+    band = Clause("cart.amount", "not in", Range(600, 900))
+    for rule_id, defect in (("table.terms.2", False), ("terms", True)):
+        (finding,) = prove(small(made(rule_id, applies=f, require=band))).findings
+        assert (finding.kind, finding.defect) == ("gap", defect)
+
+
 def test_a_gap_that_is_not_always_there_says_when_it_is() -> None:
     low = made("low", applies=Selector(families=("f",)), valid=Window(NOON, None),
                require=Clause("cart.amount", "not in", Range(600, 900)))  # fmt: skip

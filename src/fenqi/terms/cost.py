@@ -47,6 +47,7 @@ from fenqi.terms.rates import (
     InternalRate,
     Odd,
     compound,
+    held_log_rate,
     internal_rate,
     odd_log_rate,
     regular_log_rate,
@@ -249,7 +250,30 @@ def _lease_cost(schedule: Schedule, plan: Plan) -> Cost:
         log_rate = regular_log_rate(-net, totals, 0)
         if log_rate is not None:
             return _quick_cost(schedule, plan, log_rate)
+    if at == 0 and len(totals) > 1 and min(totals[:-1]) > 0 > totals[-1]:
+        # The deposit comes back last. What is below the price then has no rate, or two that balance it.
+        if net + sum(totals) < 0:
+            return Cost(
+                schedule.fee_minor, schedule.total_minor, None, None, SIMPLE, "below_price", plan.authority
+            )
+        simple, compounded = held_log_rate(flows, odd="simple"), held_log_rate(flows)
+        if simple is not None and compounded is not None and net + sum(totals):
+            return _held_cost(schedule, plan, simple, compounded)
     return _irregular_cost(schedule, plan)
+
+
+def _held_cost(schedule: Schedule, plan: Plan, simple: float, compounded: float) -> Cost:
+    yearly = _yearly(plan.unit, plan.every)
+    effective = compound(yearly, compounded)
+    return Cost(
+        schedule.fee_minor,
+        schedule.total_minor,
+        round(yearly * expm1(simple) * 1e12) or 1,
+        None if isinf(effective) else round(effective * 1e12) or 1,
+        SIMPLE,
+        None,
+        plan.authority,
+    )
 
 
 @lru_cache(maxsize=1024)

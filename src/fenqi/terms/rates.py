@@ -27,6 +27,7 @@ __all__ = [
     "InternalRate",
     "Odd",
     "compound",
+    "held_log_rate",
     "internal_rate",
     "odd_log_rate",
     "regular_log_rate",
@@ -286,6 +287,61 @@ def odd_log_rate(advance: int, timed: list[tuple[int, float, int]]) -> float | N
         step = log1p(ratio) * (advance + over) / slope
         x += step
         if -_TINY <= step / x <= _TINY:
+            return x
+    return None
+
+
+def held_log_rate(net: list[tuple[int | Fraction, int]], *, odd: Odd = "compound") -> float | None:
+    """ln(1+i) for an advance at 0, then payments, and last a deposit that goes back, where more is paid than is got.
+
+    By Descartes' rule such flows have two rates at most. Their sum is positive and their value at an endless rate is the
+    advance, negative: so exactly one of the rates is above 0, and it is the only one that is not negative. None where it
+    is not found, or is above 1000 %.
+
+    >>> round(expm1(held_log_rate([(0, -1000), (1, 1130), (2, -20)])), 6)
+    0.112015
+    """
+    simple = odd == "simple"
+    timed = []
+    for at, amount in net:
+        whole, part = divmod(at, 1)
+        timed.append((int(whole), float(part), amount))
+    total = sum(amount for _, amount in net)
+
+    def height_and_slope(x: float) -> tuple[float, float]:
+        """The value of all flows at x, and how fast it changes. The total is an integer: what is small near 0 stays exact."""
+        height, slope = float(total), 0.0
+        rate = expm1(x)
+        for whole, part, amount in timed:
+            if part and simple:
+                grown = 1.0 + part * rate
+                lost, time = x * whole + log1p(part * rate), whole + part * (1.0 + rate) / grown
+            else:
+                time = whole + part
+                lost = x * time
+            height += amount * expm1(-lost)
+            slope -= amount * time * exp(-lost)
+        return height, slope
+
+    low, high = 0.0, _HIGHEST_LOG
+    if height_and_slope(high)[0] >= 0:
+        return None
+    _, slope = height_and_slope(0.0)
+    x = total / -slope if slope < 0 else high / 2
+    for _ in range(100):
+        if not low < x < high:
+            x = (low + high) / 2
+        height, slope = height_and_slope(x)
+        if height > 0:
+            low = x
+        elif height < 0:
+            high = x
+        else:
+            return x
+        step = -height / slope if slope < 0 else (low + high) / 2 - x
+        x += step
+        # A step of a billionth leaves an error of its square.
+        if abs(step) <= _TINY * abs(x):
             return x
     return None
 

@@ -437,6 +437,56 @@ def test_rents_below_the_price_cost_less_than_nothing() -> None:
     assert cost.simple_e12 < 0
 
 
+@given(
+    st.integers(100, 3_000_000),
+    st.integers(1, 300_000),
+    st.integers(0, 2_000_000),
+    st.integers(1, 99),
+    st.integers(0, 40),
+    st.integers(2, 36),
+)
+def test_a_deposit_that_comes_back_later_is_costed_to_twelve_digits(
+    price: int, rent: int, buyout: int, share: int, wait: int, periods: int
+) -> None:
+    deposit = Deposit(share=Decimal(share) / 100, at_end="returned", release_days=wait)
+    terms = Lease(rent=Rent(rent), paid="in_arrears", goods="new", deposit=deposit, buyout=Buyout(buyout))
+    plan = leased(terms, periods, "day")
+    schedule = build_schedule(plan, price, "CNY", START)
+    held = figures(schedule).deposit_minor
+    cost = cost_of(schedule, plan)
+    over = periods * rent + buyout - price
+    last = buyout if wait else buyout - held
+    if over <= 0 or held == 0 or rent + last <= 0 or held >= price:
+        return  # what is below the price, and what has no deposit, is tested by itself
+    with mp.workdps(60):
+
+        def value(rate: mpf) -> mpf:
+            flows = [(0, held - price), *((day, rent) for day in range(1, periods)), (periods, rent + last)]
+            if wait:
+                flows.append((periods + wait, -held))
+            return sum((mpf(amount) * (1 + rate) ** -at for at, amount in flows), mpf(0))
+
+        if value(mpf(10)) >= 0:
+            return  # above 1000 % a day
+        # One change of sign above 0: the flows have two at most, and their sum is positive.
+        low, high = mpf(0), mpf(10)
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if value(middle) > 0 else (low, middle)
+        expected = low * 365 * 10**12
+    assert cost.simple_e12 is not None
+    assert abs(cost.simple_e12 - expected) <= max(1, abs(expected) * mpf("1e-12"))
+
+
+def test_what_is_below_the_price_has_no_rate_where_the_deposit_comes_back() -> None:
+    # 12 x 499 + 600 = 6588 for 6999, with 1000 coming back at the end: no rate balances that, or two do.
+    deposit = Deposit(amount_minor=100_000, at_end="returned", release_days=3)
+    terms = Lease(rent=Rent(49_900), paid="in_advance", goods="new", deposit=deposit, buyout=Buyout(60_000))
+    plan = leased(terms, 12)
+    cost = cost_of(build_schedule(plan, 699_900, "CNY", START), plan)
+    assert (cost.fee_minor, cost.simple_e12, cost.undefined) == (-41_100, None, "below_price")
+
+
 def test_a_deposit_above_the_price_leaves_nothing_to_be_lent() -> None:
     deposit = Deposit(amount_minor=120_000, at_end="returned", release_days=0)
     terms = Lease(rent=Rent(10_000), paid="in_arrears", goods="new", deposit=deposit, buyout=Buyout(80_000))

@@ -295,8 +295,8 @@ def held_log_rate(net: list[tuple[int | Fraction, int]], *, odd: Odd = "compound
     """ln(1+i) for an advance at 0, then payments, and last a deposit that goes back, where more is paid than is got.
 
     By Descartes' rule such flows have two rates at most. Their sum is positive and their value at an endless rate is the
-    advance, negative: so exactly one of the rates is above 0, and it is the only one that is not negative. None where it
-    is not found, or is above 1000 %.
+    advance, negative: so exactly one of the rates is above 0, and it is the only one that is not negative. None where that is
+    not safe: above 1000 %, or where the charge is far beyond the advance.
 
     >>> round(expm1(held_log_rate([(0, -1000), (1, 1130), (2, -20)])), 6)
     0.112015
@@ -323,6 +323,8 @@ def held_log_rate(net: list[tuple[int | Fraction, int]], *, odd: Odd = "compound
             slope -= amount * time * exp(-lost)
         return height, slope
 
+    if sum(amount for _, amount in net if amount > 0) > _FAR_BEYOND * -net[0][1]:
+        return None  # the total would swallow what is left of it
     low, high = 0.0, _HIGHEST_LOG
     if height_and_slope(high)[0] >= 0:
         return None

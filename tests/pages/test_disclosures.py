@@ -343,3 +343,26 @@ def test_the_sheet_links_to_the_tables_own_address_and_the_contract_to_the_same(
     page = parse(client.get(f"{contract}disclosure/").content)
     assert f"/disclosures/{name}/en/" in [link["href"] for link in page.all("a")]
     assert re.search(r"Shown on .*read for 1\d seconds", page.text), page.text[:900]
+
+
+def test_a_second_shop_s_tables_are_asked_for_by_its_code(db: Any) -> None:
+    from tests.api.world import AT, forget_caches
+
+    forget_caches()
+    first = shops.create_shop("one", name_zh_cn="一店", name_en="One", at=AT)
+    second = shops.create_shop("two-2", name_zh_cn="二店", name_en="Two", at=AT + timedelta(days=1))
+    name = disclosures.keep(second, guaranteed_table(), AT)
+    client = Client()
+    assert client.get(f"/disclosures/{name}/en/").status_code == 404, "the first shop has not shown it"
+    page = client.get(f"/disclosures/{name}/en/?shop=two-2")
+    assert page.status_code == 200
+    tree = parse(page.content)
+    assert "Two" in tree.text
+    links = [link["href"] for link in tree.all("a")]
+    assert links == [f"/disclosures/{name}/zh-CN/?shop=two-2", f"/disclosures/{name}/en/table.pdf?shop=two-2"]
+    assert [client.get(link).status_code for link in links] == [200, 200]
+    assert client.get(f"/disclosures/{name}/?shop=two-2")["location"].endswith("/?shop=two-2")
+    assert client.get(f"/disclosures/{name}/en/?shop=gone").status_code == 404
+    assert disclosures.keep(first, guaranteed_table(), AT) == name
+    assert client.get(f"/disclosures/{name}/en/").status_code == 200
+    forget_caches()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.engine.terms.plans import AT_ONCE, LOAN_12, MALL_3, MALL_12, START, Case, cases
 
 from fenqi.contracts.terms import ContractTerms, TermsMismatch, pin
-from fenqi.terms.cost import COMPOUNDED, SIMPLE, cost_of
+from fenqi.terms.cost import COMPOUNDED, SIMPLE, CashFlow, CashFlows, cost_of, sum_of_items
 from fenqi.terms.disclosure import (
     FIRST_VERSION,
     MANNER,
@@ -295,6 +295,32 @@ def test_all_yearly_figures_are_kept_and_one_leads_with_its_label() -> None:
         assert word in rates[0].label.zh_cn
         assert "正常履约年化综合融资成本" in rates[0].label.zh_cn
     assert digest(guaranteed_table()) != digest(guaranteed_table(Manner(shown="compounded")))
+
+
+def test_each_costs_level_is_that_of_its_cash_flows() -> None:
+    """The same by the other road: `sum_of_items` over typed-in flows."""
+    bill = guaranteed_bill()
+    principal = CashFlows(
+        (CashFlow(0, 1_000_000),),
+        tuple(CashFlow(row.number, row.principal_minor) for row in bill.rows if row.number),
+    )
+    parts = [
+        [
+            CashFlow(row.number, minor)
+            for row, minor in zip(bill.rows, charge.by_row_minor, strict=True)
+            if minor
+        ]
+        for charge in bill.charges
+    ]
+    _, levels = sum_of_items(principal, parts)
+    interest, guarantee = guaranteed_table().items
+    assert levels[1].rate_e12 is not None
+    assert guarantee.annual_rate_e12 is not None
+    assert abs(levels[1].rate_e12 - guarantee.annual_rate_e12) <= 1
+    # Interest stands at the rate agreed; what its whole fen come to is within a thousandth of a percent of it.
+    assert levels[0].rate_e12 is not None
+    assert interest.annual_rate_e12 == 72_000_000_000
+    assert abs(levels[0].rate_e12 - 72_000_000_000) < 10_000_000
 
 
 def test_a_single_cost_is_its_own_sum() -> None:

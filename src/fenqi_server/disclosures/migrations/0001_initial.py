@@ -37,8 +37,10 @@ CREATE POLICY shop ON disclosures_acknowledgement
 REVOKE ALL ON disclosures_table, disclosures_acknowledgement FROM fenqi_service;
 -- Records, both.
 GRANT SELECT, INSERT ON disclosures_table, disclosures_acknowledgement TO fenqi_service;
+"""
 
--- Contracts made before have their tables in their terms: those get an address too.
+# Contracts made before have their tables in their terms: those get an address too.
+OF_CONTRACTS = """
 INSERT INTO disclosures_table (shop_id, digest, table_version, body, kept_at)
 SELECT DISTINCT ON (shop_id, terms ->> 'disclosure_digest')
        shop_id, terms ->> 'disclosure_digest', terms -> 'disclosure' ->> 'table_version', terms -> 'disclosure', created_at
@@ -56,4 +58,4 @@ DROP TABLE disclosures_table;
 class Migration(migrations.Migration):
     initial = True
     dependencies = [("servicing", "0002_due_moved")]
-    operations = [migrations.RunSQL(_UP, _DOWN)]
+    operations = [migrations.RunSQL(_UP, _DOWN), migrations.RunSQL(OF_CONTRACTS, migrations.RunSQL.noop)]

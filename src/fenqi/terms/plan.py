@@ -377,6 +377,8 @@ def check_plan(plan: Plan) -> list[Problem]:
             ("grace_interest", plan.grace_interest > 0),
             ("interest_free_periods", plan.interest_free_periods > 0),
             ("bearers", bool(plan.bearers)),
+            ("deferral_interest", plan.deferral_interest != "none"),
+            ("conventions", plan.conventions != Conventions()),
         ):
             if given:
                 wrong(place, "given", "none in a lease: its payments are rents")

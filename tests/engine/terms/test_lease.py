@@ -22,7 +22,7 @@ from fenqi.terms.lease import (
     early_buyout_from,
     flows_over_time,
 )
-from fenqi.terms.plan import Fee, Plan, TermsError, check_plan
+from fenqi.terms.plan import PROFILES, Bearer, Fee, Plan, TermsError, check_plan
 from fenqi.terms.rent import (
     Buyout,
     Deposit,
@@ -585,9 +585,18 @@ def test_terms_that_make_no_sense_are_named_by_their_place(terms: Lease, place: 
 
 @pytest.mark.parametrize(
     "more",
-    [{"defer_periods": 1}, {"due_day": 5}, {"grace_principal": 1}, {"interest_free_periods": 1}],
+    [
+        {"defer_periods": 1},
+        {"due_day": 5},
+        {"grace_principal": 1},
+        {"interest_free_periods": 1},
+        {"deferral_interest": "capitalised"},
+        {"holiday": "following", "calendar": "cn"},
+        {"conventions": PROFILES["fineract-progressive"]},
+        {"bearers": (Bearer("shop", Decimal(1)),)},
+    ],
 )
-def test_a_lease_takes_no_terms_of_a_loan(more: dict[str, int]) -> None:
+def test_a_lease_takes_no_terms_of_a_loan(more: dict[str, object]) -> None:
     terms = Lease(rent=Rent(1), paid="in_advance", goods="new")
     assert next(iter(more)) in {problem.place for problem in check_plan(leased(terms, 12, **more))}
 

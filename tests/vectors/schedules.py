@@ -45,23 +45,23 @@ UNIT_TERMS = {
 
 def check_schedule(vector: Vector) -> None:
     terms = {**UNIT_TERMS, **vector["terms"]} if vector["family"] == "schedule-unit" else vector["terms"]
-    plan = _plan_of(terms)
-    currency = _known("currency_decimals", CURRENCIES, terms["currency_decimals"])
+    plan = plan_of(terms)
+    currency = known("currency_decimals", CURRENCIES, terms["currency_decimals"])
     clocks, lent, expected = _first_disbursement(vector["events"])
     lent_on = date.fromisoformat(lent["date"])
     started = {"DISBURSED": None, "SUBMITTED": "submitted_on"}
-    anchor = _known("schedule_starts_on", started, terms["schedule_starts_on"])
+    anchor = known("schedule_starts_on", started, terms["schedule_starts_on"])
     unpaid_on = None
     if terms.get("interest_recalculation") and clocks:
         unpaid_on = clocks[-1]
-        _known("recalc_rest", RESTS, terms["recalc_rest"])
+        known("recalc_rest", RESTS, terms["recalc_rest"])
     columns = expected.get("columns", SCHEDULE_COLUMNS)
     named = [dict(zip(columns, row, strict=True)) for row in expected["rows"]]
     counted_from = date.fromisoformat(terms[anchor]) if anchor else lent_on
     if vector["family"] == "schedule-unit":
         # A unit vector's terms do not say where its first period begins.
         counted_from = min(lent_on, date.fromisoformat(named[0]["from"]))
-    amount_minor = _minor(lent["amount"])
+    amount_minor = to_minor(lent["amount"])
     schedule = build_schedule(
         plan,
         amount_minor,
@@ -86,9 +86,9 @@ def check_schedule(vector: Vector) -> None:
         (
             date.fromisoformat(row["from"]) if "from" in row else ours[0],
             date.fromisoformat(row["due"]),
-            _minor(row["principal"]),
-            _minor(row["interest"]),
-            _minor(row["balance"]),
+            to_minor(row["principal"]),
+            to_minor(row["interest"]),
+            to_minor(row["balance"]),
         )
         for row, ours in zip(named, found, strict=True)
     ]
@@ -126,45 +126,46 @@ def _first_disbursement(events: Sequence[Vector]) -> tuple[list[date], Vector, V
     pytest.fail("no schedule is expected after a disbursement")
 
 
-def _plan_of(terms: Vector) -> Plan:
+def plan_of(terms: Vector, *, bare: bool = False) -> Plan:
+    """The plan that a vector's terms describe; `bare`: without its down payment."""
     profile = terms["profile"]
-    conventions = PROFILES[_known("profile", dict.fromkeys(PROFILE_KINDS, profile), profile)]
+    conventions = PROFILES[known("profile", dict.fromkeys(PROFILE_KINDS, profile), profile)]
     assert terms.get("schedule_kind", PROFILE_KINDS[profile]) == PROFILE_KINDS[profile]
-    _known("rounding", {"HALF_EVEN": None}, terms["rounding"])
-    _known("amortization", {"EQUAL_INSTALLMENTS": None}, terms["amortization"])
-    _known("fixed_length_days", {None: None}, terms.get("fixed_length_days"))
-    unit = _known("unit", UNITS, terms["unit"])
-    year = _known("days_in_year", YEAR_DAYS, terms["days_in_year"])
+    known("rounding", {"HALF_EVEN": None}, terms["rounding"])
+    known("amortization", {"EQUAL_INSTALLMENTS": None}, terms["amortization"])
+    known("fixed_length_days", {None: None}, terms.get("fixed_length_days"))
+    unit = known("unit", UNITS, terms["unit"])
+    year = known("days_in_year", YEAR_DAYS, terms["days_in_year"])
     if profile == "fineract-cumulative" and year == "act":
         year = "365"  # C9
-    day_count = f"{_known('days_in_month', MONTH_DAYS, terms['days_in_month'])}/{year}"
+    day_count = f"{known('days_in_month', MONTH_DAYS, terms['days_in_month'])}/{year}"
     calculated = {"DAILY": False, "SAME_AS_REPAYMENT_PERIOD": True}
-    whole_periods = _known("interest_calc_period", calculated, terms["interest_calc_period"])
+    whole_periods = known("interest_calc_period", calculated, terms["interest_calc_period"])
     if whole_periods:
         # C6: twelfths and 52nds (7 days of 364); a period in days counts its days in the year's.
         day_count = {"month": "period", "week": "act/364"}.get(unit, day_count)
     elif profile == "fineract-cumulative" and terms["interest_method"] == "FLAT":
         # C8's total is that of the whole term's days.
         day_count = f"act/{year}"
-    whole = _known("currency_decimals", dict.fromkeys(CURRENCIES, 100), terms["currency_decimals"])
+    whole = known("currency_decimals", dict.fromkeys(CURRENCIES, 100), terms["currency_decimals"])
     conventions = msgspec.structs.replace(
         conventions,
         digits=terms["arithmetic_digits"],
-        day_count=_known("day_count", {count: count for count in get_args(DayCount)}, day_count),
-        year_split=_known("year_split_at", YEAR_SPLITS, terms["year_split_at"]),
-        leap_rule=_known("leap_rule", LEAP_RULES, terms["leap_rule"]),
+        day_count=known("day_count", {count: count for count in get_args(DayCount)}, day_count),
+        year_split=known("year_split_at", YEAR_SPLITS, terms["year_split_at"]),
+        leap_rule=known("leap_rule", LEAP_RULES, terms["leap_rule"]),
         instalment_multiple_minor=whole * (terms["installment_multiple"] or 0) or 1,
     )
-    yearly = Decimal(terms["rate_pct"]) * _known("rate_period", YEARLY, terms["rate_period"]) / 100
+    yearly = Decimal(terms["rate_pct"]) * known("rate_period", YEARLY, terms["rate_period"]) / 100
     pricings = {"DECLINING_BALANCE": Annuity, "FLAT": FlatInterest}
-    share = Decimal(terms.get("down_payment_pct") or 0) / 100
+    share = Decimal(0) if bare else Decimal(terms.get("down_payment_pct") or 0) / 100
     return Plan(
         "vector",
         "vector",
         "lender",
         "loan",
         terms["periods"],
-        _known("interest_method", pricings, terms["interest_method"])(yearly),
+        known("interest_method", pricings, terms["interest_method"])(yearly),
         unit=unit,
         every=terms["every"],
         down_payment=DownPayment(share=share) if share else None,
@@ -176,13 +177,13 @@ def _plan_of(terms: Vector) -> Plan:
     )
 
 
-def _known(name: str, meanings: Mapping[Any, Meaning], word: object) -> Meaning:
+def known(name: str, meanings: Mapping[Any, Meaning], word: object) -> Meaning:
     if word not in meanings:
         pytest.fail(f"{name} is {word!r}: expected one of {', '.join(map(str, meanings))}")
     return meanings[word]
 
 
-def _minor(amount: str | Decimal | int) -> int:
+def to_minor(amount: str | Decimal | int) -> int:
     minor = Decimal(amount) * 100
     assert minor == int(minor), f"{amount} has parts of a cent"
     return int(minor)

@@ -7,15 +7,30 @@ no other way to them: what is stored anywhere is a cache of this function. `as_o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from fenqi.contracts.events import Confirmed, DueMoved, DueReached, Event, PaymentReceived, PaymentReversed
+from fenqi.contracts.account import Account, Credit
+from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL, Purpose
+from fenqi.contracts.events import (
+    Charged,
+    Confirmed,
+    Disbursed,
+    DueMoved,
+    DueReached,
+    Event,
+    EventRefused,
+    GoodwillGranted,
+    PaidBack,
+    PaymentReceived,
+    PaymentReversed,
+    UnappliedRefunded,
+)
+from fenqi.contracts.movements import Movement, MovementKind
 from fenqi.contracts.terms import ContractTerms
-from fenqi.problems import BadInput
 from fenqi.terms.schedule import RowKind
 
 __all__ = [
@@ -26,33 +41,17 @@ __all__ = [
     "PaidPart",
     "PaymentState",
     "RowState",
+    "account_of",
     "paid_by",
     "replay",
 ]
 
-MovementKind = Literal["sold", "sold_for_others", "fee_earned", "fee_paid", "principal_paid", "unapplied"]
 RowStatus = Literal["paid", "upcoming", "due", "overdue"]
 ContractStatus = Literal["unconfirmed", "active", "closed"]
 
 
-class EventRefused(BadInput):
-    """An event that cannot follow the ones before it."""
-
-
-class Movement(msgspec.Struct, frozen=True, gc=False):
-    """What one event did, economically. Negative where it undoes something.
-
-    `row` is None where a movement belongs to no row (a sale; money that nothing was owed for).
-    """
-
-    event_seq: int
-    kind: MovementKind
-    amount_minor: int
-    row: int | None = None
-
-
 class RowState(msgspec.Struct, frozen=True, gc=False):
-    """One row: what is due, what was paid of it, and how much of its fee is earned.
+    """One row: what is due, what was paid of it (before its day and after it, too), and how much of its fee is earned.
 
     `moved_from` is the date that was agreed, where an outage put it off; `moved_by` the notice that says so.
     """
@@ -69,30 +68,52 @@ class RowState(msgspec.Struct, frozen=True, gc=False):
     status: RowStatus
     moved_from: date | None = None
     moved_by: str = ""
+    interest_minor: int = 0
+    interest_paid_minor: int = 0
+    interest_earned_minor: int = 0
+    penalty_minor: int = 0
+    penalty_paid_minor: int = 0
+    paid_early_minor: int = 0
+    paid_late_minor: int = 0
 
     @property
     def total_minor(self) -> int:
-        return self.principal_minor + self.fee_minor
+        return self.principal_minor + self.fee_minor + self.interest_minor + self.penalty_minor
 
     @property
     def paid_minor(self) -> int:
-        return self.principal_paid_minor + self.fee_paid_minor
+        return (
+            self.principal_paid_minor
+            + self.fee_paid_minor
+            + self.interest_paid_minor
+            + self.penalty_paid_minor
+        )
 
     @property
     def outstanding_minor(self) -> int:
-        return self.principal_minor + self.fee_minor - self.principal_paid_minor - self.fee_paid_minor
+        return self.total_minor - self.paid_minor
 
 
 class PaidPart(msgspec.Struct, frozen=True, gc=False):
-    """What a payment paid of one row."""
+    """What a payment paid of one row: when it came, or by a later event (`applied_by`) that gave it something to pay."""
 
     row: int
     fee_minor: int
     principal_minor: int
+    interest_minor: int = 0
+    penalty_minor: int = 0
+    applied_by: int | None = None
+
+    @property
+    def total_minor(self) -> int:
+        return self.fee_minor + self.principal_minor + self.interest_minor + self.penalty_minor
 
 
 class PaymentState(msgspec.Struct, frozen=True):
-    """A payment and where its money went: `amount_minor` = the parts + `unapplied_minor`, unless reversed."""
+    """A payment and where its money went: `amount_minor` = the parts + `unapplied_minor`, unless reversed or given back.
+
+    `money` is False for what we granted instead.
+    """
 
     payment_id: str
     event_seq: int
@@ -101,6 +122,8 @@ class PaymentState(msgspec.Struct, frozen=True):
     parts: tuple[PaidPart, ...]
     unapplied_minor: int
     reversed_on: date | None = None
+    purpose: Purpose = "repayment"
+    money: bool = True
 
 
 class ContractState(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,11 +148,18 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_on: date | None
     closed_on: date | None
     movements: tuple[Movement, ...]
+    interest_outstanding_minor: int = 0
+    penalty_outstanding_minor: int = 0
 
     @property
     def balance_minor(self) -> int:
         """Everything still to be paid, due or not."""
-        return self.principal_outstanding_minor + self.fee_outstanding_minor
+        return (
+            self.principal_outstanding_minor
+            + self.fee_outstanding_minor
+            + self.interest_outstanding_minor
+            + self.penalty_outstanding_minor
+        )
 
     @property
     def paid_minor(self) -> int:
@@ -148,13 +178,24 @@ def replay(
 
     The order in which events are given does not matter. Raises `EventRefused` where they cannot all be true.
     """
+    account = account_of(terms, events, as_of, known_at)
+    account.come_to(as_of)
+    return _state(account, as_of)
+
+
+def account_of(
+    terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: int | None = None
+) -> Account:
+    """The running account after the events up to a day. Interest that runs has come as far as the last event."""
     known = [
         event
         for event in events
         if event.occurred_on <= as_of and (known_at is None or event.recorded_at <= known_at)
     ]
     known.sort(key=_order)
-    return _Replay(terms).run(known, as_of)
+    account = Account(terms)
+    _run(account, known)
+    return account
 
 
 def paid_by(state: ContractState, row: int) -> tuple[tuple[PaymentState, PaidPart], ...]:
@@ -166,310 +207,319 @@ def _order(event: Event) -> tuple[date, int, int]:
     return event.occurred_on, event.recorded_at, event.seq
 
 
-class _Payment:
-    """A payment while it is replayed."""
+def _run(account: Account, events: list[Event]) -> None:
+    """Let events happen, in their order."""
+    for index, event in enumerate(events):
+        kind = type(event)
+        if kind is PaymentReversed:
+            _reverse(account, event, events[:index])  # type: ignore[arg-type]
+        else:
+            _VERBS[kind](account, event)
+        if account.daily:
+            account.recognise(event.seq)
+        if account.outstanding:
+            account.closed_on = None
+        elif account.closed_on is None and account.confirmed_on is not None:
+            account.closed_on = event.occurred_on
 
-    __slots__ = ("event", "paid", "reversed_on", "unapplied")
 
-    def __init__(self, event: PaymentReceived) -> None:
-        self.event = event
-        self.paid: list[tuple[int, int]] = []
-        self.unapplied = event.amount_minor
-        self.reversed_on: date | None = None
+def _confirm(account: Account, event: Confirmed) -> None:
+    if account.confirmed_on is not None:
+        raise EventRefused("event", event.seq, "a contract that is not confirmed yet")
+    account.confirmed_on = event.occurred_on
+    terms = account.terms
+    others = terms.for_other_sellers_minor
+    principal = sum(row.principal_minor for row in terms.rows)
+    account.move(event.seq, "sold", principal - others)
+    account.move(event.seq, "sold_for_others", others)
+    if terms.interest is not None:
+        at_start = sum(row.principal_minor for row in terms.rows if row.kind in ("down_payment", "up_front"))
+        account.lend(terms.interest.begins_on, principal - at_start, replan=False)
+    if account.credits:
+        # Money came before the agreement: now there is something to pay with it.
+        account.apply_held(event.seq, event.occurred_on)
 
 
-# Slots: one for each part of each row, numbered 2 * row index for the fee and one more for the principal.
-_FEE: Final = 0
-_PRINCIPAL: Final = 1
+def _reach(account: Account, event: DueReached) -> None:
+    row = account.place_of(event.row, event.seq)
+    if account.reached[row]:
+        raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
+    account.reached[row] = True
+    rest = account.owed[4 * row + FEE] - account.earned[row]
+    if rest:
+        account.earned[row] += rest
+        account.move(event.seq, "fee_earned", rest, row)
+    account.recognise(event.seq)
 
 
-class _Replay:
-    """One pass over events in order. Amounts owed lie in slots; money fills them in the order of the allocation."""
-
-    def __init__(self, terms: ContractTerms) -> None:
-        self.terms = terms
-        rows = terms.rows
-        self.owed: list[int] = []
-        for row in rows:
-            self.owed += (row.fee_minor, row.principal_minor)
-        offsets = [_FEE if part == "fee" else _PRINCIPAL for part in terms.allocation.parts]
-        indices = range(len(rows))
-        self.order = (
-            [2 * index + offset for index in indices for offset in offsets]
-            if terms.allocation.along == "rows"
-            else [2 * index + offset for offset in offsets for index in indices]
-        )
-        self.left = self.owed.copy()
-        self.at = 0
-        self.reached = [False] * len(rows)
-        self.earned = [0] * len(rows)
-        self.moved: dict[int, tuple[date, str]] = {}
-        self.payments: dict[str, _Payment] = {}
-        self.movements: list[Movement] = []
-        self.confirmed_on: date | None = None
-        self.closed_on: date | None = None
-        self.outstanding = sum(self.owed)
-
-    def run(self, events: list[Event], as_of: date) -> ContractState:
-        for event in events:
-            kind = type(event)
-            if kind is PaymentReceived:
-                self.receive(event)  # type: ignore[arg-type]
-            elif kind is DueReached:
-                self.reach(event)  # type: ignore[arg-type]
-            elif kind is Confirmed:
-                self.confirm(event)  # type: ignore[arg-type]
-            elif kind is DueMoved:
-                self.put_off(event)  # type: ignore[arg-type]
-            else:
-                self.reverse(event)  # type: ignore[arg-type]
-            if self.outstanding:
-                self.closed_on = None
-            elif self.closed_on is None and self.confirmed_on is not None:
-                self.closed_on = event.occurred_on
-        return self.state(as_of)
-
-    def confirm(self, event: Confirmed) -> None:
-        if self.confirmed_on is not None:
-            raise EventRefused("event", event.seq, "a contract that is not confirmed yet")
-        self.confirmed_on = event.occurred_on
-        terms = self.terms
-        others = terms.for_other_sellers_minor
-        own = sum(row.principal_minor for row in terms.rows) - others
-        if own:
-            self.movements.append(Movement(event.seq, "sold", own))
-        if others:
-            self.movements.append(Movement(event.seq, "sold_for_others", others))
-        if self.payments:
-            # Money came before the agreement: now there is something to pay with it.
-            self.reallocate(event.seq)
-
-    def reach(self, event: DueReached) -> None:
-        index = self.index_of(event.row, event)
-        if self.reached[index]:
-            raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
-        self.reached[index] = True
-        rest = self.owed[2 * index] - self.earned[index]
-        if rest:
-            self.earned[index] += rest
-            self.movements.append(Movement(event.seq, "fee_earned", rest, event.row))
-
-    def put_off(self, event: DueMoved) -> None:
-        """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
-        index = self.index_of(event.row, event)
-        moved = self.moved.get(index)
-        due_on = self.terms.rows[index].due_on if moved is None else moved[0]
-        if event.to <= due_on:
+def _put_off(account: Account, event: DueMoved) -> None:
+    """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
+    row = account.place_of(event.row, event.seq)
+    due_on = account.due_on(row)
+    if event.to <= due_on:
+        raise EventRefused("to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due")
+    at = account.sequence.index(row) + 1
+    if at < len(account.sequence):
+        following = account.due_on(account.sequence[at])
+        if event.to > following:
             raise EventRefused(
-                "to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due"
+                "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
             )
-        if index + 1 < len(self.terms.rows):
-            following = self.moved.get(index + 1, (self.terms.rows[index + 1].due_on, ""))[0]
-            if event.to > following:
-                raise EventRefused(
-                    "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
-                )
-        self.moved[index] = (event.to, event.announcement)
+    account.moved[row] = (event.to, event.announcement)
 
-    def receive(self, event: PaymentReceived) -> None:
-        if event.amount_minor <= 0:
-            raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-        if event.payment_id in self.payments:
-            raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
-        payment = self.payments[event.payment_id] = _Payment(event)
-        if self.confirmed_on is not None:
-            self.allocate(payment)
-            seq, rows, move = event.seq, self.terms.rows, self.movements.append
-            for slot, paid in payment.paid:
-                index = slot >> 1
-                number = rows[index].number
-                if slot & 1:
-                    move(Movement(seq, "principal_paid", paid, number))
-                    continue
-                if not self.reached[index]:
-                    # Paid before its date, a fee is earned by being paid.
-                    self.earned[index] += paid
-                    move(Movement(seq, "fee_earned", paid, number))
-                move(Movement(seq, "fee_paid", paid, number))
-        if payment.unapplied:
-            self.movements.append(Movement(event.seq, "unapplied", payment.unapplied))
 
-    def allocate(self, payment: _Payment) -> None:
-        """Fill what is owed, in order; what is left over stays unapplied."""
-        money, at, left, order = payment.unapplied, self.at, self.left, self.order
-        end = len(order)
-        paid = payment.paid
-        while at < end:
-            slot = order[at]
-            owed = left[slot]
-            if owed > money:
-                if money:
-                    left[slot] = owed - money
-                    paid.append((slot, money))
-                    money = 0
-                break
-            if owed:
-                left[slot] = 0
-                money -= owed
-                paid.append((slot, owed))
-            at += 1
-        self.outstanding -= payment.unapplied - money
-        self.at = at
-        payment.unapplied = money
+def _receive(account: Account, event: PaymentReceived) -> None:
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    if event.payment_id in account.credits:
+        raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
+    if account.daily:
+        account.come_to(event.occurred_on)
+    account.take(
+        Credit(event.payment_id, event.seq, event.occurred_on, event.amount_minor, event.purpose, True)
+    )
 
-    def reverse(self, event: PaymentReversed) -> None:
-        payment = self.payments.get(event.payment_id)
-        if payment is None:
-            raise EventRefused("payment_id", event.payment_id, "a payment received on or before that day")
-        if payment.reversed_on is not None:
-            raise EventRefused("payment_id", event.payment_id, "a payment that was not reversed before")
-        payment.reversed_on = event.occurred_on
-        self.reallocate(event.seq)
 
-    def reallocate(self, seq: int) -> None:
-        """Pay everything anew with the payments that stand; the event's movements are the difference."""
-        before = self.left.copy()
-        earned_before = self.earned.copy()
-        unapplied_before = sum(payment.unapplied for payment in self.payments.values())
-        self.left = self.owed.copy()
-        self.at = 0
-        self.outstanding = sum(self.owed)
-        for payment in self.payments.values():
-            payment.paid = []
-            payment.unapplied = 0 if payment.reversed_on else payment.event.amount_minor
-            if self.confirmed_on is not None and payment.reversed_on is None:
-                self.allocate(payment)
-        for index, row in enumerate(self.terms.rows):
-            fee, principal = 2 * index, 2 * index + 1
-            fee_paid = self.owed[fee] - self.left[fee]
-            earned = self.earned[index] = self.owed[fee] if self.reached[index] else fee_paid
-            self.move(seq, "fee_earned", earned - earned_before[index], row.number)
-            self.move(seq, "fee_paid", before[fee] - self.left[fee], row.number)
-            self.move(seq, "principal_paid", before[principal] - self.left[principal], row.number)
-        unapplied = sum(payment.unapplied for payment in self.payments.values())
-        self.move(seq, "unapplied", unapplied - unapplied_before, None)
+def _grant(account: Account, event: GoodwillGranted) -> None:
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    if event.payment_id in account.credits:
+        raise EventRefused("payment_id", event.payment_id, "a credit that is not booked yet")
+    account.come_to(event.occurred_on)
+    account.take(
+        Credit(event.payment_id, event.seq, event.occurred_on, event.amount_minor, event.purpose, False)
+    )
 
-    def move(self, seq: int, kind: MovementKind, amount: int, row: int | None) -> None:
-        if amount:
-            self.movements.append(Movement(seq, kind, amount, row))
 
-    def index_of(self, number: int, event: Event) -> int:
-        for index, row in enumerate(self.terms.rows):
-            if row.number == number:
-                return index
-        raise EventRefused("row", number, f"a row of the contract, in event {event.seq}")
+def _reverse(account: Account, event: PaymentReversed, past: list[Event]) -> None:
+    """Without the payment, everything up to now went otherwise: the event's movements are the difference."""
+    credit = account.credits.get(event.payment_id)
+    if credit is None:
+        raise EventRefused("payment_id", event.payment_id, "a payment received on or before that day")
+    if credit.reversed_on is not None:
+        raise EventRefused("payment_id", event.payment_id, "a payment that was not reversed before")
+    anew = Account(account.terms)
+    anew.void = {**account.void, event.payment_id: event.occurred_on}
+    _run(anew, [each for each in past if type(each) is not PaymentReversed])
+    before, after = account.movements, anew.movements
+    kept = len(before)
+    undone = [Movement(event.seq, each.kind, -each.amount_minor, each.row) for each in before]
+    anew.movements = before + after + undone
+    anew.gather(event.seq, kept)
+    account.__dict__ = anew.__dict__
 
-    def state(self, as_of: date) -> ContractState:
-        left, reached, earned = self.left, self.reached, self.earned
-        rows: list[RowState] = []
-        fee_outstanding = principal_outstanding = overdue = late_days = next_minor = 0
-        next_row: int | None = None
-        next_on: date | None = None
-        # An offer of one day that is agreed to on the next has nothing due, let alone late, before it is agreed.
-        earliest = self.confirmed_on or date.min
-        at = 0
-        for index, row in enumerate(self.terms.rows):
-            fee_left, principal_left = left[at], left[at + 1]
-            at += 2
-            due_on = row.due_on
+
+def _disburse(account: Account, event: Disbursed) -> None:
+    if account.confirmed_on is None:
+        raise EventRefused("event", event.seq, "a contract that is confirmed")
+    if account.accrual is None:
+        raise EventRefused(
+            "event",
+            event.seq,
+            "a contract with interest",
+            "make a contract of its own for what is bought besides",
+        )
+    if not 0 <= event.down_payment_minor <= event.amount_minor or not event.amount_minor:
+        raise EventRefused("down_payment_minor", event.down_payment_minor, f"0 to {event.amount_minor}")
+    account.come_to(event.occurred_on)
+    account.move(event.seq, "sold", event.amount_minor)
+    if event.down_payment_minor:
+        row = account.add_row("down_payment", event.occurred_on)
+        account.owe(row, PRINCIPAL, event.down_payment_minor)
+    account.lend(event.occurred_on, event.amount_minor - event.down_payment_minor, replan=True)
+    account.apply_held(event.seq, event.occurred_on, "repayment")
+
+
+def _charge(account: Account, event: Charged) -> None:
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    if event.charge_id in account.charges:
+        raise EventRefused("charge_id", event.charge_id, "a charge that is not booked yet")
+    if all(cost.code != event.code for cost in account.terms.plan.contingent):
+        raise EventRefused("code", event.code, "a cost that the disclosure named as one that may arise")
+    part = PENALTY if event.part == "penalty" else FEE
+    account.charge(event.seq, event.charge_id, part, event.amount_minor, event.due_on)
+    account.apply_held(event.seq)
+
+
+def _pay_back(account: Account, event: PaidBack) -> None:
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    if event.payment_id in account.credits:
+        raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
+    if account.daily:
+        raise EventRefused(
+            "event", event.seq, "a contract whose interest does not run daily", "reverse the payment instead"
+        )
+    credit = Credit(event.payment_id, event.seq, event.occurred_on, -event.amount_minor, "paid_back", True)
+    account.pay_back(credit)
+
+
+def _give_back(account: Account, event: UnappliedRefunded) -> None:
+    """What is given back of money that turned out to be owed after all is owed again."""
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    account.come_to(event.occurred_on)
+    short = event.amount_minor - account.give_back(event.amount_minor)
+    account.move(event.seq, "unapplied_refunded", event.amount_minor)
+    if short:
+        account.reclaim(event.seq, event.occurred_on, short)
+
+
+_VERBS: Final[dict[type, Callable[[Account, Any], None]]] = {
+    Confirmed: _confirm,
+    DueReached: _reach,
+    DueMoved: _put_off,
+    PaymentReceived: _receive,
+    GoodwillGranted: _grant,
+    Disbursed: _disburse,
+    Charged: _charge,
+    PaidBack: _pay_back,
+    UnappliedRefunded: _give_back,
+}
+
+
+def _state(account: Account, as_of: date) -> ContractState:
+    left, owed, reached, earned = account.left, account.owed, account.reached, account.earned
+    kinds, numbers = account.kinds, account.numbers
+    rows: list[RowState] = []
+    fees = principals = interests = penalties = overdue = late_days = next_minor = 0
+    next_row: int | None = None
+    next_on: date | None = None
+    # An offer of one day that is agreed to on the next has nothing due, let alone late, before it is agreed.
+    earliest = account.confirmed_on or date.min
+    early, late = _early_and_late(account, earliest)
+    for row in account.sequence:
+        at = 4 * row
+        penalty_left, fee_left, interest_left, principal_left = left[at : at + 4]
+        due_on = account.due[row]
+        if due_on < earliest:
+            due_on = earliest
+        moved_from, moved_by = None, ""
+        if row in account.moved:
+            moved_from, (due_on, moved_by) = due_on, account.moved[row]
+        open_minor = penalty_left + fee_left + interest_left + principal_left
+        status: RowStatus = "paid"
+        if open_minor:
+            penalties += penalty_left
+            fees += fee_left
+            interests += interest_left
+            principals += principal_left
+            if next_row is None:
+                next_row, next_on, next_minor = numbers[row], due_on, open_minor
+            if due_on > as_of:
+                status = "upcoming"
+            elif due_on == as_of:
+                status = "due"
+            else:
+                status = "overdue"
+                overdue += open_minor
+                if not late_days:
+                    late_days = (as_of - due_on).days
+        penalty, fee, interest, principal = owed[at : at + 4]
+        rows.append(
+            RowState(
+                numbers[row],
+                kinds[row],
+                due_on,
+                principal,
+                fee,
+                principal - principal_left,
+                fee - fee_left,
+                earned[row],
+                reached[row],
+                status,
+                moved_from,
+                moved_by,
+                interest,
+                interest - interest_left,
+                account.interest_earned[row],
+                penalty,
+                penalty - penalty_left,
+                early.get(row, 0),
+                late.get(row, 0),
+            )
+        )
+    status_now: ContractStatus = "active"
+    if account.confirmed_on is None:
+        # Nothing is owed yet, so nothing is late.
+        status_now, overdue, late_days = "unconfirmed", 0, 0
+    elif not account.outstanding:
+        status_now = "closed"
+    return ContractState(
+        as_of=as_of,
+        status=status_now,
+        currency=account.terms.currency,
+        rows=tuple(rows),
+        payments=tuple([_payment(account, credit) for credit in account.credits.values()]),
+        principal_outstanding_minor=principals,
+        fee_outstanding_minor=fees,
+        unapplied_minor=account.held,
+        overdue_minor=overdue,
+        days_past_due=late_days,
+        next_row=next_row,
+        next_due_on=next_on,
+        next_due_minor=next_minor,
+        confirmed_on=account.confirmed_on,
+        closed_on=account.closed_on,
+        movements=tuple(account.movements),
+        interest_outstanding_minor=interests,
+        penalty_outstanding_minor=penalties,
+    )
+
+
+def _early_and_late(account: Account, earliest: date) -> tuple[dict[int, int], dict[int, int]]:
+    """What was paid of each row before its day, and after it."""
+    early: dict[int, int] = {}
+    late: dict[int, int] = {}
+    due = account.due
+    moved = account.moved
+    for credit in account.credits.values():
+        on = credit.on
+        for slot, minor in credit.paid:
+            row = slot >> 2
+            due_on = moved[row][0] if row in moved else due[row]
             if due_on < earliest:
                 due_on = earliest
-            moved_from, moved_by = None, ""
-            if index in self.moved:
-                moved_from, (due_on, moved_by) = due_on, self.moved[index]
-            open_minor = fee_left + principal_left
-            status: RowStatus = "paid"
-            if open_minor:
-                fee_outstanding += fee_left
-                principal_outstanding += principal_left
-                if next_row is None:
-                    next_row, next_on, next_minor = row.number, due_on, open_minor
-                if due_on > as_of:
-                    status = "upcoming"
-                elif due_on == as_of:
-                    status = "due"
-                else:
-                    status = "overdue"
-                    overdue += open_minor
-                    if not late_days:
-                        late_days = (as_of - due_on).days
-            fee, principal = row.fee_minor, row.principal_minor
-            rows.append(
-                RowState(
-                    row.number,
-                    row.kind,
-                    due_on,
-                    principal,
-                    fee,
-                    principal - principal_left,
-                    fee - fee_left,
-                    earned[index],
-                    reached[index],
-                    status,
-                    moved_from,
-                    moved_by,
-                )
-            )
-        payments = tuple([self.payment_state(payment) for payment in self.payments.values()])
-        unapplied = 0
-        for payment in self.payments.values():
-            unapplied += payment.unapplied
-        status_now: ContractStatus = "active"
-        if self.confirmed_on is None:
-            # Nothing is owed yet, so nothing is late.
-            status_now, overdue, late_days = "unconfirmed", 0, 0
-        elif not self.outstanding:
-            status_now = "closed"
-        return ContractState(
-            as_of=as_of,
-            status=status_now,
-            currency=self.terms.currency,
-            rows=tuple(rows),
-            payments=payments,
-            principal_outstanding_minor=principal_outstanding,
-            fee_outstanding_minor=fee_outstanding,
-            unapplied_minor=unapplied,
-            overdue_minor=overdue,
-            days_past_due=late_days,
-            next_row=next_row,
-            next_due_on=next_on,
-            next_due_minor=next_minor,
-            confirmed_on=self.confirmed_on,
-            closed_on=self.closed_on,
-            movements=tuple(self.movements),
-        )
+            if on < due_on:
+                early[row] = early.get(row, 0) + minor
+            elif on > due_on:
+                late[row] = late.get(row, 0) + minor
+        for _, on, slot, minor in credit.later:
+            row = slot >> 2
+            if on < due[row]:
+                early[row] = early.get(row, 0) + minor
+            elif on > due[row]:
+                late[row] = late.get(row, 0) + minor
+    return early, late
 
-    def payment_state(self, payment: _Payment) -> PaymentState:
-        rows = self.terms.rows
-        parts: list[PaidPart] = []
-        paid = payment.paid
-        if self.terms.allocation.along == "rows":
-            # Both parts of a row lie side by side.
-            at, end = 0, len(paid)
-            while at < end:
-                slot, amount = paid[at]
-                index = slot >> 1
-                fee, principal = (0, amount) if slot & 1 else (amount, 0)
-                at += 1
-                if at < end and paid[at][0] >> 1 == index:
-                    if slot & 1:
-                        fee = paid[at][1]
-                    else:
-                        principal = paid[at][1]
-                    at += 1
-                parts.append(PaidPart(rows[index].number, fee, principal))
-        else:
-            sums: dict[int, list[int]] = {}
-            for slot, amount in paid:
-                sums.setdefault(slot >> 1, [0, 0])[slot & 1] += amount
-            parts = [PaidPart(rows[index].number, both[0], both[1]) for index, both in sorted(sums.items())]
-        event = payment.event
-        return PaymentState(
-            event.payment_id,
-            event.seq,
-            event.occurred_on,
-            event.amount_minor,
-            tuple(parts),
-            payment.unapplied,
-            payment.reversed_on,
+
+def _payment(account: Account, credit: Credit) -> PaymentState:
+    numbers = account.numbers
+    parts: list[PaidPart] = []
+    sums: dict[tuple[int | None, int], list[int]] = {}
+    for slot, amount in credit.paid:
+        four = sums.get((None, slot >> 2))
+        if four is None:
+            four = sums[None, slot >> 2] = [0, 0, 0, 0]
+        four[slot & 3] += amount
+    for seq, _, slot, amount in credit.later:
+        sums.setdefault((seq, slot >> 2), [0, 0, 0, 0])[slot & 3] += amount
+    for (applied_by, row), four in sums.items():
+        parts.append(
+            PaidPart(numbers[row], four[FEE], four[PRINCIPAL], four[INTEREST], four[PENALTY], applied_by)
         )
+    if account.terms.allocation.along != "rows" or account.terms.allocation.rules:
+        places = {numbers[row]: at for at, row in enumerate(account.sequence)}
+        parts.sort(key=lambda part: (part.applied_by or 0, places[part.row]))
+    return PaymentState(
+        credit.name,
+        credit.seq,
+        credit.on,
+        credit.amount,
+        tuple(parts),
+        credit.unapplied,
+        credit.reversed_on,
+        credit.purpose,
+        credit.money,
+    )

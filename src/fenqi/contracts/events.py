@@ -12,16 +12,29 @@ from typing import Literal
 
 import msgspec
 
+from fenqi.contracts.allocation import Purpose
+from fenqi.problems import BadInput
+
 __all__ = [
+    "Charged",
     "Confirmed",
+    "Disbursed",
     "DueMoved",
     "DueReached",
     "Event",
+    "EventRefused",
+    "GoodwillGranted",
+    "PaidBack",
     "PaymentReceived",
     "PaymentReversed",
+    "UnappliedRefunded",
     "decode_event",
     "encode_event",
 ]
+
+
+class EventRefused(BadInput):
+    """An event that cannot follow the ones before it."""
 
 
 class _Dated(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
@@ -55,12 +68,16 @@ class DueMoved(_Dated, frozen=True, kw_only=True, tag="due_moved", gc=False):
 
 
 class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received", gc=False):
-    """Money arrived. `settlement` is the batch in which whoever collected it will hand it over."""
+    """Money arrived. `settlement` is the batch in which whoever collected it will hand it over.
+
+    `purpose` says what it is for where it is no repayment: a down payment, or what a seller sends for goods that went back.
+    """
 
     payment_id: str
     amount_minor: int
     settlement: str
     channel: str = "bank"
+    purpose: Purpose = "repayment"
 
 
 class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed", gc=False):
@@ -71,7 +88,63 @@ class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed",
     reason: Literal["charged_back", "bounced", "booked_in_error"]
 
 
-Event = Confirmed | DueReached | DueMoved | PaymentReceived | PaymentReversed
+class Disbursed(_Dated, frozen=True, kw_only=True, tag="disbursed", gc=False):
+    """More was lent under the contract: what is open is spread anew. Its own down payment is due on the day."""
+
+    amount_minor: int
+    down_payment_minor: int = 0
+
+
+class GoodwillGranted(_Dated, frozen=True, kw_only=True, tag="goodwill", gc=False):
+    """We take on ourselves a part of what is owed: it pays as money would, and is none."""
+
+    payment_id: str
+    amount_minor: int
+    purpose: Purpose = "goodwill"
+    reason: str = ""
+
+
+class Charged(_Dated, frozen=True, kw_only=True, tag="charged", gc=False):
+    """A fee or a penalty beside the agreed rows: due on `due_on`, with the row in whose time that lies.
+
+    `code` is a cost that the disclosure named as one that may arise.
+    """
+
+    charge_id: str
+    part: Literal["fee", "penalty"]
+    amount_minor: int
+    due_on: date
+    code: str
+
+
+class PaidBack(_Dated, frozen=True, kw_only=True, tag="paid_back", gc=False):
+    """Money that had paid rows goes back to the customer: what was paid last, and in advance, is owed again first."""
+
+    payment_id: str
+    amount_minor: int
+    settlement: str
+
+
+class UnappliedRefunded(_Dated, frozen=True, kw_only=True, tag="unapplied_refunded", gc=False):
+    """Money that nothing was owed for went back to the customer. `settlement` is the batch that it left with."""
+
+    amount_minor: int
+    settlement: str
+    refund_id: str = ""
+
+
+Event = (
+    Confirmed
+    | DueReached
+    | DueMoved
+    | PaymentReceived
+    | PaymentReversed
+    | Disbursed
+    | GoodwillGranted
+    | Charged
+    | PaidBack
+    | UnappliedRefunded
+)
 
 
 def encode_event(event: Event) -> bytes:

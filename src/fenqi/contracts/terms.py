@@ -8,21 +8,25 @@ event.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Final, Literal
 
 import msgspec
 
 from fenqi.calendars import zone_of
+from fenqi.contracts.accrual import accrues_daily
+from fenqi.contracts.allocation import Allocation, Part, check_allocation
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import Disclosure, digest
-from fenqi.terms.plan import Plan, check_own_book
+from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly, Plan, check_own_book
 from fenqi.terms.schedule import Charge, Row, Schedule
 
 __all__ = [
     "SEMANTICS",
     "Allocation",
     "ContractTerms",
+    "Interest",
     "Part",
     "TermsMismatch",
     "charged_codes",
@@ -35,22 +39,23 @@ GREGORIAN: Final = "gregorian@1"
 SEMANTICS: Final = 1
 """The version of these rules. A contract keeps the number under which it was made, and is replayed by it."""
 
-Part = Literal["fee", "principal"]
-
 
 class TermsMismatch(BadInput):
     """Plan, schedule and disclosure that do not tell the same story: such a contract is never made."""
 
 
-class Allocation(msgspec.Struct, frozen=True):
-    """In which order money pays what is owed.
+class Interest(msgspec.Struct, frozen=True, kw_only=True):
+    """How interest runs: its periods are counted from `counted_from`, and it bears from `begins_on`, when the money went out.
 
-    `parts` is the order within a row. `along` says which way to go: `rows` finishes the oldest row before the next,
-    `parts` finishes the first part of every row before the second.
+    `daily`: it is reckoned anew, day by day, on what is really outstanding. `payoff`: whoever settles early owes it up to the
+    day, or to the end of the period that runs. `rest`: `period` reckons what is paid in advance to the end of its period too.
     """
 
-    parts: tuple[Part, ...] = ("fee", "principal")
-    along: Literal["rows", "parts"] = "rows"
+    counted_from: date
+    begins_on: date
+    daily: bool = False
+    payoff: Literal["to_date", "to_period_end"] = "to_date"
+    rest: Literal["day", "period"] = "day"
 
 
 class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +63,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     `rows` may begin with what is paid at the start (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
     part of the price that belongs to sellers other than the lender. `charges` divide the rows' fees where several were
-    agreed (empty: all of them are the plan's `fee_code`).
+    agreed (empty: all of them are the plan's `fee_code`). With `interest`, the rows' fees are interest.
     """
 
     plan: Plan
@@ -73,6 +78,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     allocation: Allocation = Allocation()
     semantics: int = SEMANTICS
     charges: tuple[Charge, ...] = ()
+    interest: Interest | None = None
 
 
 def pin(
@@ -84,6 +90,7 @@ def pin(
     policy_digest: str,
     for_other_sellers_minor: int = 0,
     allocation: Allocation | None = None,
+    interest: Interest | None = None,
 ) -> ContractTerms:
     """The terms of a contract, from the offer that was accepted. The calendar by which its dates moved is kept by name.
 
@@ -138,8 +145,10 @@ def pin(
     if not 0 <= for_other_sellers_minor <= schedule.amount_minor:
         raise TermsMismatch("for_other_sellers_minor", for_other_sellers_minor, "no more than the price")
     allocation = allocation or Allocation()
-    if sorted(allocation.parts) != ["fee", "principal"]:
-        raise TermsMismatch("allocation.parts", allocation.parts, "fee and principal, each once")
+    for wrong in check_allocation(allocation):
+        raise TermsMismatch(wrong.place, wrong.value, wrong.expected, wrong.way_out)
+    if interest is not None:
+        _check_interest(plan, interest, schedule)
     return ContractTerms(
         plan=plan,
         currency=schedule.currency,
@@ -152,7 +161,24 @@ def pin(
         for_other_sellers_minor=for_other_sellers_minor,
         allocation=allocation,
         charges=schedule.charges,
+        interest=interest,
     )
+
+
+def _check_interest(plan: Plan, interest: Interest, schedule: Schedule) -> None:
+    """That there is interest to run, and that nothing but interest is charged in the rows."""
+    if not isinstance(plan.pricing, (Annuity, EqualPrincipal, InterestOnly, FlatInterest)):
+        raise TermsMismatch("interest", type(plan.pricing).__name__, "a pricing with interest")
+    if schedule.charges or plan.bearers:
+        raise TermsMismatch("interest", "other charges", "rows that charge interest alone")
+    if interest.daily and not accrues_daily(plan):
+        raise TermsMismatch(
+            "interest.daily", plan.id, "an annuity or flat interest by period, nothing deferred or put off"
+        )
+    if not interest.counted_from <= interest.begins_on:
+        raise TermsMismatch(
+            "interest.begins_on", interest.begins_on.isoformat(), f"{interest.counted_from} or later"
+        )
 
 
 def _check_charges(fee_code: str, schedule: Schedule, disclosure: Disclosure) -> None:

@@ -37,7 +37,7 @@ from fenqi.terms.plan import (
     TermsError,
 )
 
-__all__ = ["Accrual", "Parts", "amortize", "equal_instalment"]
+__all__ = ["Accrual", "Parts", "Piece", "amortize", "equal_instalment", "interest_in_pieces"]
 
 _SMOOTHING_ROUNDS: Final = 3
 _DECIMAL_ROUNDING: Final[dict[Rounding, str]] = {
@@ -54,6 +54,15 @@ class Parts(NamedTuple):
 
     principal_minor: int
     interest_minor: int
+
+
+class Piece(NamedTuple):
+    """A balance that bears interest for the first `days` of the `whole_days` that `factor` is for."""
+
+    balance: int
+    factor: Fraction
+    days: int
+    whole_days: int
 
 
 class Accrual(msgspec.Struct, frozen=True, gc=False):
@@ -350,20 +359,24 @@ def _interest(terms: _Terms, number: int, balance: int) -> int:
             return round_ratio(balance * factor.numerator, factor.denominator, rules.rounding)
         days = terms.days[number]
         return _to_minor(_piece(balance, terms.decimals[number], days, days, rules.digits), rules.rounding)
-    pieces = [(balance, accrual.rest_factor, accrual.rest_days, accrual.rest_days)]
+    pieces = [Piece(balance, accrual.rest_factor, accrual.rest_days, accrual.rest_days)]
     if accrual.unpaid:
-        pieces.append((terms.owed, accrual.factor, accrual.days, accrual.whole_days))
-    return _interest_in_pieces(pieces, rules)
+        pieces.append(Piece(terms.owed, accrual.factor, accrual.days, accrual.whole_days))
+    return interest_in_pieces(pieces, rules)
 
 
 def _interest_on(balance: int, factor: Fraction, days: int, rules: Conventions) -> int:
     if rules.digits is None:
         return round_ratio(balance * factor.numerator, factor.denominator, rules.rounding)
-    return _interest_in_pieces([(balance, factor, days, days)], rules)
+    return interest_in_pieces([Piece(balance, factor, days, days)], rules)
 
 
-def _interest_in_pieces(pieces: list[tuple[int, Fraction, int, int]], rules: Conventions) -> int:
-    """Σ balance x factor x days / whole days, rounded once."""
+def interest_in_pieces(pieces: Sequence[Piece], rules: Conventions) -> int:
+    """Σ balance x factor x days / whole days, rounded once.
+
+    >>> interest_in_pieces([Piece(8357, Fraction(7, 1200), 14, 29)], Conventions())
+    24
+    """
     if rules.digits is None:
         exact = sum(
             (balance * factor * Fraction(days, whole) for balance, factor, days, whole in pieces if days),

@@ -46,7 +46,7 @@ from fenqi.terms.plan import (
 )
 from fenqi.terms.rent import Lease, LeaseFigures, Pledge
 
-__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "check_terms"]
+__all__ = ["Borne", "Charge", "Row", "RowKind", "Schedule", "build_schedule", "check_terms", "periods_of"]
 
 RowKind = Literal[
     "down_payment",
@@ -58,6 +58,7 @@ RowKind = Literal[
     "buyout",
     "goods_return",
     "deposit_return",
+    "extra",
 ]
 
 
@@ -504,7 +505,7 @@ def _accrued(terms: _Prepared, counted_from: date) -> _Accrued:
     plan = terms.plan
     pricing = plan.pricing
     rate = Fraction(pricing.annual_rate) if isinstance(pricing, _BEAR_INTEREST) else Fraction(0)
-    periods = _periods(plan, counted_from)
+    periods = periods_of(plan, counted_from)
     factors = period_factors(rate, plan.conventions, plan.unit, plan.every, periods)
     accrued = _Accrued(rate, periods, factors, [(period.due_on - period.from_on).days for period in periods])
     if len(terms.accrued) >= _ACCRUED_LIMIT:
@@ -517,8 +518,11 @@ def _part(plan: Plan, rate: Fraction, period: Period, since: date | None, until:
     return period_factor(rate, plan.conventions, plan.unit, plan.every, period, since, until)
 
 
-def _periods(plan: Plan, counted_from: date) -> list[Period]:
-    """The deferred periods, then those that end with an instalment."""
+def periods_of(plan: Plan, counted_from: date) -> list[Period]:
+    """The periods for which interest is reckoned: the deferred ones, then those that end with an instalment.
+
+    They end on the days agreed, also where a holiday moves the day on which an instalment is due.
+    """
     days = period_dates(
         counted_from,
         plan.unit,

@@ -291,6 +291,7 @@ _KINDS: Final[Mapping[str, Text]] = {
     "buyout": Text("买断", "buyout"),
     "goods_return": Text("归还", "return"),
     "deposit_return": Text("退押金", "deposit back"),
+    "extra": Text("其他费用", "further charges"),
 }
 _PARTIES: Final[Mapping[str, Text]] = {
     "shop": Text("商家", "the shop"),

@@ -459,6 +459,7 @@ def row_name(kind: RowKind, number: int) -> str:
         "buyout": pgettext("row", "Buyout"),
         "goods_return": pgettext("row", "Giving back"),
         "deposit_return": pgettext("row", "Deposit back"),
+        "extra": pgettext("row", "Further charges"),
     }
     return words.get(kind, str(number))
 

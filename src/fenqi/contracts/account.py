@@ -1,0 +1,538 @@
+"""The running account of one contract while its events are replayed: what is owed, what paid it, and what each event moved.
+
+Amounts lie in *slots*, four for each row (`fenqi.contracts.allocation.PARTS`). Money fills them in the order of the
+allocation. Where nothing but age decides that order, it is worked out once (`_line_up`), and a payment is a walk along it;
+every other rule looks for its rows anew (`fenqi.contracts.settling`). With interest that runs daily, interest and principal of
+the rows are `fenqi.contracts.accrual`'s, fetched after each step (`_fetch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from fractions import Fraction
+from typing import Final
+
+from fenqi.contracts.accrual import Accrual, RunningRow
+from fenqi.contracts.allocation import (
+    FEE,
+    INTEREST,
+    PARTS,
+    PENALTY,
+    PRINCIPAL,
+    Purpose,
+    Rule,
+    backwards,
+    order_of,
+    parts_in_full,
+    rule_for,
+)
+from fenqi.contracts.events import EventRefused
+from fenqi.contracts.movements import Movement, MovementKind
+from fenqi.contracts.settling import Backwards, settle
+from fenqi.contracts.terms import ContractTerms
+from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly
+from fenqi.terms.schedule import RowKind, periods_of
+
+__all__ = ["Account", "Credit"]
+
+_MONEY: Final[tuple[MovementKind, ...]] = ("penalty_paid", "fee_paid", "interest_paid", "principal_paid")
+_GOODWILL: Final[tuple[MovementKind, ...]] = ("penalty_waived", "fee_waived", "interest_waived", "goodwill")
+_BEAR_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
+_AT_START: Final = ("down_payment", "up_front")
+
+
+class Credit:
+    """Something that pays: money, or what stands for it. `paid` holds slots and amounts; `later` those by a later event, and its day."""
+
+    __slots__ = (
+        "amount",
+        "later",
+        "money",
+        "name",
+        "on",
+        "paid",
+        "purpose",
+        "reversed_on",
+        "seq",
+        "unapplied",
+    )
+
+    def __init__(self, name: str, seq: int, on: date, amount: int, purpose: Purpose, money: bool) -> None:
+        self.name = name
+        self.seq = seq
+        self.on = on
+        self.amount = amount
+        self.purpose = purpose
+        self.money = money
+        self.paid: list[tuple[int, int]] = []
+        self.later: list[tuple[int, date, int, int]] = []
+        self.unapplied = amount
+        self.reversed_on: date | None = None
+
+    def copy(self) -> Credit:
+        twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
+        twin.paid, twin.later = self.paid.copy(), self.later.copy()
+        twin.unapplied, twin.reversed_on = self.unapplied, self.reversed_on
+        return twin
+
+
+class Account:
+    """What is owed and paid, row by row. Every verb says by which event (`seq`) it is done."""
+
+    def __init__(self, terms: ContractTerms) -> None:
+        self.terms = terms
+        rows = terms.rows
+        self.numbers = [row.number for row in rows]
+        self.kinds: list[RowKind] = [row.kind for row in rows]
+        self.due = [row.due_on for row in rows]
+        self.sequence = list(range(len(rows)))
+        self.owed: list[int] = []
+        if terms.interest is None:
+            for row in rows:
+                self.owed += (0, row.fee_minor, 0, row.principal_minor)
+        else:
+            for row in rows:
+                self.owed += (0, 0, row.fee_minor, row.principal_minor)
+        self.left = self.owed.copy()
+        self.outstanding = sum(self.owed)
+        self.reached = [False] * len(rows)
+        self.earned = [0] * len(rows)
+        self.interest_earned = [0] * len(rows)
+        self.moved: dict[int, tuple[date, str]] = {}
+        self.credits: dict[str, Credit] = {}
+        self.movements: list[Movement] = []
+        self.confirmed_on: date | None = None
+        self.closed_on: date | None = None
+        self.charges: dict[str, tuple[int, int, int, date]] = {}
+        self.void: dict[str, date] = {}
+        self.by_age = not terms.allocation.rules
+        self.accrual: Accrual | None = None
+        self.running: dict[int, int] = {}
+        self.daily = False
+        if terms.interest is not None:
+            self._run_interest()
+        self.order: list[int] = []
+        self.at = 0
+        self._line_up()
+
+    def copy(self) -> Account:
+        twin = Account.__new__(Account)
+        twin.__dict__.update(self.__dict__)
+        for name in (
+            "numbers",
+            "kinds",
+            "due",
+            "sequence",
+            "owed",
+            "left",
+            "reached",
+            "earned",
+            "interest_earned",
+            "moved",
+            "movements",
+            "charges",
+            "void",
+            "running",
+        ):
+            setattr(twin, name, getattr(self, name).copy())
+        twin.credits = {name: credit.copy() for name, credit in self.credits.items()}
+        if self.accrual is not None:
+            twin.accrual = self.accrual.copy()
+        return twin
+
+    # --------------------------------------------------------------------------------------------- the rows
+
+    def _run_interest(self) -> None:
+        terms = self.terms
+        interest, plan = terms.interest, terms.plan
+        assert interest is not None
+        pricing = plan.pricing
+        rate = Fraction(pricing.annual_rate) if isinstance(pricing, _BEAR_INTEREST) else Fraction(0)
+        periods = periods_of(plan, interest.counted_from)[plan.defer_periods :]
+        regular = [place for place, kind in enumerate(self.kinds) if kind not in _AT_START]
+        running: list[RunningRow] = []
+        for number, (place, period) in enumerate(zip(regular, periods, strict=True)):
+            row = terms.rows[place]
+            running.append(RunningRow(period, row.total_minor, number < plan.interest_free_periods))
+            self.running[place] = number
+        self.accrual = Accrual(plan, rate, running)
+        self.accrual.remember_agreed(sum(terms.rows[place].principal_minor for place in regular))
+        self.daily = interest.daily
+
+    def _line_up(self) -> None:
+        """The slots in the order in which money fills them, where nothing but their age decides it."""
+        allocation = self.terms.allocation
+        parts = [PARTS.index(part) for part in parts_in_full(allocation.parts)]
+        owed, sequence = self.owed, self.sequence
+        if allocation.along == "rows":
+            self.order = [slot for row in sequence for part in parts if owed[slot := 4 * row + part]]
+        else:
+            self.order = [slot for part in parts for row in sequence if owed[slot := 4 * row + part]]
+        self.at = 0
+
+    def place_of(self, number: int, seq: int) -> int:
+        """Where a row of the contract lies. Raises `EventRefused`."""
+        for place, each in enumerate(self.numbers):
+            if each == number:
+                return place
+        raise EventRefused("row", number, f"a row of the contract, in event {seq}")
+
+    def due_on(self, row: int) -> date:
+        """When a row is due: as agreed, or as it was put off to."""
+        moved = self.moved.get(row)
+        return self.due[row] if moved is None else moved[0]
+
+    def is_open(self, row: int) -> bool:
+        at = 4 * row
+        left = self.left
+        return bool(left[at] or left[at + 1] or left[at + 2] or left[at + 3])
+
+    def begins_on(self, row: int) -> date:
+        """When the time of a row begins: with the end of the one before."""
+        index = self.running.get(row)
+        if index is not None and self.accrual is not None:
+            return self.accrual.rows[index].period.from_on
+        at = self.sequence.index(row)
+        return self.due_on(self.sequence[at - 1]) if at else date.min
+
+    def matured(self, row: int, part: int, on: date) -> int:
+        """What is open of a row's charges whose own date has come."""
+        slot = 4 * row + part
+        due = sum(
+            minor
+            for where, which, minor, due_on in self.charges.values()
+            if (where, which) == (row, part) and due_on <= on
+        )
+        return max(min(due - (self.owed[slot] - self.left[slot]), self.left[slot]), 0)
+
+    def emptied(self, row: int) -> bool:
+        """Whether a row whose interest runs came to nothing, since little is left in all: it could still take that."""
+        return (
+            self.daily
+            and row in self.running
+            and self.outstanding > 0
+            and not any(self.owed[4 * row : 4 * row + 4])
+        )
+
+    def add_row(self, kind: RowKind, due_on: date) -> int:
+        """A row that was not agreed, in the order of its date; its number follows the last one."""
+        place = len(self.numbers)
+        self.numbers.append(max(self.numbers) + 1)
+        self.kinds.append(kind)
+        self.due.append(due_on)
+        self.owed += (0, 0, 0, 0)
+        self.left += (0, 0, 0, 0)
+        self.reached.append(True)
+        self.earned.append(0)
+        self.interest_earned.append(0)
+        after = len(self.sequence)
+        while after and self.due[self.sequence[after - 1]] > due_on:
+            after -= 1
+        self.sequence.insert(after, place)
+        return place
+
+    def owe(self, row: int, part: int, minor: int) -> None:
+        """More (or less, down to what is paid) is owed of a row."""
+        slot = 4 * row + part
+        self.owed[slot] += minor
+        self.left[slot] += minor
+        self.outstanding += minor
+        self._line_up()
+
+    def row_for(self, on: date) -> int:
+        """The row in whose time a day lies: the first regular one that is due on it or later, or one after the last."""
+        last: int | None = None
+        for row in self.sequence:
+            kind = self.kinds[row]
+            if kind in _AT_START:
+                continue
+            if kind == "extra":
+                last = row
+                continue
+            if on <= self.due[row]:
+                return row
+        if last is None:
+            last = self.add_row("extra", on)
+        elif on > self.due[last]:
+            self.due[last] = on
+        return last
+
+    # --------------------------------------------------------------------------------------------- movements
+
+    def move(self, seq: int, kind: MovementKind, amount: int, row: int | None = None) -> None:
+        if amount:
+            self.movements.append(Movement(seq, kind, amount, None if row is None else self.numbers[row]))
+
+    def gather(self, seq: int, start: int) -> None:
+        """Movements of one event, one of each kind for each row, in the rows' order."""
+        sums: dict[tuple[int | None, MovementKind], int] = {}
+        for each in self.movements[start:]:
+            key = (each.row, each.kind)
+            sums[key] = sums.get(key, 0) + each.amount_minor
+        places = {self.numbers[row]: index for index, row in enumerate(self.sequence)}
+        del self.movements[start:]
+        self.movements += [
+            Movement(seq, kind, amount, row)
+            for (row, kind), amount in sorted(
+                sums.items(), key=lambda item: (item[0][0] is None, places.get(item[0][0] or 0, 0))
+            )
+            if amount
+        ]
+
+    def recognise(self, seq: int) -> None:
+        """Interest that runs is earned when its row is reached, or by being paid before."""
+        if self.terms.interest is None:
+            return
+        owed, left = self.owed, self.left
+        for row in self.sequence:
+            slot = 4 * row + INTEREST
+            earned = owed[slot] if self.reached[row] else owed[slot] - left[slot]
+            if earned != self.interest_earned[row]:
+                self.move(seq, "interest_earned", earned - self.interest_earned[row], row)
+                self.interest_earned[row] = earned
+
+    # --------------------------------------------------------------------------------------------- interest
+
+    def come_to(self, on: date) -> None:
+        """Let interest run until a day."""
+        if self.daily and self.confirmed_on is not None and self.accrual is not None:
+            self.accrual.come_to(on)
+            self._fetch()
+
+    def _fetch(self) -> None:
+        """Take interest and principal of the rows over from the accrual."""
+        accrual = self.accrual
+        assert accrual is not None
+        for row, index in self.running.items():
+            running = accrual.rows[index]
+            self._set_owed(4 * row + INTEREST, running.due_interest)
+            self._set_owed(4 * row + PRINCIPAL, running.due_principal)
+
+    def _set_owed(self, slot: int, minor: int) -> None:
+        change = minor - self.owed[slot]
+        if not change:
+            return
+        if self.left[slot] + change < 0:
+            # Never less than was paid.
+            change = -self.left[slot]
+        self.owed[slot] += change
+        self.left[slot] += change
+        self.outstanding += change
+
+    def lend(self, on: date, minor: int, *, replan: bool) -> None:
+        """Principal goes out: the rows that are open take it up."""
+        accrual = self.accrual
+        assert accrual is not None
+        before = [(row.due_principal, row.due_interest) for row in accrual.rows]
+        accrual.lend(on, minor, replan=replan)
+        if self.daily:
+            self._fetch()
+        elif replan:
+            for row, index in self.running.items():
+                running = accrual.rows[index]
+                self.owe(row, PRINCIPAL, running.due_principal - before[index][0])
+                self.owe(row, INTEREST, running.due_interest - before[index][1])
+
+    # --------------------------------------------------------------------------------------------- paying
+
+    def take(self, credit: Credit) -> None:
+        """Let a credit pay what is owed; what is left over stays with it."""
+        seq = credit.seq
+        self.credits[credit.name] = credit
+        if credit.name in self.void:
+            credit.reversed_on = self.void[credit.name]
+            credit.unapplied = 0
+            return
+        if self.confirmed_on is not None:
+            start = len(credit.paid)
+            self.allocate(credit, credit.on, self._rule(credit.purpose))
+            self._book(seq, credit, credit.paid[start:])
+        if credit.unapplied:
+            self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", credit.unapplied)
+
+    def _rule(self, purpose: Purpose) -> Rule | None:
+        if self.by_age:
+            return None
+        return rule_for(self.terms.allocation, purpose)
+
+    def allocate(self, credit: Credit, on: date, rule: Rule | None) -> None:
+        """Fill what is owed with a credit's money, by a rule or by age."""
+        if rule is None and not self.daily:
+            self._walk(credit)
+            return
+        if rule is None:
+            allocation = self.terms.allocation
+            rule = Rule(order_of(allocation.parts), along=allocation.along)
+        credit.unapplied = settle(self, rule, credit.unapplied, on, credit.paid)
+
+    def _walk(self, credit: Credit) -> None:
+        money, at, left, order = credit.unapplied, self.at, self.left, self.order
+        end = len(order)
+        paid = credit.paid
+        while at < end:
+            slot = order[at]
+            owed = left[slot]
+            if owed > money:
+                if money:
+                    left[slot] = owed - money
+                    paid.append((slot, money))
+                    money = 0
+                break
+            if owed:
+                left[slot] = 0
+                money -= owed
+                paid.append((slot, owed))
+            at += 1
+        self.outstanding -= credit.unapplied - money
+        self.at = at
+        credit.unapplied = money
+
+    def interest_day(self, on: date) -> date:
+        """The day up to which whoever settles everything on `on` owes interest."""
+        interest = self.terms.interest
+        if interest is None or interest.payoff == "to_date" or self.accrual is None:
+            return on
+        return max(on, self.accrual.rows[self.accrual.running(on)].period.due_on)
+
+    def payoff_minor(self, on: date) -> int:
+        """What settles everything on a day."""
+        accrual = self.accrual
+        if not self.daily or accrual is None:
+            return self.outstanding
+        twin = self.copy()
+        twin.come_to(on)
+        assert twin.accrual is not None
+        running = sum(self.left[4 * row + INTEREST] + self.left[4 * row + PRINCIPAL] for row in self.running)
+        return self.outstanding - running + sum(twin.accrual.payoff(self.interest_day(on)))
+
+    def pay(
+        self, row: int, part: int, most: int, on: date, in_advance: bool, paid: list[tuple[int, int]]
+    ) -> int:
+        """Pay up to `most` of one part of a row, and say how much it was."""
+        slot = 4 * row + part
+        index = self.running.get(row) if self.daily and part >= INTEREST else None
+        if index is None:
+            minor = min(self.left[slot], most)
+        else:
+            accrual = self.accrual
+            assert accrual is not None
+            if in_advance:
+                principal, interest = accrual.due_if_paid(index, on)
+                due = principal if part == PRINCIPAL else interest
+                minor = min(max(due - (self.owed[slot] - self.left[slot]), 0), most)
+            else:
+                minor = min(self.left[slot], most)
+            if minor <= 0:
+                return 0
+            if part == PRINCIPAL:
+                accrual.pay_principal(index, on, minor)
+            else:
+                accrual.pay_interest(index, on, minor)
+            if minor > self.left[slot]:
+                self._set_owed(slot, self.owed[slot] + minor - self.left[slot])
+            self.left[slot] -= minor
+            self.outstanding -= minor
+            paid.append((slot, minor))
+            self._fetch()
+            return minor
+        if minor <= 0:
+            return 0
+        self.left[slot] -= minor
+        self.outstanding -= minor
+        paid.append((slot, minor))
+        return minor
+
+    def _book(self, seq: int, credit: Credit, paid: Iterable[tuple[int, int]]) -> None:
+        kinds = _MONEY if credit.money else _GOODWILL
+        reached, earned, numbers, move = self.reached, self.earned, self.numbers, self.movements.append
+        for slot, minor in paid:
+            row, part = slot >> 2, slot & 3
+            if part == FEE and not reached[row]:
+                # Paid before its date, a fee is earned by being paid.
+                more = self.owed[slot] - self.left[slot] - earned[row]
+                if more > 0:
+                    earned[row] += more
+                    move(Movement(seq, "fee_earned", more, numbers[row]))
+            move(Movement(seq, kinds[part], minor, numbers[row]))
+
+    def apply_held(self, seq: int, on: date | None = None, purpose: Purpose | None = None) -> None:
+        """Money that nothing was owed for pays what is owed now: by the day and the rule of each credit, or as given."""
+        start = len(self.movements)
+        for credit in self.credits.values():
+            held = credit.unapplied
+            if not held:
+                continue
+            before = len(credit.paid)
+            day = on or credit.on
+            self.allocate(credit, day, self._rule(purpose or credit.purpose))
+            new = credit.paid[before:]
+            if not new:
+                continue
+            self._book(seq, credit, new)
+            if credit.seq != seq:
+                del credit.paid[before:]
+                credit.later += [(seq, day, slot, minor) for slot, minor in new]
+            self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", credit.unapplied - held)
+        self.gather(seq, start)
+
+    @property
+    def held(self) -> int:
+        """Money that nothing is owed for."""
+        return sum(credit.unapplied for credit in self.credits.values())
+
+    def give_back(self, minor: int) -> int:
+        """Take money that nothing is owed for out of the account, the oldest first; say how much there was."""
+        taken = 0
+        for credit in self.credits.values():
+            part = min(credit.unapplied, minor - taken)
+            credit.unapplied -= part
+            taken += part
+        return taken
+
+    def pay_back(self, credit: Credit) -> int:
+        """Give back what was paid, the last first; `credit` takes it as negative. Returns what there was none of."""
+        rule = self._rule("repayment") or Rule(
+            order_of(self.terms.allocation.parts), along=self.terms.allocation.along
+        )
+        short = settle(Backwards(self, self.owed), backwards(rule), -credit.amount, credit.on, credit.paid)
+        credit.unapplied = 0
+        credit.amount += short
+        self.outstanding -= sum(minor for _, minor in credit.paid)
+        self.credits[credit.name] = credit
+        self._book(credit.seq, credit, credit.paid)
+        self._line_up()
+        return short
+
+    def reclaim(self, seq: int, on: date, minor: int) -> None:
+        """Principal that was paid back and went out again is due with the row that runs, or after the last."""
+        accrual = self.accrual
+        if self.daily and accrual is not None and accrual.lend_again(on, minor):
+            row = next(place for place, index in self.running.items() if accrual.rows[index].lent_again)
+            self._fetch()
+        else:
+            row = next(
+                (
+                    each
+                    for each in self.sequence
+                    if self.kinds[each] not in _AT_START
+                    and (self.due[each] > on or self.kinds[each] == "extra")
+                ),
+                -1,
+            )
+            if row < 0:
+                row = self.row_for(on)
+            self.due[row] = max(self.due[row], on)
+            self.owe(row, PRINCIPAL, minor)
+        self.move(seq, "reclaimed", minor, row)
+
+    def charge(self, seq: int, name: str, part: int, minor: int, due_on: date) -> None:
+        """A fee or a penalty is added to the row in whose time its day lies, and is earned at once."""
+        row = self.row_for(due_on)
+        self.charges[name] = (row, part, minor, due_on)
+        self.owe(row, part, minor)
+        if part == PENALTY:
+            self.move(seq, "penalty_charged", minor, row)
+        else:
+            self.earned[row] += minor
+            self.move(seq, "fee_charged", minor, row)

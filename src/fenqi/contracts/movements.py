@@ -1,0 +1,56 @@
+"""Movements: what an event did to a contract, economically, before any account is named.
+
+`fenqi.ledger.entries` says which accounts a movement debits and credits. A negative amount undoes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Movement", "MovementKind"]
+
+MovementKind = Literal[
+    "sold",
+    "sold_for_others",
+    "fee_earned",
+    "fee_charged",
+    "fee_paid",
+    "fee_waived",
+    "fee_returned",
+    "interest_earned",
+    "interest_paid",
+    "interest_waived",
+    "penalty_charged",
+    "penalty_paid",
+    "penalty_waived",
+    "principal_paid",
+    "unapplied",
+    "unapplied_refunded",
+    "reclaimed",
+    "goodwill",
+    "goodwill_unapplied",
+    "returned",
+    "returned_for_others",
+    "refund_due",
+    "refund_due_for_others",
+    "refunded",
+    "written_off_principal",
+    "written_off_interest",
+    "written_off_fee",
+    "written_off_penalty",
+    "recovered",
+]
+
+
+class Movement(msgspec.Struct, frozen=True, gc=False):
+    """What one event did, economically. Negative where it undoes something.
+
+    `row` is None where a movement belongs to no row (a sale; money that nothing was owed for).
+    """
+
+    event_seq: int
+    kind: MovementKind
+    amount_minor: int
+    row: int | None = None

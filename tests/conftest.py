@@ -35,6 +35,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# The same examples in every run, and as much time for each as a busy machine needs.
+hypothesis_settings.register_profile("fenqi", derandomize=True, deadline=None)
+hypothesis_settings.load_profile("fenqi")
 
 ROOT = Path(__file__).resolve().parent.parent
 _NOWHERE = "postgresql://nobody@/nowhere?host=/nonexistent"

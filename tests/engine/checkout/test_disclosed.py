@@ -21,8 +21,7 @@ shop: {id: mall, name: {zh-CN: 商城, en: The mall}, time_zone: Asia/Shanghai, 
 funders:
   - id: mall
     name: {zh-CN: 星河商城, en: Galaxy Mall}
-    kind: shop
-    own_book: true
+    kind: bank
     agreement: {version: v1%s}
   - {id: partner, name: {zh-CN: 合作方, en: A partner}, kind: bank}
 families:

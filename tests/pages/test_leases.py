@@ -16,9 +16,8 @@ Visit = Callable[..., Client]
 TIER = WAIVERS.replace("customer.credit_score >= 600", "customer.tier >= 3").replace("SCORE_LOW", "REQUIRED")
 
 
-@pytest.fixture
-def leased(visit: Visit) -> Visit:
-    """The demo with a lessor, its leases and a pledge: the deposit is waived from the third tier on."""
+def publish_leases() -> None:
+    """Add a lessor, its leases and a pledge to the demo: the deposit is waived from the third tier on."""
     import fenqi_server.demo.seed as seed
     from fenqi.policy.document import load_policy
     from fenqi_server.demo import clock
@@ -40,6 +39,11 @@ def leased(visit: Visit) -> Visit:
     shop = shops.by_code("mall")
     assert shop is not None
     policies.publish(shop, snapshot, clock.now(), "test", silent_reason="a test")
+
+
+@pytest.fixture
+def leased(visit: Visit) -> Visit:
+    publish_leases()
     return visit
 
 

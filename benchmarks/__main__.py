@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
+from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
 from benchmarks.proof import prove_60
 from benchmarks.service import http_evaluations
 
@@ -20,6 +21,10 @@ Measurement = Callable[[], Iterator[dict[str, object]]]
 MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("decide.p50",), decide_p50),
     (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
+    (("decide.alone",), decide_alone),
+    (("decide_1800.p50",), decide_1800),
+    (("explain.mean",), explain_mean),
+    (("snapshot.load",), snapshot_load),
     (("prove_60",), prove_60),
     (("price_1m",), price_1m),
     (("columns.decide_1m",), decide_1m),

@@ -27,6 +27,7 @@ __all__ = [
     "decide_p50",
     "evaluate_quantiles",
     "request_number",
+    "times_ns",
 ]
 
 POLICY_FOLDER = Path(__file__).parent / "policy"
@@ -85,7 +86,7 @@ def check_shape(policy: Policy) -> dict[str, object]:
     return {"plans": 10, "blocked": 4, "rules": len(policy.rules), "runs": RUNS}
 
 
-def _times_ns(run: Callable[[int], object]) -> list[int]:
+def times_ns(run: Callable[[int], object]) -> list[int]:
     for number in range(WARM_UP):
         run(number)
     times: list[int] = []
@@ -107,7 +108,7 @@ def decide_p50() -> Iterator[dict[str, object]]:
         {**FACTS, **cart_facts(request_number(n), 400_000 + n), **clock_facts(START_AT + n, policy.zone)}
         for n in range(512)
     ]
-    times = _times_ns(lambda number: decide(policy, facts[number % 512]))
+    times = times_ns(lambda number: decide(policy, facts[number % 512]))
     yield {"name": "decide.p50", "value": round(statistics.median(times) / 1000, 1), "unit": "us", **shape}
 
 
@@ -116,7 +117,7 @@ def evaluate_quantiles() -> Iterator[dict[str, object]]:
     policy = bench_policy()
     shape = check_shape(policy)
     requests = [request_number(number) for number in range(512)]
-    times = _times_ns(lambda number: evaluate(policy, requests[number % 512]))
+    times = times_ns(lambda number: evaluate(policy, requests[number % 512]))
     yield {"name": "evaluate.p50", "value": round(statistics.median(times) / 1000, 1), "unit": "us", **shape}
     at = len(times) * 99 // 100
     yield {"name": "evaluate.p99", "value": round(times[at] / 1000, 1), "unit": "us", **shape}

@@ -27,7 +27,7 @@ from fenqi.policy.conditions import Clause, Range, clauses_of
 from fenqi.policy.facts import Facts, FactType, FactValue
 from fenqi.policy.reasons import value_text
 from fenqi.policy.snapshot import selects
-from fenqi.policy.verdict import decide, decide_deposits, in_the_way
+from fenqi.policy.verdict import decide_deposits, in_the_way
 from fenqi.terms.cost import cost_of
 from fenqi.terms.plan import Plan, TermsError
 from fenqi.terms.schedule import build_schedule
@@ -135,7 +135,7 @@ def nearest_change(policy: Policy, request: CheckoutRequest, plan: str) -> Neare
     if not all(needed):
         return None
     search = _Search(policy, request, facts, pricing, domain)
-    keys = sorted(search.moves, key=lambda key: (_EFFORT.get(key, _OWN_EFFORT), key))
+    keys = sorted(search.keys, key=lambda key: (_EFFORT.get(key, _OWN_EFFORT), key))
     for count in range(1, MAX_CHANGES + 1):
         choices = [
             chosen
@@ -148,27 +148,14 @@ def nearest_change(policy: Policy, request: CheckoutRequest, plan: str) -> Neare
         for chosen in choices:
             found = search.first(chosen)
             if found is not None:
-                return _answer(policy, request, pricing, facts, found)
+                return _answer(pricing, facts, found)
     return None
 
 
-def _answer(
-    policy: Policy,
-    request: CheckoutRequest,
-    pricing: _Pricing,
-    facts: Facts,
-    moves: tuple[_Move, ...],
-) -> NearestChange | None:
+def _answer(pricing: _Pricing, facts: Facts, moves: tuple[_Move, ...]) -> NearestChange:
     changed = {name: value for move in moves for name, value in move.facts.items()}
-    then = {**facts, **changed}
-    offer = pricing.offer(_amount(then))
-    name = pricing.plan.id
-    # The checkout's own function has the last word.
-    verdict = decide(policy, then, {name: offer} if offer else {}, overrides=request.overrides)[name]
-    if not verdict.offered:
-        return None
     return NearestChange(
-        plan=name,
+        plan=pricing.plan.id,
         steps=tuple(move.step for move in moves),
         facts={name: value for name, value in changed.items() if facts.get(name) != value},
     )
@@ -211,11 +198,19 @@ class _Pricing:
                 self.known[amount] = priced_facts(schedule, cost_of(schedule, self.plan), self.plan.periods)
         return self.known[amount]
 
-    def least(self, reached: Callable[[Facts | None], bool]) -> int | None:
-        """The least amount from which on something that grows with the amount is reached; None where it never is."""
+    def least(self, reached: Callable[[Facts | None], bool], near: int | None = None) -> int | None:
+        """The least amount from which on something that grows with the amount is reached; None where it never is.
+
+        `near` is a guess: the better it is, the fewer amounts are priced. They are what takes the time.
+        """
         low, high = 0, 1
+        if near is not None:
+            low, high, step = near - 1, near, 1
+            while low > 0 and reached(self.offer(low)):
+                step *= 4
+                low, high = max(0, low - step), low
         while not reached(self.offer(high)):
-            low, high = high, high * 4
+            low, high = high, (high * 4 if near is None else high + (high - low) * 4)
             if high > MAX_MINOR:
                 return None
         while high - low > 1:
@@ -244,10 +239,11 @@ class _Search:
         self.pricing = pricing
         self.tries = 0
         self.moves: dict[str, tuple[_Move, ...]] = {}
+        self.asked_of_amount = domain.clauses.get("cart.amount", ())
         names: dict[str, set[str]] = {}
-        # Of an order that the terms do not fit the amount is asked even where no rule does.
-        asked = domain.clauses if "cart.amount" in domain.clauses else {**domain.clauses, "cart.amount": ()}
-        for name, clauses in asked.items():
+        for name, clauses in domain.clauses.items():
+            if name == "cart.amount":
+                continue
             if name in _ATTRIBUTES:
                 present = facts.get(name)
                 # From the cart to the names, since a set may hold 100,000 of those.
@@ -255,17 +251,35 @@ class _Search:
                 names[name] = {word for clause in clauses for word in known & _words(clause.value)}
                 continue
             fact = policy.vocabulary[name]
-            values = (
-                list(self._amounts(clauses)) if name == "cart.amount" else list(self._values(fact, clauses))
-            )
+            values = list(self._values(fact, clauses))
             if values:
                 self.moves[name] = tuple(self._to(name, value) for value in values)
         if any(names.values()):
             self.moves[_ITEMS] = tuple(self._without(names))
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What can be changed. Of an order that the terms do not fit the amount is asked even where no rule does."""
+        return (
+            (*self.moves, "cart.amount") if self.asked_of_amount or self._is_unpriced() else tuple(self.moves)
+        )
+
+    def _is_unpriced(self) -> bool:
+        return self.pricing.offer(_amount(self.facts)) is None
+
+    def of(self, key: str) -> tuple[_Move, ...]:
+        """The moves of one thing. Amounts are worked out when first asked for: most changes need none."""
+        known = self.moves.get(key)
+        if known is None:
+            assert key == "cart.amount", "all else is worked out at once"
+            known = self.moves[key] = tuple(
+                self._to(key, value) for value in self._amounts(self.asked_of_amount)
+            )
+        return known
+
     def first(self, chosen: tuple[str, ...]) -> tuple[_Move, ...] | None:
         """The first of all combinations of these moves with which nothing is in the plan's way."""
-        for moves in product(*(self.moves[key] for key in chosen)):
+        for moves in product(*(self.of(key) for key in chosen)):
             self.tries += 1
             if self.tries > _MAX_TRIES:
                 return None
@@ -296,7 +310,7 @@ class _Search:
             else:
                 found |= _edges(clause, "cart.amount", self.facts)
         now = _amount(self.facts)
-        if self.pricing.offer(now) is None:
+        if self._is_unpriced():
             least = self.pricing.least(lambda offer: offer is not None)
             found |= set() if least is None else {least}
         return sorted(
@@ -304,13 +318,20 @@ class _Search:
         )
 
     def _amounts_of(self, clause: Clause) -> Iterator[int]:
-        for bound in _edges(clause, clause.fact, self.facts):
+        now = _amount(self.facts)
+        value_now = (self.pricing.offer(now) or {}).get(clause.fact)
+        # Whatever is compared, it changes its mind where the bound is reached, and where it is passed.
+        for bound in sorted(_edges(clause, clause.fact, self.facts))[1:]:
 
             def reached(offer: Facts | None, bound: int = bound) -> bool:
                 value = None if offer is None else offer.get(clause.fact)
                 return isinstance(value, int) and value >= bound
 
-            least = self.pricing.least(reached)
+            near = None
+            if type(value_now) is int and value_now > 0 and bound > 0:
+                # What an offer comes to grows nearly in step with the order.
+                near = min(max(1, now * bound // value_now), MAX_MINOR)
+            least = self.pricing.least(reached, near)
             if least is not None:
                 yield least
                 if least > 1:

@@ -125,6 +125,11 @@ class Policy:
         return {rule.id: index for index, rule in enumerate(self.rules)}
 
     @cached_property
+    def all_open(self) -> dict[str, Verdict]:
+        """Every plan's verdict where nothing is in the way of any. Copied, never changed."""
+        return {verdict.plan: verdict for verdict in self.open_verdicts}
+
+    @cached_property
     def asked(self) -> frozenset[str]:
         """The facts that some rule asks about, or that a rollout goes by: of anything else nobody needs to know."""
         names = frozenset(name for rule in self.rules for name in facts_of_rule(rule))

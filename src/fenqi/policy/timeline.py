@@ -21,11 +21,46 @@ from fenqi.policy.conditions import Constant, Range, clauses_of, evaluate_plain
 from fenqi.policy.facts import CLOCK_FACTS, Facts, FactValue, clock_facts
 from fenqi.policy.snapshot import Rule
 
-__all__ = ["Timing", "edges_told", "next_point", "opens_at", "since_when", "timing_of", "violated_at"]
+__all__ = [
+    "Effort",
+    "Spent",
+    "Timing",
+    "edges_told",
+    "next_point",
+    "opens_at",
+    "since_when",
+    "timing_of",
+    "violated_at",
+]
 
 _DAYS_OF_MINUTES: Final = 3
 _DAYS_OF_WEEKDAYS: Final = 16  # a turned clock may swallow one week's only occurrence
-_STEPS: Final = 400
+EFFORT: Final = 12_000
+_LOOK: Final = 10
+"""What looking at one instant takes beside the clauses: the clock's facts, and a copy of the others."""
+
+
+class Spent(Exception):  # it ends a search, and is no fault
+    """The search was given up: the answer is not known. It is not that there is none."""
+
+
+class Effort:
+    """What one decision may still spend on looking for since when and until when, in clauses asked.
+
+    A policy can be written whose windows interlace without end; whoever stands at the checkout is told "unknown" in a few
+    milliseconds, and neither waits for it nor is told a guess.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = EFFORT) -> None:
+        self.left = left
+
+    def take(self, clauses: int) -> None:
+        """Look once more, at so many clauses. Raises `Spent` where that is too much."""
+        self.left -= clauses + _LOOK
+        if self.left < 0:
+            raise Spent
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -40,6 +75,8 @@ class Timing(msgspec.Struct, frozen=True):
     plain: bool
     instants: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
+    clauses: int = 0
+    """How many clauses the rule has: what asking it once takes."""
 
     @property
     def moves(self) -> bool:
@@ -61,7 +98,8 @@ def timing_of(rule: Rule) -> Timing:
     if rule.daily is not None:
         minutes.update((rule.daily.start % 1440, rule.daily.end % 1440))
     trees = (rule.when, rule.require, rule.pending.when if rule.pending else None)
-    for clause in (c for tree in trees if tree is not None for c in clauses_of(tree)):
+    clauses = [clause for tree in trees if tree is not None for clause in clauses_of(tree)]
+    for clause in clauses:
         clock = next((name for name in (clause.fact, clause.other) if name in CLOCK_FACTS), None)
         if clock is None:
             continue
@@ -84,6 +122,7 @@ def timing_of(rule: Rule) -> Timing:
         plain,
         tuple(sorted(instants)),
         tuple(sorted(times)),
+        len(clauses),
     )
 
 
@@ -142,66 +181,82 @@ def violated_at(rule: Rule, facts: Facts, at: int, zone: str) -> bool:
     return True
 
 
-def since_when(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> int | None:
-    """The instant at which time alone made the rule bite as it does at `at`; None where time did not."""
+def since_when(
+    rule: Rule, timing: Timing, facts: Facts, at: int, zone: str, effort: Effort | None = None
+) -> int | None:
+    """The instant at which time alone made the rule bite as it does at `at`; None where time did not.
+
+    Raises `Spent` where that takes more than `effort`.
+    """
     if timing.plain:
         starts = [w.start for w in (rule.valid, rule.blocked) if w is not None and w.start is not None]
         return max(starts, default=None)
-    for point in _points_before(_told(timing, facts), at, zone):
+    effort = effort or Effort()
+    for point in _points_before(_told(timing, facts), at, zone, effort):
+        effort.take(timing.clauses)
         if not violated_at(rule, facts, point - 1, zone):
             return point
     return None
 
 
-def opens_at(rule: Rule, timing: Timing, facts: Facts, at: int, zone: str) -> int | None:
-    """The first instant after `at` at which time alone lets the rule go; None where time does not."""
+def opens_at(
+    rule: Rule, timing: Timing, facts: Facts, at: int, zone: str, effort: Effort | None = None
+) -> int | None:
+    """The first instant after `at` at which time alone lets the rule go; None where time does not.
+
+    Raises `Spent` where that takes more than `effort`.
+    """
     if timing.plain:
         ends = [w.end for w in (rule.valid, rule.blocked) if w is not None and w.end is not None]
         return min(ends, default=None)
-    for point in _points_after(_told(timing, facts), at, zone):
+    effort = effort or Effort()
+    for point in _points_after(_told(timing, facts), at, zone, effort):
+        effort.take(timing.clauses)
         if not violated_at(rule, facts, point, zone):
             return point
     return None
 
 
-def _points_after(timing: Timing, at: int, zone: str) -> Iterator[int]:
+def _points_after(timing: Timing, at: int, zone: str, effort: Effort) -> Iterator[int]:
     """Instants after `at` at which the outcome may change, in order; a bounded number of them."""
     days = _DAYS_OF_WEEKDAYS if timing.weekdays else _DAYS_OF_MINUTES
-    steps = 0
     dated = timing.dated[bisect_right(timing.dated, at) :]
     for edge in (*dated, None):
         if timing.minutes:
             first = local_date(at, zone).toordinal()
             for ordinal in range(first, first + days):
-                for point in _day_points(zone, ordinal, timing.minutes):
-                    if point > at and (edge is None or point < edge):
-                        yield point
-                        steps += 1
+                effort.take(0)
+                points = _day_points(zone, ordinal, timing.minutes)
+                if edge is not None and points[0] >= edge:
+                    break
+                for point in points[bisect_right(points, at) :]:
+                    if edge is not None and point >= edge:
+                        break
+                    yield point
         if edge is not None:
             yield edge
             at = edge
-        if steps > _STEPS:
-            return
 
 
-def _points_before(timing: Timing, at: int, zone: str) -> Iterator[int]:
+def _points_before(timing: Timing, at: int, zone: str, effort: Effort) -> Iterator[int]:
     """Instants up to `at` at which the outcome may have changed, latest first; a bounded number of them."""
     days = _DAYS_OF_WEEKDAYS if timing.weekdays else _DAYS_OF_MINUTES
-    steps = 0
     dated = timing.dated[: bisect_right(timing.dated, at)]
     for edge in (*reversed(dated), None):
         if timing.minutes:
             first = local_date(at, zone).toordinal()
             for ordinal in range(first, first - days, -1):
-                for point in reversed(_day_points(zone, ordinal, timing.minutes)):
-                    if point <= at and (edge is None or point > edge):
-                        yield point
-                        steps += 1
+                effort.take(0)
+                points = _day_points(zone, ordinal, timing.minutes)
+                if edge is not None and points[-1] <= edge:
+                    break
+                for point in reversed(points[: bisect_right(points, at)]):
+                    if edge is not None and point <= edge:
+                        break
+                    yield point
         if edge is not None:
             yield edge
             at = edge - 1
-        if steps > _STEPS:
-            return
 
 
 @lru_cache(maxsize=4096)
@@ -209,13 +264,20 @@ def _day_points(zone: str, ordinal: int, minutes: tuple[int, ...]) -> tuple[int,
     """The instants of a local date at which its wall clock reaches one of the minutes, or is turned."""
     on = date.fromordinal(ordinal)
     tz = zone_of(zone)
+    midnight = datetime(on.year, on.month, on.day, tzinfo=tz)
+    following = midnight + timedelta(days=1)
+    if (
+        midnight.utcoffset() == following.utcoffset()
+        and midnight.replace(fold=1).utcoffset() == midnight.utcoffset()
+    ):
+        # No clock is turned on most days: there every minute is as long as the others.
+        begins = to_epoch(midnight.astimezone(UTC))
+        return tuple(begins + 60 * minute for minute in sorted(set(minutes)))
     points: set[int] = set()
     for minute in minutes:
         for fold in (0, 1):
             wall = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=tz, fold=fold)
             points.add(to_epoch(wall.astimezone(UTC)))
-    midnight = datetime(on.year, on.month, on.day, tzinfo=tz)
-    following = midnight + timedelta(days=1)
     if midnight.utcoffset() != following.utcoffset():
         # Where the clock is turned at midnight itself, only the second before has the old offset.
         low, high = to_epoch(midnight.astimezone(UTC)) - 1, to_epoch(following.astimezone(UTC))

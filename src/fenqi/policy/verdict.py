@@ -17,7 +17,7 @@ from fenqi.policy.conditions import All, Clause, Condition, Constant, Not, Op, R
 from fenqi.policy.facts import Facts, FactValue, clock_facts
 from fenqi.policy.rollout import PREFIX, places
 from fenqi.policy.snapshot import Change, Layer, Rule, State
-from fenqi.policy.timeline import opens_at, since_when
+from fenqi.policy.timeline import Effort, Spent, opens_at, since_when
 
 if TYPE_CHECKING:
     from fenqi.policy.compile import Bits, Policy
@@ -155,6 +155,8 @@ def decide(
         first = (violated, unknown, pending)
         return _decide_lifted(_Case(policy, facts, now, stale, lifted), offers, first, lifted)
     trouble = violated | pending
+    if not trouble and offers is None:
+        return policy.all_open.copy()
     verdicts: dict[str, Verdict] = {}
     case: _Case | None = None
     masks, second, opened = policy.masks, policy.second, policy.open_verdicts
@@ -322,6 +324,8 @@ class _Case:
     ) -> None:
         self.lifted = lifted
         self.stale = stale
+        self.effort = Effort()
+        self.looking = max(1, len(policy.rules) // 8)
         self.policy = policy
         self.facts = facts
         self.now = now
@@ -387,6 +391,12 @@ class _Case:
         Where the last of today's reasons ends another may have begun; each step goes to the latest end of those,
         before which the plan cannot open.
         """
+        try:
+            return self._searched(plan, at, offer)
+        except Spent:
+            return UNKNOWN
+
+    def _searched(self, plan: int, at: int, offer: Facts | None) -> Until:
         policy = self.policy
         mask, priced, name = policy.masks[plan], policy.second[plan], policy.plans[plan].id
         for _ in range(_ROUNDS):
@@ -410,7 +420,7 @@ class _Case:
                 violated ^= bit
                 index = bit.bit_length() - 1
                 known = then if bit & mask else {**then, **(offer or _NO_OFFER)}
-                until = _until(policy.resolved[index], policy, index, known, at)
+                until = self._until(index, known, at)
                 if until.kind != "instant" or until.at is None:
                     if until.kind == "none" and self._is_stale(_failing(policy.resolved[index], known)):
                         return UNKNOWN
@@ -423,6 +433,7 @@ class _Case:
         """The facts of a later instant and what the first pass says of them, once for all plans that open then."""
         known = self.later.get(at)
         if known is None:
+            self.effort.take(self.looking)
             then: dict[str, FactValue] = {**self.facts, **clock_facts(at, self.policy.zone)}
             violated, _unknown, pending = self.policy.first(then)
             known = self.later[at] = (then, violated, pending)
@@ -452,9 +463,9 @@ class _Case:
             # What is used up was so since some moment that nobody told, not since its rule or its terms began.
             live = rule.until_fact is not None and rule.blocked is None and rule.daily is None
             if rule.since_fact is None and timing.moves and not live:
-                since = since_when(rule, timing, facts, self.now, policy.zone)
+                since = self._since(index, facts)
             asked = unknown and rule.unknown == "ask"
-            until = _until(rule, policy, index, facts, self.now, asked=asked)
+            until = self._until(index, facts, self.now, asked=asked)
             if stale and until.kind == "none":
                 until = UNKNOWN  # nobody can say when it is known anew
         return Reason(
@@ -474,14 +485,30 @@ class _Case:
             pending=pending,
         )
 
+    def _since(self, index: int, facts: Facts) -> int | None:
+        policy = self.policy
+        rule, timing = policy.resolved[index], policy.timings[index]
+        try:
+            return since_when(rule, timing, facts, self.now, policy.zone, self.effort)
+        except Spent:
+            return None
+
+    def _until(self, index: int, facts: Facts, at: int, *, asked: bool = False) -> Until:
+        try:
+            return _until(self.policy, index, facts, at, self.effort, asked=asked)
+        except Spent:
+            return UNKNOWN
+
     def _is_stale(self, clauses: Iterable[Failing]) -> bool:
         """Whether a fact that is not known was known, too long ago."""
         return bool(self.stale) and any(name in self.stale for name in _unknown_facts(clauses, ()))
 
 
-def _until(rule: Rule, policy: Policy, index: int, facts: Facts, at: int, *, asked: bool = False) -> Until:
-    timing = policy.timings[index]
-    opens = opens_at(rule, timing, facts, at, policy.zone) if timing.moves else None
+def _until(
+    policy: Policy, index: int, facts: Facts, at: int, effort: Effort, *, asked: bool = False
+) -> Until:
+    rule, timing = policy.resolved[index], policy.timings[index]
+    opens = opens_at(rule, timing, facts, at, policy.zone, effort) if timing.moves else None
     if rule.until_fact is not None and not asked:
         told = facts.get(rule.until_fact)
         if type(told) is int and told > at:

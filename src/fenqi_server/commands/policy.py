@@ -17,6 +17,7 @@ from fenqi.problems import BadInput
 from fenqi_server.commands.policy_acts import ACTS, add_acts
 from fenqi_server.commands.policy_diff import add_diff
 from fenqi_server.commands.policy_draft import add_draft
+from fenqi_server.commands.policy_explain import add_explain
 from fenqi_server.commands.policy_folder import read_folder
 from fenqi_server.commands.policy_pack import add_pack
 from fenqi_server.commands.policy_prove import add_prove
@@ -101,6 +102,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the record")
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     rollback.set_defaults(run=run_rollback)
+    add_explain(actions)
     add_test(actions)
     add_snapshot(actions)
     add_acts(actions)

@@ -65,12 +65,20 @@ def assert_offered(policy: Policy, asked: CheckoutRequest, change: NearestChange
     lines = asked.lines
     for step in change.steps:
         if step.bound == "without":
-            attribute = {"cart.kinds": "kind", "cart.categories": "category", "cart.sellers": "seller"}[
-                step.fact
-            ]
+            attribute = {
+                "cart.kinds": "kind",
+                "cart.categories": "category",
+                "cart.sellers": "seller",
+                "cart.skus": "sku",
+            }[step.fact]
             lines = tuple(one for one in lines if getattr(one, attribute) not in step.value)
         elif step.fact == "cart.amount":
-            lines = (msgspec.structs.replace(lines[0], quantity=1, unit_price_minor=step.value),)
+            # The same items: a line that is left out would be another change.
+            prices = (step.value, *([0] * (len(lines) - 1)))
+            lines = tuple(
+                msgspec.structs.replace(one, quantity=1, unit_price_minor=price)
+                for one, price in zip(lines, prices, strict=True)
+            )
     then = msgspec.structs.replace(
         asked,
         lines=lines,

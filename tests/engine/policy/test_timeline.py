@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any as Anything
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenqi.calendars import at_local
+from fenqi.policy import timeline
 from fenqi.policy.compile import Policy, next_boundary, next_told
-from fenqi.policy.conditions import Clause, Condition, Not, Range, parse_instant
+from fenqi.policy.conditions import Any, Clause, Condition, Not, Range, parse_instant
 from fenqi.policy.facts import clock_facts
 from fenqi.policy.snapshot import DailyWindow, Rule, Window
 from fenqi.policy.timeline import next_point
@@ -235,3 +237,43 @@ def test_the_clock_may_wait_for_an_instant_that_is_a_fact() -> None:
         assert decide(policy, {"clock.now": NOON})["mall_3"].until == Until("none")
         assert next_told(policy, facts, NOON) == NOON + HOUR
         assert next_boundary(policy, NOON) is None
+
+
+def interlaced(number: int) -> Rule:
+    """A rule that looks at the clock every four minutes and at the weekday, and is in the way at all of them."""
+    windows = tuple(
+        Clause("clock.time", "in", Range(minute, minute + 1), open_end=True) for minute in range(0, 1440, 4)
+    )
+    return rule(f"r{number}", when=Any((*windows, Clause("clock.weekday", "<=", 7))))
+
+
+def test_a_search_that_would_take_too_long_is_given_up_and_says_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+    ask = timeline.violated_at
+
+    def counted(*words: Anything) -> bool:
+        nonlocal looks
+        looks += 1
+        return ask(*words)
+
+    monkeypatch.setattr(timeline, "violated_at", counted)
+    policy = mall_policy(*(interlaced(number) for number in range(20)))
+    verdict = decide(policy, {"clock.now": NOON})["mall_3"]
+    # Not "none": nobody has found that time does not change it. And not a guess.
+    assert {reason.until for reason in verdict.reasons} == {Until("unknown")}
+    assert verdict.until == Until("unknown")
+    assert {reason.since for reason in verdict.reasons} == {None}
+    # 361 clauses and 10 for the look itself, out of 12,000: 32 looks for the whole decision, where one rule alone has 11,520.
+    assert looks <= timeline.EFFORT // 371
+
+
+def test_what_is_found_within_the_effort_is_exact() -> None:
+    policy = mall_policy(rule("r", when="clock.weekday <= 5", require="clock.time in 02:00..03:00"))
+    # Monday noon: the next 02:00 of a weekday is tomorrow's.
+    assert decide(policy, {"clock.now": NOON})["mall_3"].until == Until("instant", NOON + 14 * HOUR)
+    never = mall_policy(interlaced(0))
+    assert decide(never, {"clock.now": NOON})["mall_3"].until == Until("unknown")
+    seldom = mall_policy(rule("r", when="clock.weekday <= 7", require="clock.weekday > 7"))
+    assert decide(seldom, {"clock.now": NOON})["mall_3"].until == Until("none")

@@ -99,7 +99,7 @@ def main(words: Sequence[str] | None = None) -> int:
         ):
             return _say(f"this command is a part of the service: pip install 'fenqi[server]' ({problem})", 1)
         if problem.name in ("polars", "numpy"):
-            return _say(problem, 1)  # which says what to install
+            return _say(f"this needs columns of checkouts: pip install 'fenqi[simulate]' ({problem})", 1)
         raise
     except BrokenPipeError:
         # The reader went away, as `| head` does; Python would complain once more while it ends.

@@ -431,8 +431,9 @@ def _read_set(
         flat, rows = flat.filter(pl.Series(~strange)), rows[~strange]
     names = fact.values or tuple(found)
     codes = flat.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-    # In order of row and name, each once.
-    order = np.unique(rows * max(len(names), 1) + codes)
+    # In order of row and name, each once. Sorting is quick here; NumPy's `unique` would hash.
+    order = np.sort(rows * max(len(names), 1) + codes)
+    order = order[np.diff(order, prepend=-1) != 0]
     rows, codes = order // max(len(names), 1), order % max(len(names), 1)
     counts = np.bincount(rows, minlength=len(lists))
     long = counts > MAX_NAMES

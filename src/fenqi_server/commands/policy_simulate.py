@@ -39,8 +39,8 @@ examples:
   mall_12          40,131         38,207     211  2,135   37,996        +¥31.07   +0.47 pp
 
   mall_12, lost: 2,135 checkouts, ¥9,120,000.00
-    law.adult stands in the way of 2,135, alone of 1,990
-    customer.tier: 1 1,204 of 8,000; 2 931 of 7,000
+    law.adult stands in the way of 2,135; of 1,990 nothing else does
+    customer.tier: 1: 1,204 of 8,000; 2: 931 of 7,000
     such as dc_7f3k (¥4,999.00): available, now unavailable because of law.adult
 
 FILE is .parquet, .csv or .jsonl: a row for each checkout, a column for each fact that was recorded, named as in the policy
@@ -189,11 +189,11 @@ _WORDS: Final = {
     "changed": Text("{plan} 变价：{carts} 笔，{amount}", "{plan}, changed: {carts} checkouts, {amount}"),
     "blocks": Text(
         "{rule} 挡住其中 {carts} 笔，其中 {alone} 笔仅因此",
-        "{rule} stands in the way of {carts}, alone of {alone}",
+        "{rule} stands in the way of {carts}; of {alone} nothing else does",
     ),
     "blocked": Text(
         "{rule} 原先挡住其中 {carts} 笔，其中 {alone} 笔仅因此",
-        "{rule} stood in the way of {carts}, alone of {alone}",
+        "{rule} stood in the way of {carts}; of {alone} nothing else did",
     ),
     "price": Text("价格条款", "the plan's own terms"),
     "totals": Text(
@@ -220,7 +220,7 @@ _WORDS: Final = {
         "例如 {name}（{amount}）：原为{before}，现为{after}",
         "such as {name} ({amount}): {before}, now {after}",
     ),
-    "value": Text("{value} {carts}/{size}", "{value} {carts} of {size}"),
+    "value": Text("{value}：{size} 笔中 {carts} 笔", "{value}: {carts} of {size}"),
     "not_known": Text("未知", "unknown"),
     "instalments": Text(
         "没有任何分期方式：原 {before} 笔，现 {after} 笔（共 {carts} 笔）",

@@ -32,6 +32,8 @@ SERVICE = "fenqi_service"
 # *control*: one node, the ORM's; its foreign keys are deferrable because Django makes them so.
 PLACES = {
     "books_account": "reference",  # the closed chart of accounts
+    "books_period": "reference",  # a row a month
+    "books_proof": "reference",  # a row a night
     "funders_health": "reference",
     "funders_outcome": "control",  # how each call to a funder ended: the house's, and nobody's in particular
     "funders_transition": "reference",
@@ -93,6 +95,7 @@ WITHOUT_ROW_SECURITY = {
 APPEND_ONLY = (
     "announcements_alarm",
     "announcements_revision",
+    "books_proof",
     "books_transaction",
     "customers_alias",
     "decisions_decision",

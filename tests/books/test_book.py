@@ -17,7 +17,9 @@ from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, o
 
 from fenqi.ledger.accounts import CHART
 from fenqi.ledger.entries import Entries
-from fenqi_server.books.posting import balances_of, post
+from fenqi.money import Money
+from fenqi.problems import BadInput
+from fenqi_server.books.posting import balances_of, convert, post
 from fenqi_server.books.proof import prove, prove_shop
 from fenqi_server.books.settlement import in_transit, run_settlements, settle, settle_due
 from fenqi_server.db import sqlstate, use_shop
@@ -114,6 +116,12 @@ class TestEachWayToBeUnbalanced:
     def test_accounts_of_two_dimensions(self, shop: Shop) -> None:
         self.check(shop, "{{1020,1110}}", [5, -5])
 
+    def test_amounts_of_two_dimensions(self, shop: Shop) -> None:
+        self.check(shop, [1020, 1110], "{{5,-5}}")
+
+    def test_an_account_and_an_amount_that_are_missing_together(self, shop: Shop) -> None:
+        self.check(shop, "{1020,1110,NULL}", "{5,-5,NULL}")
+
     def test_no_arrays_at_all(self, shop: Shop) -> None:
         with refused("23502"):
             write(shop, None, None)
@@ -125,6 +133,38 @@ class TestEachWayToBeUnbalanced:
     def test_a_currency_that_is_none(self, shop: Shop) -> None:
         with refused("23514"):
             write(shop, [1020, 1110], [5, -5], currency="yuan")
+
+
+# What each clause alone refuses. Without it the row would be taken.
+_ONLY_BY: dict[str, tuple[str, str] | None] = {
+    # Without these two the next ones would fail on such an array instead of refusing it.
+    "array_ndims(accounts) = 1": None,
+    "array_ndims(amounts) = 1": None,
+    "cardinality(accounts) = cardinality(amounts)": ("{1020,1110,4110}", "{5,-5}"),
+    "array_position(accounts, NULL) IS NULL": None,
+    "array_position(amounts, NULL) IS NULL": ("{1020,1110,4110}", "{5,-5,NULL}"),
+    "array_position(amounts, 0::bigint) IS NULL": ("{1020,1110,4110}", "{5,-5,0}"),
+    "accounts <@ ARRAY": ("{1020,9999}", "{5,-5}"),
+    "(SELECT sum(amount) FROM unnest(amounts) AS amount) = 0": ("{1020,1110}", "{5,-4}"),
+    # One leg that is not zero does not sum to zero, and no leg has no dimension; a null account is in no chart.
+    "cardinality(accounts) >= 2": None,
+}
+
+
+def test_every_clause_of_the_check_refuses_what_the_others_would_take(
+    shop: Shop, as_owner: psycopg.Connection[Any]
+) -> None:
+    (source,) = as_owner.execute("SELECT prosrc FROM pg_proc WHERE proname = 'books_entries_ok'").fetchone()  # type: ignore[misc]
+    clauses = [clause.strip() for clause in source.strip().removeprefix("SELECT").split("\n       AND ")]
+    assert len(clauses) == len(_ONLY_BY)
+    for name, row in _ONLY_BY.items():
+        (clause,) = [each for each in clauses if each.startswith(name)]
+        if row is None:
+            continue
+        others = " AND ".join(each for each in clauses if each != clause)
+        asked = "SELECT ({}) IS TRUE FROM (SELECT %s::smallint[] AS accounts, %s::bigint[] AS amounts) AS row"
+        assert as_owner.execute(asked.format(others), row).fetchone() == (True,), name
+        assert as_owner.execute(asked.format(" AND ".join(clauses)), row).fetchone() == (False,), name
 
 
 @pytest.mark.parametrize(
@@ -211,6 +251,62 @@ def test_a_transaction_has_three_dates(shop: Shop) -> None:
         assert cursor.fetchall() == [(on(4), after(9, 60), on(9))]
     customer_id, contract_id = parse_public_id(contract)
     assert balances_of(customer_id, contract_id) == {1020: 100, 1110: 600_000, 4010: -600_000, 4110: -100}
+
+
+class TestConversion:
+    """One currency a transaction: what was given in one and got in another are two, linked."""
+
+    def change(self, shop: Shop, given: Money, got: Money) -> tuple[UUID, UUID]:
+        use_shop(shop.id)
+        return convert(
+            shop_id=shop.id,
+            customer_id=UUID(int=1),
+            event_id=UUID(int=7),
+            given=given,
+            got=got,
+            occurred_on=TODAY,
+            recorded_at=AT,
+            booked_on=TODAY,
+            reference="fx-1",
+        )
+
+    def test_two_linked_rows_each_of_which_balances(self, shop: Shop) -> None:
+        first, second = self.change(shop, Money(10_000, "USD"), Money(70_950, "CNY"))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT transaction_id, currency, accounts, amounts, linked_id FROM books_transaction ORDER BY linked_id NULLS FIRST"
+            )
+            assert cursor.fetchall() == [
+                (first, "USD", [1030, 1010], [10_000, -10_000], None),
+                (second, "CNY", [1010, 1030], [70_950, -70_950], first),
+            ]
+        report = prove_shop(shop)
+        assert report.ok
+        assert {each.currency: each.sum_minor for each in report.totals} == {"CNY": 0, "USD": 0}
+
+    def test_it_books_once(self, shop: Shop) -> None:
+        self.change(shop, Money(10_000, "USD"), Money(70_950, "CNY"))
+        with pytest.raises(IntegrityError), transaction.atomic():
+            self.change(shop, Money(10_000, "USD"), Money(70_950, "CNY"))
+
+    @pytest.mark.parametrize(
+        ("given", "got", "place"),
+        [
+            (Money(1, "CNY"), Money(1, "CNY"), "got"),
+            (Money(0, "USD"), Money(1, "CNY"), "given"),
+            (Money(1, "USD"), Money(-1, "CNY"), "got"),
+        ],
+    )
+    def test_what_is_no_conversion_is_refused(self, shop: Shop, given: Money, got: Money, place: str) -> None:
+        with pytest.raises(BadInput) as bad:
+            self.change(shop, given, got)
+        assert bad.value.problem.place == place
+
+    def test_a_link_leads_to_a_transaction_of_the_same_customer(self, shop: Shop) -> None:
+        first, _ = self.change(shop, Money(10_000, "USD"), Money(70_950, "CNY"))
+        for customer, linked in ((1, UUID(int=99)), (2, first)):
+            with refused("23503"):
+                write(shop, [1010, 4010], [5, -5], customer_id=UUID(int=customer), linked_id=linked)
 
 
 class TestSettlement:

@@ -15,6 +15,7 @@ from fenqi.texts import Text
 __all__ = [
     "BANK",
     "CHART",
+    "CONVERSION",
     "FEE_INCOME",
     "FEE_RECEIVABLE",
     "IN_TRANSIT",
@@ -50,6 +51,7 @@ class Account(msgspec.Struct, frozen=True):
 
 BANK: Final = 1010
 IN_TRANSIT: Final = 1020
+CONVERSION: Final = 1030
 PRINCIPAL_RECEIVABLE: Final = 1110
 FEE_RECEIVABLE: Final = 1120
 MERCHANT_PAYABLE: Final = 2010
@@ -62,6 +64,8 @@ CHART: Final[dict[int, Account]] = {
     for account in (
         Account(BANK, "bank", "asset", Text("银行存款", "Bank")),
         Account(IN_TRANSIT, "in_transit", "asset", Text("在途资金", "Money in transit"), "settlement"),
+        # What one currency was given and another got for: neither comes to zero alone.
+        Account(CONVERSION, "conversion", "asset", Text("外币兑换", "Currency exchanged")),
         Account(
             PRINCIPAL_RECEIVABLE,
             "principal_receivable",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from uuid import UUID
+from typing import Final
+from uuid import UUID, uuid5
 
 import msgspec
 from django.db import connection
 
 from fenqi.contracts.terms import ContractTerms
+from fenqi.ledger.accounts import BANK, CONVERSION
 from fenqi.ledger.entries import Entries, check_fees
+from fenqi.money import Money
+from fenqi.problems import BadInput
 from fenqi_server.ids import uuid7
 
-__all__ = ["Transaction", "balances_of", "post"]
+__all__ = ["FIRST_OPEN", "Transaction", "balances_of", "convert", "post"]
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +24,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
     `occurred_on` is when it happened, `recorded_at` when we learnt of it, `booked_on` the day of the book that it
     counts to: a closed period takes nothing more, so what is learnt late is booked in the first open one.
+    `linked_id` names the other transaction of a conversion: each has one currency.
     """
 
     customer_id: UUID
@@ -35,12 +40,24 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     amounts: list[int]
     occurred_on: date
     recorded_at: datetime
+    linked_id: UUID | None = None
     booked_on: date
 
 
-_COLUMNS = Transaction.__struct_fields__
-_INSERT = (
-    f"INSERT INTO books_transaction ({', '.join(_COLUMNS)}) VALUES ({', '.join('%s' for _ in _COLUMNS)})"
+FIRST_OPEN: Final = (
+    "SELECT coalesce(max(last_on) + 1, '-infinity'::date) FROM books_period WHERE shop_id = %s"
+)
+"""The first day that a shop's book still takes: the one after every period that is closed, or is being closed."""
+
+_COLUMNS: Final = Transaction.__struct_fields__
+_GIVEN: Final = _COLUMNS[:-1]
+assert _COLUMNS[-1] == "booked_on"
+# One statement asks which day is open and books on it: a day asked for before could have been closed in between. The policy
+# `open_period` of the table asks once more, of whoever writes in another way. What a close has to do so that no statement is
+# left that looked before it: see periods.py.
+_INSERT: Final = (
+    f"INSERT INTO books_transaction ({', '.join(_COLUMNS)})"
+    f" SELECT {', '.join('%s' for _ in _GIVEN)}, greatest(%s::date, ({FIRST_OPEN}))"
 )
 
 
@@ -59,10 +76,11 @@ def post(
     settlement: str | None = None,
     reference: str = "",
     terms: ContractTerms | None = None,
+    linked_id: UUID | None = None,
 ) -> UUID:
     """Book what an event came to, in the caller's transaction, and return the new transaction's key.
 
-    A fee is booked only with the `terms` of a contract whose disclosure lists it: anything else raises
+    It counts to `booked_on`, or to the first open day after it where that one's period is closed. A fee is booked only with the `terms` of a contract whose disclosure lists it: anything else raises
     `fenqi.ledger.entries.FeeNotListed`, with nothing written. The database refuses what does not balance, and a second booking of the same event (`django.db.IntegrityError`).
     """
     check_fees(entries, terms)
@@ -82,10 +100,63 @@ def post(
         occurred_on=occurred_on,
         recorded_at=recorded_at,
         booked_on=booked_on,
+        linked_id=linked_id,
     )
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [getattr(booked, column) for column in _COLUMNS])
+        cursor.execute(_INSERT, [*(getattr(booked, column) for column in _GIVEN), booked_on, shop_id])
     return name
+
+
+def convert(
+    *,
+    shop_id: UUID,
+    customer_id: UUID,
+    event_id: UUID,
+    given: Money,
+    got: Money,
+    occurred_on: date,
+    recorded_at: datetime,
+    booked_on: date,
+    account: int = BANK,
+    reference: str = "",
+) -> tuple[UUID, UUID]:
+    """Book that `given` was changed into `got` on an account: two transactions, as each has one currency.
+
+    Both stand against the account `conversion`; the second names the first. Raises `fenqi.problems.BadInput` where both are
+    of one currency, or nothing was given or got.
+    """
+    if given.currency == got.currency:
+        raise BadInput("got", str(got), f"money of another currency than {given.currency}")
+    for place, money in (("given", given), ("got", got)):
+        if money.minor <= 0:
+            raise BadInput(place, str(money), "more than 0")
+    first = post(
+        shop_id=shop_id,
+        customer_id=customer_id,
+        event_id=event_id,
+        event_kind="converted",
+        entries=Entries((CONVERSION, account), (given.minor, -given.minor)),
+        currency=given.currency,
+        occurred_on=occurred_on,
+        recorded_at=recorded_at,
+        booked_on=booked_on,
+        reference=reference,
+    )
+    second = post(
+        shop_id=shop_id,
+        customer_id=customer_id,
+        # An event books once: of two transactions each has its own, and the same every time.
+        event_id=uuid5(event_id, "converted"),
+        event_kind="converted",
+        entries=Entries((account, CONVERSION), (got.minor, -got.minor)),
+        currency=got.currency,
+        occurred_on=occurred_on,
+        recorded_at=recorded_at,
+        booked_on=booked_on,
+        reference=reference,
+        linked_id=first,
+    )
+    return first, second
 
 
 def balances_of(customer_id: UUID, contract_id: UUID) -> dict[int, int]:

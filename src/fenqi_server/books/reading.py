@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -68,14 +68,27 @@ def page_of(shop: Shop, *, contract: str = "", before: str = "") -> Page:
     return Page(found, older)
 
 
-def trial_balance(shop: Shop, *, contract: str = "") -> tuple[Balance, ...]:
-    """Every account that was ever used, of the whole book or of one contract. Raises `ValueError` as `page_of`."""
+def trial_balance(
+    shop: Shop, *, contract: str = "", as_of: date | None = None, known_at: datetime | None = None
+) -> tuple[Balance, ...]:
+    """Every account that was used, of the whole book or of one contract.
+
+    `as_of` leaves out what counts to a later day of the book; `known_at` what was recorded after an instant, so that the
+    two together give back what a page of that day showed. Raises `ValueError` as `page_of`.
+    """
     use_shop(shop.id)
-    where, values = ["shop_id = %s"], [shop.id]
+    where: list[str] = ["shop_id = %s"]
+    values: list[Any] = [shop.id]
     if contract:
         customer_id, contract_id = parse_public_id(contract, "ct")
         where.append("customer_id = %s AND contract_id = %s")
         values += [customer_id, contract_id]
+    if as_of is not None:
+        where.append("booked_on <= %s")
+        values.append(as_of)
+    if known_at is not None:
+        where.append("recorded_at <= %s")
+        values.append(known_at)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT currency, account, coalesce(sum(amount_minor) FILTER (WHERE amount_minor > 0), 0)::bigint,"

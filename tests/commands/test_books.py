@@ -1,0 +1,104 @@
+"""`fenqi books`: what finance does at a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
+
+from fenqi_server import clock
+from fenqi_server.cli import main
+from fenqi_server.servicing import service
+from fenqi_server.shops.models import Shop
+
+DECEMBER = after(8)
+
+
+class Finance:
+    """Runs `fenqi books` at an instant: JSON on standard output, messages on standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.said = ""
+
+    def runs(self, *words: str, code: int = 0, at: Any = DECEMBER) -> Any:
+        with clock.pinned(at):
+            assert main(["books", *words]) == code
+        caught = self._capsys.readouterr()
+        self.said = caught.err
+        return json.loads(caught.out) if caught.out else None
+
+
+@pytest.fixture
+def finance(
+    db: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Finance:
+    monkeypatch.setenv("FENQI_HOME", str(tmp_path / ".fenqi"))
+    monkeypatch.setenv("FENQI_OWNER_URL", "")
+    return Finance(capsys)
+
+
+@pytest.fixture
+def shop(finance: Finance) -> Shop:
+    return make_shop("corner")
+
+
+class TestClosing:
+    def test_a_month_closes_and_is_listed(self, shop: Shop, finance: Finance) -> None:
+        open_one(shop, make_customer(shop))
+        assert finance.runs("periods", "--shop", "corner") == {
+            "shop": "corner",
+            "next": "2026-11",
+            "periods": [],
+        }
+        closed = finance.runs("close", "2026-11", "--shop", "corner", "--actor", "ann")
+        assert closed["digest"].startswith("sha256:")
+        assert {key: closed[key] for key in ("shop", "period", "closed", "closed_by", "transactions")} == {
+            "shop": "corner",
+            "period": "2026-11",
+            "closed": True,
+            "closed_by": "cli:ann",
+            "transactions": 1,
+        }
+        del closed["shop"]
+        assert finance.runs("periods", "--shop", "corner") == {
+            "shop": "corner",
+            "next": "2026-12",
+            "periods": [closed],
+        }
+
+    def test_what_stands_in_the_way_is_named_and_the_exit_code_is_1(
+        self, shop: Shop, finance: Finance
+    ) -> None:
+        open_one(shop, make_customer(shop), at=AT - timedelta(days=28))
+        finance.runs("close", "2026-10", "--shop", "corner", "--actor", "ann")
+        answer = finance.runs("close", "2026-11", "--shop", "corner", "--actor", "ann", code=1)
+        assert answer["closed"] is False
+        (problem,) = answer["problems"]
+        assert "not run for its due date 2026-11-26" in problem
+        service.run_due(after(8))
+        assert finance.runs("close", "2026-11", "--shop", "corner", "--actor", "ann")["closed"]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("2026-12",), "2026-11, which closes next"),
+            (("soon",), "a month such as 2026-11"),
+        ],
+    )
+    def test_another_month_is_bad_input(
+        self, shop: Shop, finance: Finance, words: tuple[str, ...], said: str
+    ) -> None:
+        open_one(shop, make_customer(shop))
+        assert finance.runs("close", *words, "--shop", "corner", "--actor", "ann", code=2) is None
+        assert said in finance.said
+
+    def test_a_shop_or_an_actor_that_is_none_is_bad_input(self, shop: Shop, finance: Finance) -> None:
+        finance.runs("close", "2026-11", "--shop", "nowhere", "--actor", "ann", code=2)
+        assert "nowhere" in finance.said
+        finance.runs("close", "2026-11", "--shop", "corner", "--actor", "  ", code=2)
+        assert "--actor" in finance.said

@@ -19,15 +19,27 @@ MAY_EVALUATE = {
     "fenqi/policy/timeline.py",
     # Reads the channels and regions off a condition: it is given these two facts alone, and nobody's own.
     "fenqi/policy/impacts.py",
+    # Asks the row engine about every case that the solver found, before it is told to anybody.
+    "fenqi/policy/proof.py",
 }
 COMPILED = {"first", "second"}
 """The compiled rules of a policy."""
-MAY_RUN_RULES = {"fenqi/policy/compile.py", "fenqi/policy/verdict.py"}
+MAY_RUN_RULES = {
+    "fenqi/policy/compile.py",
+    "fenqi/policy/verdict.py",
+    # These look for cases and confirm them: nothing is offered by what they find.
+    "fenqi/policy/witness.py",
+    "fenqi/checkout/examples.py",
+}
 MAY_DECIDE = {
     "fenqi/checkout/evaluation.py",
     "fenqi/checkout/nearest.py",
     # Asks what would be without one rule, of the record that the agent looks at.
     "fenqi_server/support/diagnosis.py",
+    # A pack's cases worked by hand; a proof's cases; what was in force when, by what was known when.
+    "fenqi/policy/pack_reading.py",
+    "fenqi/policy/witness.py",
+    "fenqi/policy/publications.py",
 }
 """Who asks `decide` itself. Everybody else asks for an evaluation of a checkout."""
 ASKING_ROOMS = ("fenqi_server/announcements/", "fenqi_server/support/", "fenqi_server/subscriptions/")

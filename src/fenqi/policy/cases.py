@@ -399,6 +399,8 @@ class Space:
             low = 1
         elif name == "cart.line_count":
             low, high = 1, MAX_LINES
+        elif name.startswith(PREFIX):
+            low, high = 0, BUCKETS - 1
         elif name == "clock.now":
             low, high = self.start, self.end - 1
         elif name.startswith(PREFIX):

@@ -485,6 +485,12 @@ class _Parser:
                 f"{fact.name} is {_TYPE_WORDS[fact.type]}, of which there is no set",
                 "write the few values as a list: [a, b]" if fact.values else "write a value",
             )
+        if op == "has all of":
+            raise self._wrong(
+                word,
+                f"{fact.name} would have to hold a whole set",
+                "write has any of set, or has none of set",
+            )
         named = self._take("a set's name")
         known = self.dialect.sets.get(named.text)
         if known is None:

@@ -189,6 +189,10 @@ def test_what_is_wrong_with_a_set_is_told_with_its_line(text: str, expected: str
             "cart.kinds has none of set banned",
             "cart.kinds is a set of names, of which there is no set; write the few values as a list: [a, b]",
         ),
+        (
+            "cart.tags has all of set banned",
+            "cart.tags would have to hold a whole set; write has any of set, or has none of set",
+        ),
         ("merchant.id has any of set banned", "merchant.id is a text, not a set; use is or in"),
         (
             "items is yes",

@@ -8,7 +8,7 @@ and, where there is one, what was perhaps meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final, get_args
@@ -18,18 +18,14 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fenqi.calendars import CalendarError, format_instant, local_date, zone_of
 from fenqi.money import CURRENCIES
+from fenqi.policy.beside_reading import MAX_SET_BYTES, BesideReading, is_age, is_policy_file
 from fenqi.policy.compile import agreement_rules, compile_policy
 from fenqi.policy.conditions import (
     All,
     Any,
-    Clause,
     Condition,
     ConditionError,
-    Dialect,
-    Members,
     Not,
-    ValueTrouble,
-    clauses_of,
     facts_of,
     parse,
 )
@@ -39,10 +35,10 @@ from fenqi.policy.pack_reading import RULE_OPTIONAL, RULE_REQUIRED, PackReading
 from fenqi.policy.packs import put
 from fenqi.policy.placement import default_group
 from fenqi.policy.plan_reading import PlanReading
-from fenqi.policy.reading import NO_TEXT, SHOWN_CHARACTERS, Fields, Problem
+from fenqi.policy.reading import NO_TEXT, Fields, Problem
 from fenqi.policy.reasons import CATALOGUE
-from fenqi.policy.rollout import BUCKETS, PREFIX, Rollout
-from fenqi.policy.sets import Sets, digest_of, encode_members, read_set
+from fenqi.policy.rollout import PREFIX
+from fenqi.policy.sets import Sets
 from fenqi.policy.snapshot import (
     FORMAT,
     LAYERS,
@@ -65,14 +61,11 @@ from fenqi.policy.snapshot import (
     RepaymentImpact,
     Rule,
     Selector,
-    SetInfo,
     ShopTerms,
     Snapshot,
     SnapshotError,
     selects,
-    versions_of,
 )
-from fenqi.policy.tables import Span, read_span, read_table, rules_of, whole_span
 from fenqi.policy.wording import banned_words
 from fenqi.terms.disclosure import MAX_READING_SECONDS, READING_SECONDS, ShownCost
 from fenqi.terms.plan import (
@@ -84,10 +77,6 @@ from fenqi.texts import Text
 __all__ = ["LoadResult", "Problem", "files_in", "is_policy_file", "load_policy", "read_policy"]
 
 MAX_FILE_BYTES: Final = 2_000_000
-MAX_SET_BYTES: Final = 32_000_000
-_TABLE_FILE: Final = re.compile(r"(?:.*/)?tables/([^/]+)\.csv", re.IGNORECASE)
-_SET_FILE: Final = re.compile(r"(?:.*/)?sets/([^/]+)\.txt", re.IGNORECASE)
-_FILE_ID: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 MAX_DEPTH: Final = 16
 _UNKNOWN_MANDATORY: Final = ("law", "risk", "health")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
@@ -137,7 +126,7 @@ def files_in(folder: Path | str) -> tuple[dict[str, str], tuple[Problem, ...]]:
     )
     for path in paths:
         name = path.relative_to(root).as_posix()
-        most = MAX_SET_BYTES if _SET_FILE.fullmatch(name) else MAX_FILE_BYTES
+        most = MAX_SET_BYTES if name.lower().endswith(".txt") else MAX_FILE_BYTES
         try:
             with path.open("rb") as file:
                 data = file.read(most + 1)
@@ -148,7 +137,7 @@ def files_in(folder: Path | str) -> tuple[dict[str, str], tuple[Problem, ...]]:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             way_out = "save it as UTF-8"
-            if _TABLE_FILE.fullmatch(name):
+            if name.lower().endswith(".csv"):
                 way_out += "; a spreadsheet program calls that CSV UTF-8"
             problems.append(Problem(name, line, 1, "", "the file is not UTF-8", way_out))
         except OSError as error:
@@ -156,17 +145,6 @@ def files_in(folder: Path | str) -> tuple[dict[str, str], tuple[Problem, ...]]:
     if not paths:
         problems.append(Problem(str(folder), 1, 1, "", "there is no policy here: no *.yaml file"))
     return files, tuple(problems)
-
-
-def is_policy_file(name: str) -> bool:
-    """Whether a file of that name (a path inside the policy's folder) is part of the policy.
-
-    >>> [is_policy_file(name) for name in ("rules/law.yaml", "tables/terms.csv", "sets/vip.txt", "notes.txt")]
-    [True, True, True, False]
-    """
-    if name.lower().endswith((".yaml", ".yml")):
-        return True
-    return _TABLE_FILE.fullmatch(name) is not None or _SET_FILE.fullmatch(name) is not None
 
 
 def read_policy(files: Mapping[str, str]) -> LoadResult:
@@ -198,36 +176,10 @@ _SECTIONS: Final = (
     "sets",
     "tests",
 )
-_TABLE_OPTIONAL: Final = (
-    "over",
-    "valid",
-    "unknown",
-    "instead",
-    "notice",
-    "public",
-    "change",
-    "source",
-    "title",
-    "detail",
-    "fix",
-)
 
 
-class _PolicyReader(ExampleReading, PackReading, PlanReading):
+class _PolicyReader(BesideReading, ExampleReading, PackReading, PlanReading):
     """What a policy's files are made of: the shop, its funders, families, plans, rules, places and notices."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tables: dict[str, tuple[str, str]] = {}
-        """By name: the file and its text."""
-        self.sets: dict[str, Members] = {}
-        self.members: dict[str, frozenset[str]] = {}
-        self.labels: dict[str, Text] = {}
-        self.max_ages: dict[str, int] = {}
-
-    @property
-    def dialect(self) -> Dialect:
-        return Dialect(self.vocabulary, self.currency, self.zone, self.sets)
 
     def read(self, files: Mapping[str, str]) -> Snapshot | None:
         """The policy; without the rules that have a problem, where nothing else has one."""
@@ -275,7 +227,7 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
             self.ids[section] = self.collect_ids(section, sections[section])
         for node in sections["packs"]:
             self.pack_use(node)
-        own = [node for node in sections["facts"] if not _is_age(node)]
+        own = [node for node in sections["facts"] if not is_age(node)]
         facts = tuple(self.fact(node) for node in own)
         names = [fact.name for fact in facts]
         for node, name in zip(own, names, strict=True):
@@ -287,7 +239,7 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
         unnamed = ((name, NO_TEXT) for name in sorted(self.ids["funders"]))
         self.vocabulary = vocabulary_for(unnamed, facts)
         for node in sections["facts"]:
-            if _is_age(node):
+            if is_age(node):
                 self.age(node)
         for node in sections["sets"]:
             self.set_label(node)
@@ -370,144 +322,6 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
             self.problems.append(Problem(first_file, 1, 1, error.problem.value, error.problem.sentence))
             return None
         return snapshot
-
-    # --- files beside the YAML -----------------------------------------------------------------------------
-
-    def beside(self, files: Mapping[str, str]) -> None:
-        """Take in the tables' text and read the sets."""
-        for file, content in files.items():
-            table, named = _TABLE_FILE.fullmatch(file), _SET_FILE.fullmatch(file)
-            found = table or named
-            if found is None:
-                self.problems.append(
-                    Problem(
-                        file,
-                        1,
-                        1,
-                        "",
-                        "this is no file of a policy",
-                        "policies are *.yaml, tables/*.csv and sets/*.txt",
-                    )
-                )
-                continue
-            name = found[1]
-            if not _FILE_ID.fullmatch(name):
-                self.problems.append(
-                    Problem(
-                        file, 1, 1, name, f"{name} is not a name", "names are small letters, digits and _"
-                    )
-                )
-            elif name in (self.tables if table else self.sets):
-                self.problems.append(
-                    Problem(file, 1, 1, name, f"there are two files called {name}", "rename one")
-                )
-            elif table:
-                self.tables[name] = (file, content)
-            else:
-                self.read_set_file(file, name, content)
-
-    def read_set_file(self, file: str, name: str, content: str) -> None:
-        members = read_set(content, self.noting(file))
-        # One that cannot be read is there all the same: what asks about it is not wrong as well.
-        digest = digest_of(encode_members(members or ()))
-        self.sets[name] = Members(name, digest)
-        self.members[digest] = members or frozenset()
-
-    def noting(self, file: str) -> Callable[[int, int, str, str, str], None]:
-        def note(line: int, column: int, text: str, message: str, suggestion: str) -> None:
-            self.problems.append(Problem(file, line, column, text[:SHOWN_CHARACTERS], message, suggestion))
-
-        return note
-
-    def set_label(self, node: Node) -> None:
-        fields = self.fields(node, "a set", ("id", "label"))
-        name = self.optional(fields, "id", self.scalar, "")
-        if name and name not in self.sets:
-            self.problem(
-                fields["id"], f"{name}: there is no file sets/{name}.txt", self.meant(name, self.sets)
-            )
-        if "label" in fields:
-            self.labels[name] = self.text(fields["label"], "label")
-
-    def sets_asked(self, rules: Iterable[Rule], funders: Iterable[Funder]) -> tuple[SetInfo, ...]:
-        """The sets that something asks about: what nobody asks about is not part of the policy."""
-        trees: list[Condition | None] = [
-            version.audience for funder in funders for version in versions_of(funder)
-        ]
-        for rule in rules:
-            trees += (rule.when, rule.require, rule.pending.when if rule.pending else None)
-        asked = {clause.members for tree in trees if tree is not None for clause in clauses_of(tree)}
-        return tuple(
-            SetInfo(
-                name=known.name,
-                digest=known.digest,
-                count=len(self.members[known.digest]),
-                label=self.labels.get(known.name),
-            )
-            for known in self.sets.values()
-            if known in asked
-        )
-
-    def members_of(self, snapshot: Snapshot | None) -> dict[str, frozenset[str]]:
-        """The members of the sets that the snapshot asks about, by digest."""
-        return {} if snapshot is None else {info.digest: self.members[info.digest] for info in snapshot.sets}
-
-    def table(self, node: Node, plans: tuple[Plan, ...]) -> tuple[Rule, ...]:
-        """The rules that a table amounts to; none where something is wrong with it."""
-        fields = self.fields(node, "a table", RULE_REQUIRED, _TABLE_OPTIONAL)
-        template = self.rule_of(node, fields, "a table")
-        over = self.over(fields["over"]) if "over" in fields else {}
-        known = self.tables.get(template.id)
-        if known is None:
-            if template.id:
-                self.problem(
-                    fields["id"],
-                    f"there is no file tables/{template.id}.csv",
-                    self.meant(template.id, self.tables) or "write one, its first line naming the columns",
-                )
-            return ()
-        file, content = known
-        about = [plan for plan in plans if selects(template.applies, plan)]
-        table = read_table(content, self.dialect, over, about, self.noting(file))
-        if table is None:
-            return ()
-        made = rules_of(table, template.id, template, about)
-        taken = self.ids["rules"] & {rule.id for rule in made}
-        ids = [rule.id for rule in made]
-        for twice in sorted(taken | {name for name in ids if ids.count(name) > 1}):
-            self.problem(node, f"{twice} would be two rules", "name the table's row otherwise")
-        return made
-
-    def over(self, node: Node) -> dict[str, Span]:
-        if not isinstance(node, MappingNode):
-            self.problem(
-                node, "over is written as facts and ranges", "write {cart.amount: '[¥300, ¥50,000]'}"
-            )
-            return {}
-        found: dict[str, Span] = {}
-        for key, value in node.value:
-            fact = self.vocabulary.get(str(key.value))
-            if fact is None:
-                self.problem(key, f"{key.value} is not a fact", self.meant(str(key.value), self.vocabulary))
-                continue
-            text = self.scalar(value, f"over.{fact.name}")
-            try:
-                span = read_span(fact, text, self.dialect) if text else None
-            except ValueTrouble as trouble:
-                self.problem(value, trouble.message, trouble.suggestion)
-                continue
-            except CalendarError as error:
-                self.problem(value, error.problem.sentence)
-                continue
-            if text == "*" and not _is_ordered(fact):
-                span = whole_span(fact)
-                if span is None:
-                    self.problem(
-                        value, f"{fact.name} is {text}: nobody can list all its names", "write a | b"
-                    )
-            if span is not None:
-                found[fact.name] = span
-        return found
 
     def selector(self, node: Node, what: str) -> Selector:
         if isinstance(node, ScalarNode):
@@ -728,25 +542,6 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
                 fields, "personal", self.boolean, built_in.personal if built_in else False
             ),
         )
-
-    def age(self, node: Node) -> None:
-        """How old a fact may be that this file does not describe: one of Fenqi's own, told by somebody else."""
-        fields = self.fields(node, "a fact", ("name", "max_age"))
-        name = self.scalar(fields["name"], "name")
-        seconds = self.duration(fields["max_age"], "max_age")
-        fact = self.vocabulary.get(name)
-        if fact is None:
-            self.problem(fields["name"], f"{name} is not a fact", self.meant(name, self.vocabulary))
-        elif name in self.max_ages:
-            self.problem(fields["name"], f"{name} has a max_age already", "keep one")
-        elif fact.source not in ("customer", "card", "funder"):
-            self.problem(
-                fields["name"],
-                f"{name} is found out with each decision: it is never old",
-                "leave it out",
-            )
-        else:
-            self.max_ages[name] = seconds
 
     def funder(self, node: Node) -> Funder:
         fields = self.fields(
@@ -995,39 +790,6 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
             ),
         )
 
-    def rollout(self, node: Node, name: str) -> Clause:
-        """The share of the customers that something is for, as a clause on their place among all."""
-        fields = self.fields(node, "rollout", ("percent",), ("by", "salt"))
-        salt = self.scalar(fields["salt"], "salt") if "salt" in fields else name
-        if "salt" in fields and salt and not _ID.fullmatch(salt):
-            self.problem(fields["salt"], f"salt is {salt}: not an id", "small letters, digits, _ . and -")
-        by = self.scalar(fields["by"], "by") if "by" in fields else "customer.id"
-        fact = self.vocabulary.get(by)
-        place = fields.get("by", node)
-        if by.startswith(PREFIX):
-            self.problem(place, f"by is {by}: a rollout cannot go by a rollout", "write by: customer.id")
-        elif fact is None:
-            self.problem(place, f"by is {by}: there is no such fact", self.meant(by, self.vocabulary))
-        elif fact.type not in ("text", "int") or fact.values or fact.source in ("clock", "offer"):
-            self.problem(
-                place,
-                f"by is {by}: it does not tell one customer or order from another",
-                "write by: customer.id, or a fact of your own that names the order",
-            )
-        known = self.rollouts.setdefault(salt, Rollout(salt, by))
-        if known.by != by:
-            self.problem(place, f"the salt {salt} goes by {known.by} elsewhere", "use another salt")
-        return Clause(PREFIX + salt, "<", self.share(fields["percent"]) if "percent" in fields else 0)
-
-    def share(self, node: Node) -> int:
-        """A percentage as a number of places."""
-        value = self.scalar(node, "percent")
-        found = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?\s*%?", value)
-        part = 0 if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
-        if value and not 0 < part <= BUCKETS:
-            self.problem(node, f"percent is {value}: not a share from 0.01 to 100", "write it like 5 or 0.5")
-        return part
-
     def instant_fact(self, node: Node, what: str) -> str:
         """The name of a fact that is an instant."""
         name = self.scalar(node, what)
@@ -1246,13 +1008,3 @@ class _PolicyReader(ExampleReading, PackReading, PlanReading):
             hours=self.optional(fields, "hours", self.integer, 0),
             amount_minor=self.optional(fields, "amount", self.money, 0),
         )
-
-
-def _is_ordered(fact: FactType) -> bool:
-    return fact.type in ("int", "money", "rate", "time", "instant")
-
-
-def _is_age(node: Node) -> bool:
-    """Whether an entry of facts says how old a fact may be, and nothing else about it."""
-    written = {key.value for key, _ in node.value} if isinstance(node, MappingNode) else set()
-    return written == {"name", "max_age"}

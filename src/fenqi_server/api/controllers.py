@@ -14,8 +14,10 @@ from dmr import HeaderSpec, ResponseSpec, validate
 from dmr.components import Headers, Path, Query
 from dmr.plugins.msgspec import BodyMsgspec
 
+from fenqi.calendars import local_date
 from fenqi.checkout.document import EvaluationDocument
 from fenqi.checkout.request import CheckoutRequest, Line, checked_ages, checked_amount
+from fenqi.problems import BadInput
 from fenqi.terms.disclosure import loan_cost_fields
 from fenqi.texts import LOCALES
 from fenqi_server import clock
@@ -30,6 +32,7 @@ from fenqi_server.api.schemas import (
     ConfirmationIn,
     ConfirmationOut,
     ContractOut,
+    ContractsOut,
     Customer,
     DisclosureOut,
     EndpointIn,
@@ -55,6 +58,7 @@ from fenqi_server.outbox import service as outbox
 from fenqi_server.outbox.addresses import RefusedAddress
 from fenqi_server.policies import service as policies
 from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.listing import Asked, list_contracts
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 
@@ -319,10 +323,57 @@ class DisclosureController(ApiController):
         return answer(self.request, out)
 
 
+class ContractsQuery(msgspec.Struct, frozen=True):
+    """Which contracts. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
+
+    status: str | None = None
+    customer: str | None = None
+    order_ref: str | None = None
+    overdue: str | None = None
+    due_before: str | None = None
+    after: str | None = None
+    limit: str | None = None
+
+
 class ConfirmationController(ApiController):
-    """Confirming an offer."""
+    """Contracts: the shop's own, and confirming an offer."""
 
     tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(ResponseSpec(ContractsOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
+    def get(self, parsed_query: Query[ContractsQuery]) -> HttpResponse:
+        """List the shop's contracts, newest first, with what is owed and what is overdue today.
+
+        `status` (`unconfirmed`, `active`, `closed`), `customer` (the shop's own name), `order_ref`, `overdue` (`true`,
+        `false`) and `due_before` (a date: something not paid is due before it) narrow the list; all that are given
+        hold. Pages stay as they are while contracts are made: what is new is in front of them.
+        """
+        access = authorize(self.request, "contracts:read")
+        query = parsed_query
+        asked = Asked(
+            status=_one_of(query.status, ("unconfirmed", "active", "closed"), "/status"),  # type: ignore[arg-type]
+            customer=_named(query.customer, "/customer"),
+            order_ref=_named(query.order_ref, "/order_ref"),
+            overdue={"true": True, "false": False, None: None}[
+                _one_of(query.overdue, ("true", "false"), "/overdue")
+            ],
+            due_before=_day(query.due_before, "/due_before"),
+        )
+        limit = query.limit or "25"
+        today = local_date(clock.now(), access.shop.time_zone)
+        try:
+            page = list_contracts(
+                access.shop,
+                asked,
+                today,
+                after=query.after or "",
+                limit=int(limit) if limit.isdecimal() and len(limit) < 9 else 0,
+            )
+        except BadInput as problem:
+            told = problem.problem
+            value = limit[:40] if told.place == "limit" else told.value
+            raise refused(FieldError(f"/{told.place}", value, told.expected, in_="query")) from None
+        return answer(self.request, ContractsOut(today, page.contracts, page.after))
 
     @validate(
         ResponseSpec(ConfirmationOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
@@ -439,6 +490,16 @@ def _refusal(refusal: decisions.Refused) -> ApiProblem:
     )
 
 
+def _one_of(written: str | None, known: tuple[str, ...], pointer: str) -> str | None:
+    if written is not None and written not in known:
+        raise refused(FieldError(pointer, written[:40] or "empty", "one of " + ", ".join(known), in_="query"))
+    return written
+
+
+def _named(written: str | None, pointer: str) -> str | None:
+    return None if written is None else check_text(written, pointer, longest=MAX_NAME, where="query")
+
+
 class ContractPath(msgspec.Struct, frozen=True):
     """A contract's public id."""
 
@@ -446,9 +507,33 @@ class ContractPath(msgspec.Struct, frozen=True):
 
 
 class AsOf(msgspec.Struct, frozen=True):
-    """The day to look at; today in the shop's zone if left out."""
+    """The day to look at, today in the shop's zone if left out; and the instant whose knowledge counts, now if left out."""
 
     as_of: str | None = None
+    known_at: str | None = None
+
+
+def _day(written: str | None, pointer: str) -> date | None:
+    if written is None:
+        return None
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise refused(FieldError(pointer, written[:40], "a date such as 2026-12-01", in_="query")) from None
+
+
+def _instant(written: str | None, pointer: str) -> datetime | None:
+    if written is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        at = datetime.fromisoformat(written)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    raise refused(
+        FieldError(
+            pointer, written[:40], "an instant with its offset, such as 2026-12-01T10:00:00Z", in_="query"
+        )
+    )
 
 
 class ContractController(ApiController):
@@ -458,21 +543,24 @@ class ContractController(ApiController):
 
     @validate(ResponseSpec(ContractOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
     def get(self, parsed_path: Path[ContractPath], parsed_query: Query[AsOf]) -> HttpResponse:
-        """What is owed, row by row, as of a day (`?as_of=2026-12-01`)."""
+        """What is owed, row by row, as of a day (`?as_of=2026-12-01`), and what each payment paid.
+
+        `known_at` asks what was believed at an instant, before later news: a payment of Monday that was learnt of on Friday
+        is not in what was known on Wednesday.
+        """
         access = authorize(self.request, "contracts:read")
-        as_of = None
-        if parsed_query.as_of is not None:
-            try:
-                as_of = date.fromisoformat(parsed_query.as_of)
-            except ValueError:
-                raise refused(
-                    FieldError("/as_of", parsed_query.as_of[:40], "a date such as 2026-12-01", in_="query")
-                ) from None
+        known_at = _instant(parsed_query.known_at, "/known_at")
         try:
-            view = servicing.get(access.shop, parsed_path.contract_id, as_of, at=clock.now())
+            view = servicing.get(
+                access.shop,
+                parsed_path.contract_id,
+                _day(parsed_query.as_of, "/as_of"),
+                at=clock.now(),
+                known_at=known_at,
+            )
         except servicing.NoContract:
             raise not_found("contract") from None
-        return answer(self.request, contract_out(view))
+        return answer(self.request, contract_out(view, known_at))
 
 
 class PaymentController(ApiController):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fenqi.calendars import zone_of
 from fenqi.checkout.document import EvaluationDocument, QuoteDocument, UntilDocument, evaluation_document
+from fenqi.contracts.contract import PaidPart
+from fenqi.contracts.events import Event
 from fenqi_server.api.schemas import (
     AcknowledgementOut,
     AppliedOut,
@@ -105,9 +109,10 @@ def _acknowledgement(found: disclosures.Acknowledgement | None) -> Acknowledgeme
     )
 
 
-def contract_out(view: ContractView) -> ContractOut:
-    """A contract as the shop sees it."""
+def contract_out(view: ContractView, known_at: datetime | None = None) -> ContractOut:
+    """A contract as the shop sees it; `known_at` where it was asked for as it was known at an instant."""
     state, terms = view.state, view.terms
+    by_seq = {event.seq: event for event in view.events}
     return ContractOut(
         view.contract_id,
         view.order_ref,
@@ -140,6 +145,8 @@ def contract_out(view: ContractView) -> ContractOut:
                     row.outstanding_minor,
                     row.status,
                     row.moved_from,
+                    row.interest_minor,
+                    row.penalty_minor,
                 )
                 for row in state.rows
             ]
@@ -152,12 +159,35 @@ def contract_out(view: ContractView) -> ContractOut:
                     paid.amount_minor,
                     paid.unapplied_minor,
                     paid.reversed_on,
+                    _applied(paid.parts),
+                    *_arrival(by_seq.get(paid.event_seq)),
+                    paid.money,
                 )
                 for paid in state.payments
             ]
         ),
         _acknowledgement(disclosures.acknowledgement_for(view.decision_id)),
+        state.interest_outstanding_minor,
+        state.penalty_outstanding_minor,
+        known_at,
     )
+
+
+def _applied(parts: tuple[PaidPart, ...]) -> tuple[AppliedOut, ...]:
+    return tuple(
+        [
+            AppliedOut(
+                part.row, part.fee_minor, part.principal_minor, part.interest_minor, part.penalty_minor
+            )
+            for part in parts
+        ]
+    )
+
+
+def _arrival(event: Event | None) -> tuple[datetime | None, str]:
+    if event is None:
+        return None, ""
+    return datetime.fromtimestamp(event.recorded_at, UTC), getattr(event, "channel", "")
 
 
 def payment_out(result: PaymentResult) -> PaymentOut:
@@ -168,6 +198,6 @@ def payment_out(result: PaymentResult) -> PaymentOut:
         result.applied_minor,
         result.unapplied_minor,
         result.currency,
-        tuple([AppliedOut(part.row, part.fee_minor, part.principal_minor) for part in result.parts]),
+        _applied(result.parts),
         None if result.contract is None else contract_out(result.contract),
     )

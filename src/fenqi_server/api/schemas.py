@@ -13,6 +13,7 @@ from fenqi.contracts.contract import ContractStatus, RowStatus
 from fenqi.policy.verdict import State
 from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.schedule import RowKind
+from fenqi_server.servicing.listing import Listed
 
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="The shop's own name for it")]
 Short = Annotated[str, msgspec.Meta(max_length=100)]
@@ -200,16 +201,33 @@ class RowOut(msgspec.Struct, frozen=True):
     status: RowStatus
     moved_from: date | None = None
     """The date agreed, where an outage put it off to `due_on`, free of charge."""
+    interest_minor: int = 0
+    penalty_minor: int = 0
+
+
+class AppliedOut(msgspec.Struct, frozen=True):
+    """What a payment paid of one row."""
+
+    row: int
+    fee_minor: int
+    principal_minor: int
+    interest_minor: int = 0
+    penalty_minor: int = 0
 
 
 class PaymentLineOut(msgspec.Struct, frozen=True):
-    """Money that arrived for a contract."""
+    """Money that arrived for a contract, and what it paid: `amount_minor` is the parts and `unapplied_minor`, unless it was
+    taken back. `money` is false for what the shop granted instead."""
 
     payment_ref: str
     occurred_on: date
     amount_minor: int
     unapplied_minor: int
     reversed_on: date | None
+    parts: tuple[AppliedOut, ...] = ()
+    recorded_at: datetime | None = None
+    channel: str = ""
+    money: bool = True
 
 
 class ContractOut(msgspec.Struct, frozen=True):
@@ -236,14 +254,17 @@ class ContractOut(msgspec.Struct, frozen=True):
     rows: tuple[RowOut, ...]
     payments: tuple[PaymentLineOut, ...]
     acknowledgement: AcknowledgementOut | None = None
+    interest_outstanding_minor: int = 0
+    penalty_outstanding_minor: int = 0
+    known_at: datetime | None = None
 
 
-class AppliedOut(msgspec.Struct, frozen=True):
-    """What a payment paid of one row."""
+class ContractsOut(msgspec.Struct, frozen=True):
+    """Contracts, newest first. `after` asks for the next page, and is null at the end."""
 
-    row: int
-    fee_minor: int
-    principal_minor: int
+    as_of: date
+    contracts: tuple[Listed, ...]
+    after: str | None
 
 
 class PaymentOut(msgspec.Struct, frozen=True):

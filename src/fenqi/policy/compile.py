@@ -594,6 +594,7 @@ class _Writer:
         self.vocabulary = vocabulary
         self.locals: dict[str, str] = {}
         self.constants: dict[str, object] = {}
+        self.names: dict[tuple[type, object], str] = {}
         self.lines: list[str] = []
 
     def fact(self, name: str) -> str:
@@ -604,10 +605,8 @@ class _Writer:
             return int.__repr__(value)
         if isinstance(value, bool):
             return "True" if value else "False"
-        for name, known in self.constants.items():
-            if type(known) is type(value) and known == value:
-                return name
-        name = f"k{len(self.constants)}"
+        # With its type: True is 1, and neither may stand for the other.
+        name = self.names.setdefault((type(value), value), f"k{len(self.names)}")
         self.constants[name] = value
         return name
 

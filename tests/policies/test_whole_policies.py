@@ -187,3 +187,36 @@ def test_an_edit_of_the_yaml_leaves_tables_and_sets_as_they_are(shop: Shop) -> N
     kept = policies.files_of(shop, policies.current(shop.id, AT).digest)
     assert kept is not None
     assert {name: kept[name] for name in BESIDE} == BESIDE
+
+
+def test_a_rollout_is_simulated_for_those_whom_it_would_reach(shop: Shop) -> None:
+    """Recorded before anybody thought of it: who asked is known from the record's own key."""
+    from fenqi.policy.compile import compile_policy
+    from fenqi.policy.rollout import bucket_of
+    from fenqi_server.customers import service as customers
+    from fenqi_server.policies import replay
+
+    asking = [customers.ensure(shop, f"u-{number}", AT, limit_minor=2_000_000) for number in range(12)]
+    for customer in asking:
+        decisions.evaluate(shop, customer, [PHONE], "web", GROWN_UP, AT)
+    decisions.evaluate(shop, None, [PHONE], "web", GROWN_UP, AT)
+    log.flush()
+    before = policies.current(shop.id, AT)
+    assert "mall_6" in {
+        option.plan
+        for option in decisions.evaluate(shop, asking[0], [PHONE], "web", GROWN_UP, AT).evaluation.offers
+    }
+    files = demo_files()
+    name = next(name for name, text in files.items() if "- id: mall_6\n" in text)
+    started = files[name].replace("- id: mall_6\n", "- id: mall_6\n    rollout: {percent: 50, salt: half}\n")
+    rolled = {**files, name: started}
+    assert rolled != files
+    result = read_policy(rolled)
+    assert result.snapshot is not None, result.problems
+    log.flush()
+    outcome = replay.replay(shop, before, compile_policy(result.snapshot), AT)
+    outside = [each for each in [*asking, asking[0]] if bucket_of("half", each.hex) >= 5_000]
+    assert 0 < len(outside) < 13
+    (plan,) = [each for each in outcome.plans if each.plan == "mall_6"]
+    # A visitor who is nobody in particular had no line of credit to begin with.
+    assert plan.lost == len(outside)

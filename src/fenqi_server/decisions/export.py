@@ -1,8 +1,8 @@
 """Recorded checkouts as a table: what was asked and known, a row for each decision, a column for each fact.
 
 For simulating a change of policy over them (`fenqi policy simulate`, `fenqi.policy.columns`). Confirmations are left out:
-their cart was asked about before. No name and no number of a customer is in it, as there is none among facts; a row is
-named by its decision, which opens only to who may see it.
+their cart was asked about before. No name and no number of a customer is in it, as there is none among facts, but Fenqi's own key of
+theirs (`customer.id`), by which a rollout tells whom it reaches; a row is named by its decision, which opens only to who may see it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fenqi.checkout.request import CheckoutRequest, facts_of
 from fenqi.policy.columns import AS_OF, OVERRIDES, ROW_NAME
 from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
-from fenqi_server.decisions.service import request_of
+from fenqi_server.decisions.service import asked_of
 from fenqi_server.ids import public_id
 from fenqi_server.shops.models import Shop
 
@@ -85,7 +85,7 @@ def _requests(shop: Shop, newest: int | None) -> Iterator[tuple[str, CheckoutReq
     while left is None or left > 0:
         page = _page(shop, last, _PAGE_ROWS if left is None else min(_PAGE_ROWS, left))
         for record in page:
-            yield public_id("dc", record.customer_id, record.decision_id), request_of(record)
+            yield public_id("dc", record.customer_id, record.decision_id), asked_of(record)
         if not page:
             return
         left = None if left is None else left - len(page)

@@ -66,6 +66,7 @@ __all__ = [
     "NoDecision",
     "QuotedOffer",
     "Refused",
+    "asked_of",
     "begin_reading",
     "confirm",
     "decision_of",
@@ -368,6 +369,15 @@ def request_of(record: log.Record) -> CheckoutRequest:
         overrides=written.overrides,
         as_of=written.as_of,
     )
+
+
+def asked_of(record: log.Record) -> CheckoutRequest:
+    """As `request_of`, with who asked: for deciding it under another policy, which may be for a share of the customers."""
+    request = request_of(record)
+    if record.customer_id == anonymous_party(record.shop_id):
+        return request
+    facts = {**request.facts, "customer.id": record.customer_id.hex}
+    return msgspec.structs.replace(request, facts=facts)
 
 
 def confirm(

@@ -60,7 +60,7 @@ def replay(shop: Shop, before: Policy, after: Policy, at: datetime, *, sample: i
     goes: dict[str, Counter[str]] = {}
     witnesses: dict[str, list[str]] = {}
     for name, record in _latest(shop, sample):
-        request = msgspec.structs.replace(decisions.request_of(record), at=now)
+        request = msgspec.structs.replace(decisions.asked_of(record), at=now)
         try:
             was, is_now = evaluate(before, request), evaluate(after, request)
         except RequestError:

@@ -71,6 +71,7 @@ class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received",
     """Money arrived. `settlement` is the batch in which whoever collected it will hand it over.
 
     `purpose` says what it is for where it is no repayment: a down payment, or what a seller sends for goods that went back.
+    `operator` is who took it at a till.
     """
 
     payment_id: str
@@ -78,6 +79,7 @@ class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received",
     settlement: str
     channel: str = "bank"
     purpose: Purpose = "repayment"
+    operator: str = ""
 
 
 class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed", gc=False):

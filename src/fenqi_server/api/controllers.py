@@ -40,12 +40,14 @@ from fenqi_server.api.schemas import (
     EndpointsOut,
     EvaluationIn,
     HandOffOut,
+    MatchIn,
     PaymentIn,
     PaymentOut,
     ReadingIn,
     ReadingOut,
     SessionIn,
     SessionOut,
+    UnappliedOut,
 )
 from fenqi_server.customers import service as customers
 from fenqi_server.decisions import service as decisions
@@ -58,6 +60,7 @@ from fenqi_server.outbox import service as outbox
 from fenqi_server.outbox.addresses import RefusedAddress
 from fenqi_server.policies import service as policies
 from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing import unapplied
 from fenqi_server.servicing.listing import Asked, list_contracts
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
@@ -331,6 +334,7 @@ class ContractsQuery(msgspec.Struct, frozen=True):
     order_ref: str | None = None
     overdue: str | None = None
     due_before: str | None = None
+    unapplied: str | None = None
     after: str | None = None
     limit: str | None = None
 
@@ -345,8 +349,8 @@ class ConfirmationController(ApiController):
         """List the shop's contracts, newest first, with what is owed and what is overdue today.
 
         `status` (`unconfirmed`, `active`, `closed`), `customer` (the shop's own name), `order_ref`, `overdue` (`true`,
-        `false`) and `due_before` (a date: something not paid is due before it) narrow the list; all that are given
-        hold. Pages stay as they are while contracts are made: what is new is in front of them.
+        `false`), `due_before` (a date: something not paid is due before it) and `unapplied` (`true`: it holds money beyond
+        what was owed) narrow the list; all that are given hold. Pages stay as they are while contracts are made: what is new is in front of them.
         """
         access = authorize(self.request, "contracts:read")
         query = parsed_query
@@ -354,12 +358,10 @@ class ConfirmationController(ApiController):
             status=_one_of(query.status, ("unconfirmed", "active", "closed"), "/status"),  # type: ignore[arg-type]
             customer=_named(query.customer, "/customer"),
             order_ref=_named(query.order_ref, "/order_ref"),
-            overdue={"true": True, "false": False, None: None}[
-                _one_of(query.overdue, ("true", "false"), "/overdue")
-            ],
+            overdue=_yes_or_no(query.overdue, "/overdue"),
+            unapplied=_yes_or_no(query.unapplied, "/unapplied"),
             due_before=_day(query.due_before, "/due_before"),
         )
-        limit = query.limit or "25"
         today = local_date(clock.now(), access.shop.time_zone)
         try:
             page = list_contracts(
@@ -367,12 +369,10 @@ class ConfirmationController(ApiController):
                 asked,
                 today,
                 after=query.after or "",
-                limit=int(limit) if limit.isdecimal() and len(limit) < 9 else 0,
+                limit=_limit(query.limit),
             )
         except BadInput as problem:
-            told = problem.problem
-            value = limit[:40] if told.place == "limit" else told.value
-            raise refused(FieldError(f"/{told.place}", value, told.expected, in_="query")) from None
+            raise _bad_page(problem, query.limit) from None
         return answer(self.request, ContractsOut(today, page.contracts, page.after))
 
     @validate(
@@ -496,6 +496,22 @@ def _one_of(written: str | None, known: tuple[str, ...], pointer: str) -> str | 
     return written
 
 
+def _yes_or_no(written: str | None, pointer: str) -> bool | None:
+    return {"true": True, "false": False}.get(_one_of(written, ("true", "false"), pointer) or "")
+
+
+def _limit(written: str | None) -> int:
+    if written is None:
+        return 25
+    return int(written) if written.isdecimal() and len(written) < 9 else 0
+
+
+def _bad_page(problem: BadInput, limit: str | None) -> ApiProblem:
+    told = problem.problem
+    value = (limit or "")[:40] if told.place == "limit" else told.value
+    return refused(FieldError(f"/{told.place}", value, told.expected, in_="query"))
+
+
 def _named(written: str | None, pointer: str) -> str | None:
     return None if written is None else check_text(written, pointer, longest=MAX_NAME, where="query")
 
@@ -600,28 +616,130 @@ class PaymentController(ApiController):
             # Money that arrived is never refused: the house keeps what it cannot match.
             party = house_party(access.shop.id, "suspense")
 
+        channel: str = parsed_body.channel
+        settlement: str | None = None
+        operator = ""
+        today = local_date(at, access.shop.time_zone)
+        if parsed_body.cash is not None:
+            till = check_text(parsed_body.cash.till, "/cash/till", longest=MAX_NAME)
+            operator = check_text(
+                parsed_body.cash.operator, "/cash/operator", longest=MAX_NAME, any_script=True
+            )
+            # What lies in one till at the end of a day is counted and taken to the bank together.
+            channel, settlement = "cash", f"cash:{till}:{today}"
+        if parsed_body.occurred_on is not None and parsed_body.occurred_on > today:
+            raise refused(
+                FieldError("/occurred_on", parsed_body.occurred_on.isoformat(), f"{today} or before")
+            )
+
         def act() -> tuple[int, Any]:
             done = servicing.pay(
-                access.shop, contract, parsed_body.amount_minor, parsed_body.kind, reference, at
+                access.shop,
+                contract,
+                parsed_body.amount_minor,
+                parsed_body.kind,
+                reference,
+                at,
+                occurred_on=parsed_body.occurred_on,
+                channel=channel,
+                settlement=settlement,
+                operator=operator,
             )
             return 201, payment_out(done)
 
         try:
             return once(self.request, access, party, key, at, act)
         except servicing.Refusal as refusal:
-            raise ApiProblem(
-                409,
-                refusal.code,
-                refusal.title.en,
-                refusal.detail.en,
-                errors=(
-                    FieldError("/amount_minor", str(refusal.asked_minor), f"at most {refusal.owed_minor}")
-                    if refusal.code == "above_debt"
-                    else FieldError("/payment_ref", reference, "a number not booked with another amount"),
-                ),
-                owed_minor=refusal.owed_minor,
-                currency=refusal.currency,
+            raise _not_paid(refusal, reference) from None
+
+
+def _not_paid(refusal: servicing.Refusal, reference: str) -> ApiProblem:
+    error = {
+        "above_debt": FieldError("/amount_minor", str(refusal.asked_minor), f"at most {refusal.owed_minor}"),
+        "already_matched": FieldError("/contract_id", "another contract", "the one it is booked to"),
+    }.get(refusal.code)
+    return ApiProblem(
+        409,
+        refusal.code,
+        refusal.title.en,
+        refusal.detail.en,
+        errors=(error or FieldError("/payment_ref", reference, "a number not booked with another amount"),),
+        owed_minor=refusal.owed_minor,
+        currency=refusal.currency,
+    )
+
+
+class UnappliedQuery(msgspec.Struct, frozen=True):
+    """A page. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
+
+    after: str | None = None
+    limit: str | None = None
+
+
+class UnappliedController(ApiController):
+    """Money that named no contract."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(ResponseSpec(UnappliedOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
+    def get(self, parsed_query: Query[UnappliedQuery]) -> HttpResponse:
+        """List the money that arrived, named no contract of the shop, and was not matched yet: newest first.
+
+        What a contract holds beyond its debt is in its own `unapplied_minor`: `GET /v1/contracts?unapplied=true`.
+        """
+        access = authorize(self.request, "contracts:read")
+        try:
+            page = unapplied.unmatched(
+                access.shop, after=parsed_query.after or "", limit=_limit(parsed_query.limit)
+            )
+        except BadInput as problem:
+            raise _bad_page(problem, parsed_query.limit) from None
+        return answer(self.request, UnappliedOut(page.money, page.after))
+
+
+class UnappliedPath(msgspec.Struct, frozen=True):
+    """The id of money that named no contract."""
+
+    unapplied_id: str
+
+
+class MatchController(ApiController):
+    """Matching money to its contract."""
+
+    tags: ClassVar[Any] = ["Contracts"]
+
+    @validate(
+        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        *problems(400, 401, 403, 404, 409, 413, 422),
+    )
+    def post(
+        self,
+        parsed_path: Path[UnappliedPath],
+        parsed_body: BodyMsgspec[MatchIn],
+        parsed_headers: Headers[IdempotencyHeaders],
+    ) -> HttpResponse:
+        """Book the money into the contract it was for, as of the day it arrived, under its own number.
+
+        The contract is then as if the payment had named it: what was late meanwhile is not. Needs `Idempotency-Key`.
+        """
+        access = authorize(self.request, "payments:write")
+        key = idempotency_key(self.request)
+        at = clock.now()
+
+        def act() -> tuple[int, Any]:
+            done = unapplied.match(access.shop, parsed_path.unapplied_id, parsed_body.contract_id, at)
+            return 201, payment_out(done)
+
+        try:
+            return once(self.request, access, house_party(access.shop.id, "suspense"), key, at, act)
+        except unapplied.NoMoney:
+            raise not_found("money that named no contract") from None
+        except servicing.NoContract:
+            raise refused(
+                FieldError("/contract_id", parsed_body.contract_id, "a contract of the shop")
             ) from None
+        except servicing.Refusal as refusal:
+            raise _not_paid(refusal, "of the money") from None
 
 
 class HandOffPath(msgspec.Struct, frozen=True):

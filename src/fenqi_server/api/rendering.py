@@ -160,8 +160,10 @@ def contract_out(view: ContractView, known_at: datetime | None = None) -> Contra
                     paid.unapplied_minor,
                     paid.reversed_on,
                     _applied(paid.parts),
-                    *_arrival(by_seq.get(paid.event_seq)),
+                    _recorded(by_seq.get(paid.event_seq)),
+                    getattr(by_seq.get(paid.event_seq), "channel", ""),
                     paid.money,
+                    getattr(by_seq.get(paid.event_seq), "operator", ""),
                 )
                 for paid in state.payments
             ]
@@ -184,10 +186,8 @@ def _applied(parts: tuple[PaidPart, ...]) -> tuple[AppliedOut, ...]:
     )
 
 
-def _arrival(event: Event | None) -> tuple[datetime | None, str]:
-    if event is None:
-        return None, ""
-    return datetime.fromtimestamp(event.recorded_at, UTC), getattr(event, "channel", "")
+def _recorded(event: Event | None) -> datetime | None:
+    return None if event is None else datetime.fromtimestamp(event.recorded_at, UTC)
 
 
 def payment_out(result: PaymentResult) -> PaymentOut:

@@ -14,6 +14,7 @@ from fenqi.policy.verdict import State
 from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.schedule import RowKind
 from fenqi_server.servicing.listing import Listed
+from fenqi_server.servicing.unapplied import Unmatched
 
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="The shop's own name for it")]
 Short = Annotated[str, msgspec.Meta(max_length=100)]
@@ -86,13 +87,32 @@ class ConfirmationIn(_In, frozen=True, kw_only=True):
     return_url: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
+class CashIn(_In, frozen=True, kw_only=True):
+    """Cash over the counter: into which till, and who took it. The receipt's number is the `payment_ref`."""
+
+    till: Ref
+    operator: Ref
+
+
 class PaymentIn(_In, frozen=True, kw_only=True):
-    """Money for a contract: `received` has arrived and is always booked; `request` asks whether it may be taken."""
+    """Money for a contract: `received` has arrived and is always booked; `request` asks whether it may be taken.
+
+    `occurred_on` is the day it arrived, today if left out. `cash` is set for what was paid at a till.
+    """
 
     amount_minor: Amount
     currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
     kind: Literal["request", "received"]
     payment_ref: Ref
+    channel: Literal["bank", "wallet"] = "bank"
+    occurred_on: date | None = None
+    cash: CashIn | None = None
+
+
+class MatchIn(_In, frozen=True, kw_only=True):
+    """The contract that the money was for."""
+
+    contract_id: Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class SessionIn(_In, frozen=True, kw_only=True):
@@ -228,6 +248,7 @@ class PaymentLineOut(msgspec.Struct, frozen=True):
     recorded_at: datetime | None = None
     channel: str = ""
     money: bool = True
+    operator: str = ""
 
 
 class ContractOut(msgspec.Struct, frozen=True):
@@ -277,6 +298,13 @@ class PaymentOut(msgspec.Struct, frozen=True):
     currency: str
     parts: tuple[AppliedOut, ...]
     contract: ContractOut | None
+
+
+class UnappliedOut(msgspec.Struct, frozen=True):
+    """Money that named no contract and was not matched yet, newest first. `after` asks for the next page."""
+
+    money: tuple[Unmatched, ...]
+    after: str | None
 
 
 class SessionOut(msgspec.Struct, frozen=True):

@@ -17,6 +17,12 @@ router = Router(
         path(
             "contracts/<str:contract_id>/payments", controllers.PaymentController.as_view(), name="payments"
         ),
+        path("unapplied-cash", controllers.UnappliedController.as_view(), name="unapplied-cash"),
+        path(
+            "unapplied-cash/<str:unapplied_id>/match",
+            controllers.MatchController.as_view(),
+            name="unapplied-match",
+        ),
         path("hand-offs/<str:hand_off_id>", controllers.HandOffController.as_view(), name="hand-off"),
         path(
             "hand-offs/<str:hand_off_id>/query",

@@ -31,6 +31,7 @@ _HAPPENED: Final = {
     "payment_reversed": gettext_noop("Payment taken back"),
     "settlement": gettext_noop("Settlement arrived at the bank"),
     "unmatched_money": gettext_noop("Money that names no contract"),
+    "matched_money": gettext_noop("Money matched to its contract"),
 }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
+from fenqi.ledger.accounts import UNAPPLIED_CASH
 from fenqi.problems import BadInput
 from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
@@ -26,7 +27,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Which contracts: every condition that is set has to hold.
 
     `overdue`: something is past its due date on the day asked about, or nothing is. `due_before`: something not paid is
-    due before that day.
+    due before that day. `unapplied`: it holds money that nothing was owed for, or none.
     """
 
     status: Status | None = None
@@ -34,10 +35,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     order_ref: str | None = None
     overdue: bool | None = None
     due_before: date | None = None
+    unapplied: bool | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A contract in a list. `next_*` is the oldest row not paid; `overdue_*` what is past its due date on the day."""
+    """A contract in a list. `next_*` is the oldest row not paid; `overdue_*` what is past its due date on the day.
+
+    `unapplied_minor` is money that it holds and nothing was owed for.
+    """
 
     contract_id: str
     order_ref: str
@@ -51,6 +56,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     overdue_since: date | None
     next_due_on: date | None
     next_due_minor: int
+    unapplied_minor: int
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -63,13 +69,17 @@ class Page(msgspec.Struct, frozen=True):
 _LIST: Final = """
 SELECT c.customer_id, c.contract_id, c.order_ref, c.terms -> 'plan' ->> 'id', s.status, c.currency, c.created_at,
        s.principal_outstanding_minor, s.balance_minor, coalesce(late.minor, 0)::bigint, late.since,
-       s.open_due_on[1], coalesce(s.open_minor[1], 0)
+       s.open_due_on[1], coalesce(s.open_minor[1], 0), held.minor
   FROM servicing_contract AS c
   JOIN servicing_state AS s USING (customer_id, contract_id)
   LEFT JOIN LATERAL (
        SELECT sum(o.minor) AS minor, min(o.due_on) AS since
          FROM unnest(s.open_due_on, s.open_minor) AS o (due_on, minor)
         WHERE o.due_on < %(on)s) AS late ON true
+  LEFT JOIN LATERAL (
+       SELECT -coalesce(sum(b.minor), 0)::bigint AS minor
+         FROM unnest(s.booked_accounts, s.booked_amounts) AS b (account, minor)
+        WHERE b.account = %(unapplied)s) AS held ON true
 """
 
 
@@ -81,7 +91,13 @@ def list_contracts(shop: Shop, asked: Asked, on: date, *, after: str = "", limit
     """
     if not 1 <= limit <= MAX_PAGE:
         raise BadInput("limit", limit, f"1 to {MAX_PAGE}")
-    where, values = ["c.shop_id = %(shop)s"], {"shop": shop.id, "on": on, "limit": limit + 1}
+    where = ["c.shop_id = %(shop)s"]
+    values: dict[str, Any] = {
+        "shop": shop.id,
+        "on": on,
+        "limit": limit + 1,
+        "unapplied": UNAPPLIED_CASH,
+    }
     if after:
         try:
             _, values["after"] = parse_public_id(after, "ct")
@@ -104,6 +120,8 @@ def list_contracts(shop: Shop, asked: Asked, on: date, *, after: str = "", limit
             where.append(condition)
     if asked.overdue is not None:
         where.append(f"late.since IS {'NOT ' if asked.overdue else ''}NULL")
+    if asked.unapplied is not None:
+        where.append(f"held.minor {'<>' if asked.unapplied else '='} 0")
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -129,4 +147,5 @@ def _listed(row: tuple[Any, ...]) -> Listed:
         overdue_since=row[10],
         next_due_on=row[11],
         next_due_minor=row[12],
+        unapplied_minor=row[13],
     )

@@ -52,14 +52,17 @@ __all__ = [
     "Refusal",
     "Standing",
     "arrears",
+    "book_payment",
     "contracts_of",
     "due",
     "exposure",
     "get",
     "lock_customer",
     "open_contract",
+    "parsed",
     "pay",
     "put_off",
+    "reference_reused",
     "reverse",
     "run_due",
     "standing",
@@ -79,7 +82,7 @@ class NoContract(LookupError):
 
 
 class Refusal(Exception):  # an answer, and nothing was written
-    """A request that was not done, and why. `code`: above_debt, payment_ref_reused.
+    """A request that was not done, and why. `code`: above_debt, payment_ref_reused, already_matched.
 
     `owed_minor` is what could be paid now; `asked_minor` what was asked.
     """
@@ -240,7 +243,7 @@ def get(
             raise TypeError("get needs a day (as_of) or an instant (at)")
         as_of = local_date(at, shop.time_zone)
     use_shop(shop.id)
-    customer_id, contract_id = _parsed(contract)
+    customer_id, contract_id = parsed(contract)
     stored = storage.load(customer_id, contract_id)
     if stored is None or stored.shop_id != shop.id:
         raise NoContract(contract)
@@ -264,6 +267,7 @@ def pay(
     occurred_on: date | None = None,
     channel: str = "bank",
     settlement: str | None = None,
+    operator: str = "",
 ) -> PaymentResult:
     """Money for a contract. `payment_ref` is the payer's or the bank's number of the payment, and is booked once.
 
@@ -294,31 +298,33 @@ def pay(
         amount_minor=amount_minor,
         settlement=settlement or f"{channel}:{today}",
         channel=channel,
+        operator=operator,
     )
 
     def act() -> PaymentResult:
         use_shop(shop.id)
         try:
-            stored = storage.load_for_update(*_parsed(contract))
+            stored = storage.load_for_update(*parsed(contract))
         except NoContract:
             stored = None
         if stored is None or stored.shop_id != shop.id:
             if kind == "request":
                 raise NoContract(contract)
             return _keep_in_suspense(shop, payment, contract, at)
-        return _pay(shop, stored, payment, kind, at, today)
+        return book_payment(shop, stored, payment, kind, at, today)
 
     return in_transaction(act)
 
 
-def _pay(
+def book_payment(
     shop: Shop, contract: Stored, payment: PaymentReceived, kind: PaymentKind, at: datetime, today: date
 ) -> PaymentResult:
+    """Add a payment to a contract that is held, in the caller's transaction, and tell the shop. Raises `Refusal`."""
     booked = storage.has_payment(contract, payment.payment_id)
     if booked is not None:
         state = contract.latest(today)
         if booked.amount_minor != payment.amount_minor:
-            raise _reference_reused(payment, state.balance_minor, contract.terms.currency)
+            raise reference_reused(payment, state.balance_minor, contract.terms.currency)
         return _payment_result(contract, state, payment.payment_id, repeated=True)
     if kind == "request":
         owed = contract.latest(today).balance_minor
@@ -360,7 +366,7 @@ def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: d
         row = cursor.fetchone()
     if row is not None:
         if row[0][0] != payment.amount_minor:
-            raise _reference_reused(payment, 0, shop.currency)
+            raise reference_reused(payment, 0, shop.currency)
     else:
         post(
             shop_id=shop.id,
@@ -404,7 +410,7 @@ def reverse(
 
     def act() -> ContractView:
         use_shop(shop.id)
-        stored = storage.load_for_update(*_parsed(contract))
+        stored = storage.load_for_update(*parsed(contract))
         if stored is None or stored.shop_id != shop.id:
             raise NoContract(contract)
         if any(isinstance(e, PaymentReversed) and e.payment_id == payment_ref for e in stored.events):
@@ -649,7 +655,8 @@ def arrears(shop: Shop, customer_id: UUID, on: date) -> int:
     return standing(shop, customer_id, on).arrears_minor
 
 
-def _parsed(contract: str) -> tuple[UUID, UUID]:
+def parsed(contract: str) -> tuple[UUID, UUID]:
+    """The customer's key and the contract's own. Raises `NoContract`."""
     try:
         return parse_public_id(contract, "ct")
     except ValueError:
@@ -697,7 +704,8 @@ def _above_debt(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
     )
 
 
-def _reference_reused(payment: PaymentReceived, owed_minor: int, currency: str) -> Refusal:
+def reference_reused(payment: PaymentReceived, owed_minor: int, currency: str) -> Refusal:
+    """The answer to a payment whose number is booked already, with something else."""
     return Refusal(
         "payment_ref_reused",
         Text("付款编号已使用", "The payment's number was used"),

@@ -126,8 +126,8 @@ def _first_disbursement(events: Sequence[Vector]) -> tuple[list[date], Vector, V
     pytest.fail("no schedule is expected after a disbursement")
 
 
-def plan_of(terms: Vector, *, bare: bool = False) -> Plan:
-    """The plan that a vector's terms describe; `bare`: without its down payment."""
+def plan_of(terms: Vector) -> Plan:
+    """The plan that a vector's terms describe."""
     profile = terms["profile"]
     conventions = PROFILES[known("profile", dict.fromkeys(PROFILE_KINDS, profile), profile)]
     assert terms.get("schedule_kind", PROFILE_KINDS[profile]) == PROFILE_KINDS[profile]
@@ -158,7 +158,7 @@ def plan_of(terms: Vector, *, bare: bool = False) -> Plan:
     )
     yearly = Decimal(terms["rate_pct"]) * known("rate_period", YEARLY, terms["rate_period"]) / 100
     pricings = {"DECLINING_BALANCE": Annuity, "FLAT": FlatInterest}
-    share = Decimal(0) if bare else Decimal(terms.get("down_payment_pct") or 0) / 100
+    share = Decimal(terms.get("down_payment_pct") or 0) / 100
     return Plan(
         "vector",
         "vector",

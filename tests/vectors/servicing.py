@@ -76,7 +76,7 @@ class Told:
         self.family = vector["family"]
         known("recalc_rest", {**RESTS, None: None}, self.words.get("recalc_rest"))
         self.contingent = sorted({e["kind"] for e in vector["events"] if e.get("op") == "charge"})
-        self.plan = plan_of(self.words, bare=True)
+        self.plan = plan_of(self.words)
         self.currency = known("currency_decimals", CURRENCIES, self.words["currency_decimals"])
         self.allocation = _allocation(self.words)
         self.down_share = Decimal(self.words.get("down_payment_pct") or 0) / 100
@@ -94,7 +94,11 @@ class Told:
         if self.terms is None:
             self._planned()
         assert self.terms is not None
-        return replay(self.terms, self.events, self.today or date.max)
+        return replay(self.terms, self.events, self.as_of())
+
+    def as_of(self) -> date:
+        days = [event.occurred_on for event in self.events]
+        return max([*days, self.today] if self.today else days)
 
     def _dates(self, on: date) -> dict[str, Any]:
         seq = len(self.events) + 1
@@ -137,10 +141,11 @@ class Told:
         }
         counted_from = known("schedule_starts_on", started, words["schedule_starts_on"])
         down = self._down(minor)
-        bill = build_schedule(self.plan, minor - down, self.currency, on, dates_from=counted_from)
+        bill = build_schedule(self.plan, minor, self.currency, on, dates_from=counted_from)
         rows = bill.rows
-        if self.down_share:
-            rows = (Row(0, "down_payment", on, down, 0), *rows)
+        if self.down_share and not down:
+            # A down payment that comes to nothing has its row there too.
+            rows = (Row(0, "down_payment", on, 0, 0), *rows)
         plan = msgspec.structs.replace(
             self.plan,
             contingent=tuple(ContingentCost(code, COST, COST, "lender") for code in self.contingent),
@@ -212,7 +217,9 @@ class Told:
     def payoff(self, event: Vector) -> None:
         on = date.fromisoformat(event["date"])
         assert self.terms is not None
-        self._pay("REPAYMENT", on, settling_minor(self.terms, self.events, on))
+        given = event.get("amount")
+        owed = to_minor(given) if given is not None else settling_minor(self.terms, self.events, on)
+        self._pay("REPAYMENT", on, owed)
 
     def charge(self, event: Vector) -> None:
         due_on = date.fromisoformat(event["due"]) if event.get("due") else self.today
@@ -246,8 +253,11 @@ class Told:
         if name.startswith("d"):
             pytest.fail("undo of a disbursement")
         self._reverse(name, day)
-        if name in self.refund_of:
-            self._reverse(self.refund_of[name], day)
+        refund = self.refund_of.pop(name, None)
+        if refund is not None and not any(
+            isinstance(each, PaymentReversed) and each.payment_id == refund for each in self.events
+        ):
+            self._reverse(refund, day)
 
     def _reverse(self, name: str, day: date) -> None:
         last = max([event.occurred_on for event in self.events] + ([self.today] if self.today else [day]))
@@ -395,7 +405,7 @@ def _transactions(told: Told) -> list[dict[str, Any]]:
 
 def _standing(told: Told, events: Sequence[Event]) -> list[dict[str, Any]]:
     assert told.terms is not None
-    state = replay(told.terms, events, told.today or date.max)
+    state = replay(told.terms, events, told.as_of())
     payments = {payment.payment_id: payment for payment in state.payments}
     by_name = {_name_of(event): event for event in events}
     disbursed = {event.seq for event in events if isinstance(event, Disbursed)}

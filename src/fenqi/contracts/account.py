@@ -110,6 +110,7 @@ class Account:
         self.accrual: Accrual | None = None
         self.running: dict[int, int] = {}
         self.daily = False
+        self.to_period_end = False
         if terms.interest is not None:
             self._run_interest()
         self.order: list[int] = []
@@ -294,11 +295,24 @@ class Account:
 
     # --------------------------------------------------------------------------------------------- interest
 
-    def come_to(self, on: date) -> None:
-        """Let interest run until a day."""
-        if self.daily and self.confirmed_on is not None and self.accrual is not None:
-            self.accrual.come_to(on)
-            self._fetch()
+    def come_to(self, on: date, paying: int = 0) -> None:
+        """Let interest run until a day, or to the end of its period where that is owed: by whoever is `paying` everything."""
+        accrual = self.accrual
+        if not self.daily or self.confirmed_on is None or accrual is None:
+            return
+        interest = self.terms.interest
+        assert interest is not None
+        self.to_period_end = False
+        if interest.payoff == "to_period_end":
+            running = accrual.rows[accrual.running(on)]
+            end = running.period.due_on
+            self.to_period_end = interest.rest == "period" or 0 < sum(accrual.payoff(end)) <= paying
+            if self.to_period_end:
+                accrual.come_to(max(on, end))
+                if paying and running.is_paid:
+                    accrual.bring_up(running, end)
+        accrual.come_to(on)
+        self._fetch()
 
     def _fetch(self) -> None:
         """Take interest and principal of the rows over from the accrual."""
@@ -324,15 +338,32 @@ class Account:
         """Principal goes out: the rows that are open take it up."""
         accrual = self.accrual
         assert accrual is not None
+        if replan and on > accrual.rows[-1].period.due_on:
+            # After the last row there is nothing to spread it over.
+            self.owe(self.row_for(on), PRINCIPAL, minor)
+            return
         before = [(row.due_principal, row.due_interest) for row in accrual.rows]
         accrual.lend(on, minor, replan=replan)
         if self.daily:
             self._fetch()
         elif replan:
+            short = 0
             for row, index in self.running.items():
                 running = accrual.rows[index]
-                self.owe(row, PRINCIPAL, running.due_principal - before[index][0])
-                self.owe(row, INTEREST, running.due_interest - before[index][1])
+                for part, change in (
+                    (PRINCIPAL, running.due_principal - before[index][0]),
+                    (INTEREST, running.due_interest - before[index][1]),
+                ):
+                    # A row that was paid in advance cannot owe less than that: later rows make up for it.
+                    least = max(change, -self.left[4 * row + part])
+                    if part == PRINCIPAL:
+                        short += least - change
+                    self.owe(row, part, least)
+            for row in reversed(self.running):
+                if short:
+                    less = min(short, self.left[4 * row + PRINCIPAL])
+                    self.owe(row, PRINCIPAL, -less)
+                    short -= less
 
     # --------------------------------------------------------------------------------------------- paying
 
@@ -364,7 +395,22 @@ class Account:
         if rule is None:
             allocation = self.terms.allocation
             rule = Rule(order_of(allocation.parts), along=allocation.along)
-        credit.unapplied = settle(self, rule, credit.unapplied, on, credit.paid)
+        money = settle(self, rule, credit.unapplied, on, credit.paid)
+        if self.daily:
+            money = self._settle_rest(rule, money, on, credit.paid)
+        credit.unapplied = money
+
+    def _settle_rest(self, rule: Rule, money: int, on: date, paid: list[tuple[int, int]]) -> int:
+        """Paying one part can make more of another due; money is left over only where nothing is owed."""
+        before = -1
+        while money and self.outstanding and money != before:
+            before = money
+            money = settle(self, rule, money, on, paid)
+        for row in self.sequence:
+            for part in range(4):
+                if money:
+                    money -= self.pay(row, part, money, on, False, paid)
+        return money
 
     def _walk(self, credit: Credit) -> None:
         money, at, left, order = credit.unapplied, self.at, self.left, self.order
@@ -390,10 +436,10 @@ class Account:
 
     def interest_day(self, on: date) -> date:
         """The day up to which whoever settles everything on `on` owes interest."""
-        interest = self.terms.interest
-        if interest is None or interest.payoff == "to_date" or self.accrual is None:
+        interest, accrual = self.terms.interest, self.accrual
+        if interest is None or interest.payoff == "to_date" or accrual is None:
             return on
-        return max(on, self.accrual.rows[self.accrual.running(on)].period.due_on)
+        return max(on, accrual.rows[accrual.running(on)].period.due_on)
 
     def payoff_minor(self, on: date) -> int:
         """What settles everything on a day."""
@@ -401,10 +447,11 @@ class Account:
         if not self.daily or accrual is None:
             return self.outstanding
         twin = self.copy()
-        twin.come_to(on)
+        day = twin.interest_day(on)
+        twin.come_to(day)
         assert twin.accrual is not None
         running = sum(self.left[4 * row + INTEREST] + self.left[4 * row + PRINCIPAL] for row in self.running)
-        return self.outstanding - running + sum(twin.accrual.payoff(self.interest_day(on)))
+        return self.outstanding - running + sum(twin.accrual.payoff(day))
 
     def pay(
         self, row: int, part: int, most: int, on: date, in_advance: bool, paid: list[tuple[int, int]]
@@ -418,6 +465,9 @@ class Account:
             accrual = self.accrual
             assert accrual is not None
             if in_advance:
+                period = accrual.rows[index].period
+                if self.to_period_end and period.from_on < on:
+                    on = period.due_on
                 principal, interest = accrual.due_if_paid(index, on)
                 due = principal if part == PRINCIPAL else interest
                 minor = min(max(due - (self.owed[slot] - self.left[slot]), 0), most)

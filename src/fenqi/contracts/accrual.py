@@ -146,11 +146,12 @@ class Accrual:
         self.changes.append((on, minor))
         self.changes.sort()
         self.lent.append((on, minor))
-        if replan:
-            self._replan(on)
+        if not replan:
+            self.reckon()
+            return
+        first = self._replan(on)
         self.reckon()
-        if replan:
-            self.settle_last(on)
+        self.settle_last(self.rows[first].period.due_on)
 
     def lend_again(self, on: date, minor: int) -> bool:
         """Principal that was paid back goes out again: it is due with the row that runs. False after the last row."""
@@ -204,6 +205,13 @@ class Accrual:
             row.instalment = row.paid - row.lent_again
         self.reckon()
         self.settle_last(day)
+
+    def bring_up(self, row: RunningRow, until: date) -> None:
+        """A row that is paid takes the interest of its own time that is still to come."""
+        _, interest = self.payoff(until)
+        if interest:
+            row.brought_up_minor = interest
+            self.reckon()
 
     def stop(self, since: date, until: date) -> None:
         """No interest runs after `since` and up to `until`."""
@@ -309,12 +317,12 @@ class Accrual:
         for start, stop in pairwise(days):
             if any(first <= start and stop <= last for first, last in self.stopped):
                 continue
+            balance = sum(minor for day, minor in self.changes if day <= start)
             if self.flat:
-                balance = sum(minor for day, minor in self.lent if day <= start)
-            else:
-                balance = sum(minor for day, minor in self.changes if day <= start)
-                if ahead and (on is None or start >= on):
-                    balance -= ahead
+                # Flat interest is on what was lent, until all of it is paid back.
+                balance = sum(minor for day, minor in self.lent if day <= start) if balance > 0 else 0
+            elif ahead and (on is None or start >= on):
+                balance -= ahead
             if balance > 0:
                 pieces.append(
                     Piece(balance, self._factor(row, start), (stop - start).days, (end - start).days)
@@ -335,6 +343,9 @@ class Accrual:
         owed = self.owed()
         changed = False
         for row in self.rows:
+            if row.total < row.paid:
+                row.instalment += row.paid - row.total
+                changed = True
             excess = row.open_principal - owed
             if excess > 0:
                 row.instalment = max(row.instalment - excess, row.paid - row.lent_again, 0)
@@ -353,9 +364,21 @@ class Accrual:
             if last.instalment >= floor:
                 self.reckon()
                 self._bring_up(last, day)
+                self._square()
                 return
             last.instalment = floor
             self.reckon()
+
+    def _square(self) -> None:
+        """Where interest that was brought up or moved on found no room, it is no principal: the rows owe what was lent."""
+        for row in reversed(self.rows):
+            excess = sum(each.open_principal for each in self.rows) - self.owed()
+            if not excess:
+                return
+            change = min(excess, row.open_principal)
+            if change and not (excess < 0 and row.is_paid):
+                row.instalment -= change
+                self.reckon()
 
     def _last_open(self) -> RunningRow | None:
         for row in reversed(self.rows):
@@ -383,8 +406,8 @@ class Accrual:
 
     # ------------------------------------------------------------------------------------ spreading anew
 
-    def _replan(self, on: date) -> None:
-        """Equal instalments from the row that runs, for what is then open if every row before it is paid."""
+    def _replan(self, on: date) -> int:
+        """Equal instalments from the row that runs, for what is then open if every row before it is paid. Says which row."""
         first = next(
             (index for index, row in enumerate(self.rows) if on < row.period.due_on), len(self.rows) - 1
         )
@@ -400,6 +423,7 @@ class Accrual:
         for row, planned in zip(self.rows[first:], twin._planned(first, owed), strict=True):
             row.instalment = planned.instalment
             row.agreed = planned.agreed
+        return first
 
     def _planned(self, first: int, owed: int) -> list[RunningRow]:
         """Rows from `first` on, nothing paid, with the equal instalment that `owed` comes to, smoothed."""

@@ -274,7 +274,7 @@ def _receive(account: Account, event: PaymentReceived) -> None:
     if event.payment_id in account.credits:
         raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
     if account.daily:
-        account.come_to(event.occurred_on)
+        account.come_to(event.occurred_on, event.amount_minor)
     account.take(
         Credit(event.payment_id, event.seq, event.occurred_on, event.amount_minor, event.purpose, True)
     )

@@ -30,8 +30,14 @@ def closure_problems(state: ContractState, balances: Mapping[int, int]) -> list[
         elif account.zero_at == "close":
             if state.status == "closed" and minor:
                 found.append(Problem(account.name, str(minor), "0, since the contract is closed"))
-            elif minor < 0:
-                found.append(Problem(account.name, str(minor), "0 or more"))
+            elif minor and (minor < 0) is (account.normal_side == "debit"):
+                found.append(
+                    Problem(
+                        account.name,
+                        str(minor),
+                        "0 or more" if account.normal_side == "debit" else "0 or less: it is a credit",
+                    )
+                )
     return found
 
 

@@ -14,13 +14,33 @@ import msgspec
 from fenqi.contracts.contract import Movement, MovementKind
 from fenqi.contracts.terms import ContractTerms, charged_codes, listed_fees
 from fenqi.ledger.accounts import (
+    ACCUMULATED_DEPRECIATION,
     CHART,
+    COST_OF_SALES,
+    CREDIT_LOSS,
+    DEFERRED_INCOME,
+    DEPOSITS_HELD,
+    DEPRECIATION,
     FEE_INCOME,
     FEE_RECEIVABLE,
+    GOODWILL,
     IN_TRANSIT,
+    INTEREST_INCOME,
+    INTEREST_RECEIVABLE,
+    INVENTORY,
+    LEASE_INCOME,
+    LEASED_ASSETS,
     MERCHANT_PAYABLE,
+    OTHER_INCOME,
+    PENALTY_INCOME,
+    PENALTY_RECEIVABLE,
     PRINCIPAL_RECEIVABLE,
+    RECOVERIES,
+    REFUND_PAYABLE,
+    RENT_RECEIVABLE,
     SALES,
+    SALES_RETURNS,
+    SUBSIDY_RECEIVABLE,
     UNAPPLIED_CASH,
 )
 from fenqi.problems import BadInput
@@ -42,10 +62,49 @@ Position = Mapping[int, int]
 POSTINGS: Final[dict[MovementKind, tuple[int, int]]] = {
     "sold": (PRINCIPAL_RECEIVABLE, SALES),
     "sold_for_others": (PRINCIPAL_RECEIVABLE, MERCHANT_PAYABLE),
-    "fee_earned": (FEE_RECEIVABLE, FEE_INCOME),
-    "fee_paid": (IN_TRANSIT, FEE_RECEIVABLE),
     "principal_paid": (IN_TRANSIT, PRINCIPAL_RECEIVABLE),
+    "fee_earned": (FEE_RECEIVABLE, FEE_INCOME),
+    "fee_charged": (FEE_RECEIVABLE, FEE_INCOME),
+    "fee_paid": (IN_TRANSIT, FEE_RECEIVABLE),
+    "fee_waived": (GOODWILL, FEE_RECEIVABLE),
+    "fee_returned": (FEE_INCOME, REFUND_PAYABLE),
+    "interest_earned": (INTEREST_RECEIVABLE, INTEREST_INCOME),
+    "interest_paid": (IN_TRANSIT, INTEREST_RECEIVABLE),
+    "interest_waived": (GOODWILL, INTEREST_RECEIVABLE),
+    "interest_returned": (INTEREST_INCOME, REFUND_PAYABLE),
+    "penalty_charged": (PENALTY_RECEIVABLE, PENALTY_INCOME),
+    "penalty_paid": (IN_TRANSIT, PENALTY_RECEIVABLE),
+    "penalty_waived": (GOODWILL, PENALTY_RECEIVABLE),
     "unapplied": (IN_TRANSIT, UNAPPLIED_CASH),
+    "unapplied_refunded": (UNAPPLIED_CASH, IN_TRANSIT),
+    "reclaimed": (PRINCIPAL_RECEIVABLE, UNAPPLIED_CASH),
+    "goodwill": (GOODWILL, PRINCIPAL_RECEIVABLE),
+    "goodwill_unapplied": (GOODWILL, UNAPPLIED_CASH),
+    "returned": (SALES_RETURNS, PRINCIPAL_RECEIVABLE),
+    "returned_for_others": (MERCHANT_PAYABLE, PRINCIPAL_RECEIVABLE),
+    "refund_due": (SALES_RETURNS, REFUND_PAYABLE),
+    "refund_due_for_others": (MERCHANT_PAYABLE, REFUND_PAYABLE),
+    "refunded": (REFUND_PAYABLE, IN_TRANSIT),
+    "written_off_principal": (CREDIT_LOSS, PRINCIPAL_RECEIVABLE),
+    "written_off_interest": (INTEREST_INCOME, INTEREST_RECEIVABLE),
+    "written_off_fee": (FEE_INCOME, FEE_RECEIVABLE),
+    "written_off_penalty": (PENALTY_INCOME, PENALTY_RECEIVABLE),
+    "written_off_rent": (LEASE_INCOME, RENT_RECEIVABLE),
+    "recovered": (IN_TRANSIT, RECOVERIES),
+    "subsidy_granted": (SUBSIDY_RECEIVABLE, DEFERRED_INCOME),
+    "subsidy_earned": (DEFERRED_INCOME, INTEREST_INCOME),
+    "deposit_held": (IN_TRANSIT, DEPOSITS_HELD),
+    "deposit_released": (DEPOSITS_HELD, REFUND_PAYABLE),
+    "deposit_applied": (DEPOSITS_HELD, PRINCIPAL_RECEIVABLE),
+    "deposit_forfeited": (DEPOSITS_HELD, OTHER_INCOME),
+    "rent_earned": (RENT_RECEIVABLE, LEASE_INCOME),
+    "rent_paid": (IN_TRANSIT, RENT_RECEIVABLE),
+    "rent_waived": (GOODWILL, RENT_RECEIVABLE),
+    "leased": (LEASED_ASSETS, INVENTORY),
+    "depreciated": (DEPRECIATION, ACCUMULATED_DEPRECIATION),
+    "bought_out": (PRINCIPAL_RECEIVABLE, SALES),
+    "cost_of_sale": (COST_OF_SALES, LEASED_ASSETS),
+    "depreciation_cleared": (ACCUMULATED_DEPRECIATION, LEASED_ASSETS),
 }
 """For each kind of movement: the account it debits, and the one it credits. A negative amount does the opposite."""
 
@@ -69,12 +128,16 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
     """What movements come to, account by account. Raises `FeeNotListed`."""
     balances: dict[int, int] = {}
     fees = 0
+    capped: tuple[MovementKind, ...] = ("fee_earned",)
+    if terms.interest is not None and not terms.interest.daily:
+        # Interest that was agreed to the fen is listed to the fen.
+        capped = ("fee_earned", "interest_earned")
     for movement in movements:
         debit, credit = POSTINGS[movement.kind]
         amount = movement.amount_minor
         balances[debit] = balances.get(debit, 0) + amount
         balances[credit] = balances.get(credit, 0) - amount
-        if movement.kind == "fee_earned":
+        if movement.kind in capped:
             fees += amount
     if fees:
         _check_listed(terms, fees)

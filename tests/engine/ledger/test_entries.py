@@ -130,7 +130,8 @@ def test_the_chart_is_closed_and_every_posting_is_in_it() -> None:
     assert len({account.name for account in CHART.values()}) == len(CHART)
     assert {code for pair in POSTINGS.values() for code in pair} <= CHART.keys()
     for account in CHART.values():
-        if account.name.endswith("_receivable"):
+        # A subsidy is owed by somebody else than the customer, and may outlast the contract.
+        if account.name.endswith("_receivable") and account.name != "subsidy_receivable":
             assert account.zero_at == "close", "a receivable nobody has to close hides a loss"
 
 

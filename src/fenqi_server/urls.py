@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("fenqi_server.subscriptions.urls")),
     path("", include("fenqi_server.support.urls")),
     path("", include("fenqi_server.disclosures.urls")),
+    path("", include("fenqi_server.papers.urls")),
     path("console/", include("fenqi_server.console.urls")),
     path("console/", include("fenqi_server.console.entrance_urls")),
     path("", include("fenqi_server.funders.urls")),

@@ -143,3 +143,11 @@ def test_a_payment_says_what_it_paid_and_is_not_in_what_was_known_before(mall, c
     assert on(f"as_of={day}&known_at={before}")["payments"] == []
     problem = decoded(call("GET", f"{URL}/{contract}?known_at=2026-12-01", key=mall.key))
     assert problem["errors"][0]["pointer"] == "/known_at"
+
+
+def test_a_contract_comes_with_the_private_addresses_of_its_papers(mall, call):
+    contract = opened(mall)
+    one = decoded(call("GET", f"{URL}/{contract}", key=mall.key))
+    for address, kind in ((one["statement_url"], "text/html"), (one["calendar_url"], "text/calendar")):
+        response = call("GET", address.removeprefix(address[: address.index("/papers/")]))
+        assert (response.status_code, response["content-type"].split(";")[0]) == (200, kind)

@@ -8,7 +8,6 @@ asks, nor on when. Texts are written by operators: every format escapes them in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -27,6 +26,7 @@ from fenqi_server.announcements.document import clean
 from fenqi_server.announcements.lifecycle import Revision, latest
 from fenqi_server.announcements.reading import Filter, stream
 from fenqi_server.announcements.wording import kind_word, plain_text, speaking
+from fenqi_server.ical import calendar_bytes, escaped
 from fenqi_server.policies import service as policies
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
@@ -233,14 +233,14 @@ def _json(source: _Source) -> bytes:
 def _ics(source: _Source) -> bytes:
     """What has an end, and what recurs by the day, as events: an entry is updated by its number, and cancelled."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Fenqi//Announcements//EN", "CALSCALE:GREGORIAN"]
-    lines += [f"X-WR-CALNAME:{_escaped(source.title)}", "METHOD:PUBLISH"]
+    lines += [f"X-WR-CALNAME:{escaped(source.title)}", "METHOD:PUBLISH"]
     entries = [each for each in source.entries if _window(each.revision) is not None]
     if any(each.revision.document.until is None for each in entries):
         lines += _zone_lines(source.shop.time_zone, min(each.revision.document.since for each in entries))
     for each in sorted(entries, key=lambda entry: (entry.revision.document.since, entry.id)):
         lines += _event_lines(each, source)
     lines.append("END:VCALENDAR")
-    return "".join(f"{_folded(line)}\r\n" for line in lines).encode()
+    return calendar_bytes(lines)
 
 
 def _window(revision: Revision) -> tuple[int, int] | None:
@@ -257,7 +257,7 @@ def _event_lines(each: _Entry, source: _Source) -> Iterator[str]:
     zone = source.shop.time_zone
     stamp = _utc(to_epoch(revision.published_at))
     yield "BEGIN:VEVENT"
-    yield f"UID:{_escaped(revision.announcement)}@{source.shop.code}.{host}"
+    yield f"UID:{escaped(revision.announcement)}@{source.shop.code}.{host}"
     yield f"DTSTAMP:{stamp}"
     yield f"LAST-MODIFIED:{stamp}"
     yield f"SEQUENCE:{revision.number - 1}"
@@ -272,8 +272,8 @@ def _event_lines(each: _Entry, source: _Source) -> Iterator[str]:
         yield f"DTSTART;TZID={zone}:{_local(first, window[0])}"
         yield f"DTEND;TZID={zone}:{_local(last, window[1])}"
         yield "RRULE:FREQ=DAILY"
-    yield f"SUMMARY:{_escaped(each.title)}"
-    yield f"DESCRIPTION:{_escaped(each.text)}"
+    yield f"SUMMARY:{escaped(each.title)}"
+    yield f"DESCRIPTION:{escaped(each.text)}"
     yield f"URL:{each.url}"
     confirmed = "TENTATIVE" if document.confidence == "estimate" else "CONFIRMED"
     yield f"STATUS:{'CANCELLED' if revision.state == 'retracted' else confirmed}"
@@ -317,31 +317,6 @@ def _offset(offset: timedelta) -> str:
     minutes = int(offset.total_seconds()) // 60
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
-
-
-def _escaped(text: str) -> str:
-    """RFC 5545, 3.3.11. Line ends of any kind are one: a bare carriage return would begin a line of its own."""
-    text = re.sub("\r\n?|[\u0085\u2028\u2029\x0b\x0c]", "\n", text)
-    text = "".join(letter for letter in text if letter == "\n" or letter == "\t" or letter >= " ")
-    for letter, written in (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n")):
-        text = text.replace(letter, written)
-    return text.replace("\x7f", "")
-
-
-FOLD_OCTETS: Final = 75
-
-
-def _folded(line: str) -> str:
-    """A line in pieces of at most 75 octets, never cut inside a letter."""
-    parts, size = [""], 0
-    for letter in line:
-        octets = len(letter.encode())
-        if size + octets > FOLD_OCTETS:
-            parts.append(" ")
-            size = 1
-        parts[-1] += letter
-        size += octets
-    return "\r\n".join(parts)
 
 
 FORMATS: Final[dict[str, tuple[str, Callable[[_Source], bytes]]]] = {

@@ -58,6 +58,7 @@ from fenqi_server.funders import consents, handoffs
 from fenqi_server.ids import house_party, uuid7
 from fenqi_server.outbox import service as outbox
 from fenqi_server.outbox.addresses import RefusedAddress
+from fenqi_server.papers.addresses import address_of
 from fenqi_server.policies import service as policies
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing import unapplied
@@ -576,7 +577,12 @@ class ContractController(ApiController):
             )
         except servicing.NoContract:
             raise not_found("contract") from None
-        return answer(self.request, contract_out(view, known_at))
+        out = msgspec.structs.replace(
+            contract_out(view, known_at),
+            statement_url=address_of(access.shop.id, view.contract_id),
+            calendar_url=address_of(access.shop.id, view.contract_id, "due-dates"),
+        )
+        return answer(self.request, out)
 
 
 class PaymentController(ApiController):

@@ -252,7 +252,11 @@ class PaymentLineOut(msgspec.Struct, frozen=True):
 
 
 class ContractOut(msgspec.Struct, frozen=True):
-    """A contract on a day. `next_*` is the oldest row not paid; `unapplied_minor` is money beyond what was owed."""
+    """A contract on a day. `next_*` is the oldest row not paid; `unapplied_minor` is money beyond what was owed.
+
+    `statement_url` and `calendar_url` are private addresses of its papers, for its customer: given where one contract is asked
+    for, and never kept.
+    """
 
     contract_id: str
     order_ref: str
@@ -278,6 +282,8 @@ class ContractOut(msgspec.Struct, frozen=True):
     interest_outstanding_minor: int = 0
     penalty_outstanding_minor: int = 0
     known_at: datetime | None = None
+    statement_url: str = ""
+    calendar_url: str = ""
 
 
 class ContractsOut(msgspec.Struct, frozen=True):

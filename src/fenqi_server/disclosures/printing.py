@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 
 from fenqi_server.storefront.disclosed import TableView
 
-__all__ = ["check_font", "printed"]
+__all__ = ["Setter", "check_font", "page_width", "printed", "put_together"]
 
 _CHINESE: Final = "STSong-Light"
 _LATIN: Final = "Helvetica"
@@ -31,12 +31,11 @@ _MARGIN_MM: Final = 18
 
 def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> bytes:
     """The table as a PDF in the language that is active, which `locale` names. The same table is the same bytes."""
-    from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
-    from reportlab.platypus import SimpleDocTemplate, Spacer
+    from reportlab.platypus import Spacer
 
-    setter = _Setter(locale)
-    width = A4[0] - 2 * _MARGIN_MM * mm
+    setter = Setter(locale)
+    width = page_width()
 
     def gap() -> Any:
         return Spacer(0, 4 * mm)
@@ -90,6 +89,23 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
         setter.paragraph(gettext("Layout %(version)s.") % {"version": table.version}, "small"),
         setter.paragraph(name, "small"),
     ]
+    return put_together(story, title=f"{table.heading} {title}", author=shop, subject=name, locale=locale)
+
+
+def page_width() -> float:
+    """What a page has between its margins, in points."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.units import mm
+
+    return float(A4[0] - 2 * _MARGIN_MM * mm)
+
+
+def put_together(story: list[Any], *, title: str, author: str, subject: str, locale: str) -> bytes:
+    """The paragraphs and grids of a `Setter` as a PDF on A4. The same story is the same bytes."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.units import mm
+    from reportlab.platypus import SimpleDocTemplate
+
     out = BytesIO()
     document = SimpleDocTemplate(
         out,
@@ -98,11 +114,11 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
         rightMargin=_MARGIN_MM * mm,
         topMargin=_MARGIN_MM * mm,
         bottomMargin=_MARGIN_MM * mm,
-        title=f"{table.heading} {title}",
-        author=shop,
-        subject=name,
+        title=title,
+        author=author,
+        subject=subject,
         lang=locale,
-        invariant=1,  # no instant of printing in it: the same table is the same file
+        invariant=1,  # no instant of printing in it: the same story is the same file
     )
     document.build(story)
     return out.getvalue()
@@ -112,7 +128,7 @@ def _timing(item: Any) -> str:
     return f"{item.timing}\n{item.terms}" if item.terms else str(item.timing)
 
 
-class _Setter:
+class Setter:
     """Sets text in one language's font."""
 
     def __init__(self, locale: str) -> None:

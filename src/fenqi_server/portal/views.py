@@ -21,6 +21,7 @@ from fenqi_server.disclosures import service as disclosures
 from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.funders import handoffs
 from fenqi_server.ids import uuid7
+from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import service as policies
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
@@ -76,6 +77,8 @@ class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
     late_help: str
     pay_url: str
     disclosure_url: str
+    statement_url: str
+    calendar_url: str
     disclosure_digest: str
     policy_digest: str
     support: str
@@ -218,6 +221,8 @@ def _page(found: Contract, visitor: Visitor) -> ContractPage:
         late_help=late_help,
         pay_url=reverse("portal:pay", args=[found.contract_id]),
         disclosure_url=reverse("portal:disclosure", args=[found.contract_id]),
+        statement_url=reverse("papers:statement", args=[token_of(visitor.shop.id, found.contract_id)]),
+        calendar_url=reverse("papers:due-dates", args=[token_of(visitor.shop.id, found.contract_id)]),
         disclosure_digest=found.terms.disclosure_digest[:19],
         policy_digest=found.terms.policy_digest[:19],
         support=reverse("support:new"),

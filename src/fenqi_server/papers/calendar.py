@@ -1,0 +1,76 @@
+"""The due dates of a contract as iCalendar (RFC 5545): one day-long event for each row.
+
+A row keeps its UID for good. Only another date makes its SEQUENCE grow, as the RFC has it for what matters to whoever put it
+into a calendar; that it was paid is another text, of a later LAST-MODIFIED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext
+
+from fenqi.contracts.contract import RowState
+from fenqi.contracts.events import DueMoved
+from fenqi_server.ical import calendar_bytes, escaped
+from fenqi_server.servicing.service import ContractView
+from fenqi_server.storefront.selector import row_name
+from fenqi_server.storefront.voice import Voice
+
+__all__ = ["due_dates"]
+
+
+def due_dates(view: ContractView, shop: str, voice: Voice, statement_url: str) -> bytes:
+    """The calendar in the language that is active."""
+    name = gettext("%(shop)s: order %(number)s") % {"shop": shop, "number": view.order_ref}
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Fenqi//Due dates//EN",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        f"X-WR-CALNAME:{escaped(name)}",
+    ]
+    for row in view.state.rows:
+        lines += _event(row, view, voice, statement_url)
+    return calendar_bytes([*lines, "END:VCALENDAR"])
+
+
+def _event(row: RowState, view: ContractView, voice: Voice, url: str) -> Iterator[str]:
+    host = urlsplit(settings.FENQI_ORIGIN).hostname or "localhost"
+    moves = [event for event in view.events if isinstance(event, DueMoved) and event.row == row.number]
+    # What is said of a row depends on the contract's events and on nothing else: not on who asks, nor on when.
+    stamp = _utc(max((event.recorded_at for event in view.events), default=int(view.created_at.timestamp())))
+    name = row_name(row.kind, row.number)
+    words = {
+        "what": gettext("instalment %(n)s") % {"n": name} if name.isdecimal() else name,
+        "amount": voice.money(row.outstanding_minor or row.total_minor),
+        "order": view.order_ref,
+    }
+    summary = (
+        gettext("Pay %(amount)s (order %(order)s, %(what)s)")
+        if row.outstanding_minor
+        else gettext("Paid: %(amount)s (order %(order)s, %(what)s)")
+    ) % words
+    yield "BEGIN:VEVENT"
+    yield f"UID:{view.contract_id}-{row.number}@{host}"
+    yield f"DTSTAMP:{stamp}"
+    yield f"LAST-MODIFIED:{stamp}"
+    yield f"SEQUENCE:{len(moves)}"
+    yield f"DTSTART;VALUE=DATE:{row.due_on:%Y%m%d}"
+    yield f"DTEND;VALUE=DATE:{row.due_on + timedelta(days=1):%Y%m%d}"
+    yield f"SUMMARY:{escaped(summary)}"
+    if row.moved_from is not None:
+        moved = gettext("Put off from %(day)s, free of charge.") % {"day": row.moved_from.isoformat()}
+        yield f"DESCRIPTION:{escaped(moved)}"
+    yield f"URL:{url}"
+    yield f"STATUS:{'CONFIRMED' if row.total_minor else 'CANCELLED'}"
+    yield "TRANSP:TRANSPARENT"
+    yield "END:VEVENT"
+
+
+def _utc(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y%m%dT%H%M%SZ")

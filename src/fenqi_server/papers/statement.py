@@ -1,0 +1,275 @@
+"""The statement of a contract: what was agreed, came due, was paid and is left at the end of a day.
+
+It is made once, of typed cells, and then written three ways: as a page, as a print and as a file for a spreadsheet.
+So no figure can stand in one of them and not in the others.
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from io import StringIO
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext, pgettext
+
+from fenqi.contracts.contract import PaymentState, RowState
+from fenqi.money import CURRENCIES
+from fenqi_server.disclosures.printing import Setter, page_width, put_together
+from fenqi_server.servicing.service import ContractView
+from fenqi_server.storefront.selector import row_name
+from fenqi_server.storefront.voice import Voice
+
+__all__ = ["Amount", "Cell", "Statement", "TextTable", "as_csv", "as_pdf", "shown", "statement_of"]
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """Money in a cell, in minor units."""
+
+    minor: int
+
+
+Cell = Amount | date | str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of a statement. `name` says, in the file for a spreadsheet, what a line is."""
+
+    name: str
+    heading: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    foot: tuple[Cell, ...] = ()
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement in one language. `facts` are what is said once; `nothing` stands where a table is empty."""
+
+    heading: str
+    as_of: str
+    shop: str
+    contract: str
+    made: str
+    facts: tuple[tuple[str, Cell], ...]
+    tables: tuple[Table, ...]
+    nothing: str
+
+
+def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
+    """The statement of a contract as of its state's day, in the language that is active and that `voice` speaks."""
+    state = view.state
+    facts: list[tuple[str, Cell]] = [
+        (gettext("Order"), view.order_ref),
+        (gettext("Agreed on"), voice.instant(view.created_at)),
+        (gettext("To pay in all"), Amount(sum(row.total_minor for row in state.rows))),
+        (gettext("Paid"), Amount(state.paid_minor)),
+        (gettext("Left to pay"), Amount(state.balance_minor)),
+        (gettext("Of it past due"), Amount(state.overdue_minor)),
+    ]
+    if state.unapplied_minor:
+        facts.append((gettext("Beyond what was owed, kept for you"), Amount(state.unapplied_minor)))
+    if state.next_due_on is not None:
+        facts.append(
+            (
+                gettext("Next to pay, on %(day)s") % {"day": voice.day(state.next_due_on)},
+                Amount(state.next_due_minor),
+            )
+        )
+    return Statement(
+        heading=gettext("Statement of account"),
+        as_of=gettext("As of the end of %(day)s") % {"day": voice.day(state.as_of)},
+        shop=shop,
+        contract=view.contract_id,
+        made=gettext("From what was known on %(at)s.") % {"at": voice.instant(voice.at)},
+        facts=tuple(facts),
+        tables=(_rows(state.rows), _payments(state.payments, voice)),
+        nothing=gettext("None."),
+    )
+
+
+_PARTS: Final = ("principal", "fee", "interest", "penalty")
+
+
+def _rows(rows: tuple[RowState, ...]) -> Table:
+    words = {
+        "principal": gettext("Price"),
+        "fee": pgettext("of an instalment", "Fee"),
+        "interest": gettext("Interest"),
+        "penalty": gettext("Penalty"),
+    }
+    # Price and fee always; what this contract has none of has no column.
+    parts = [
+        part for part in _PARTS if part in _PARTS[:2] or any(getattr(row, f"{part}_minor") for row in rows)
+    ]
+    states = {
+        "paid": pgettext("instalment", "paid"),
+        "overdue": pgettext("instalment", "past due"),
+        "due": pgettext("instalment", "due today"),
+        "upcoming": pgettext("instalment", "to come"),
+    }
+    return Table(
+        name=gettext("Instalment"),
+        heading=gettext("Instalments"),
+        head=(
+            gettext("No."),
+            gettext("Due on"),
+            *(words[part] for part in parts),
+            gettext("To pay"),
+            gettext("Paid"),
+            gettext("Left to pay"),
+            gettext("State"),
+        ),
+        rows=tuple(
+            (
+                row_name(row.kind, row.number),
+                row.due_on,
+                *(Amount(getattr(row, f"{part}_minor")) for part in parts),
+                Amount(row.total_minor),
+                Amount(row.paid_minor),
+                Amount(row.outstanding_minor),
+                states[row.status],
+            )
+            for row in rows
+        ),
+        foot=(
+            gettext("Sum"),
+            "",
+            *(Amount(sum(getattr(row, f"{part}_minor") for row in rows)) for part in parts),
+            Amount(sum(row.total_minor for row in rows)),
+            Amount(sum(row.paid_minor for row in rows)),
+            Amount(sum(row.outstanding_minor for row in rows)),
+            "",
+        ),
+    )
+
+
+def _payments(payments: tuple[PaymentState, ...], voice: Voice) -> Table:
+    return Table(
+        name=pgettext("a line of a statement", "Payment"),
+        heading=gettext("Payments received"),
+        head=(gettext("Received"), gettext("Reference"), gettext("Amount"), gettext("What it paid")),
+        rows=tuple(
+            (each.occurred_on, each.payment_id, Amount(each.amount_minor), _paid(each, voice))
+            for each in payments
+        ),
+    )
+
+
+def _paid(payment: PaymentState, voice: Voice) -> str:
+    said = [
+        gettext("instalment %(n)s: %(price)s") % {"n": part.row, "price": voice.money(part.total_minor)}
+        for part in payment.parts
+    ]
+    if payment.unapplied_minor:
+        said.append(
+            gettext("%(amount)s beyond what was owed, kept for you")
+            % {"amount": voice.money(payment.unapplied_minor)}
+        )
+    if payment.reversed_on is not None:
+        said.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
+    if not payment.money:
+        said.append(gettext("granted by the shop"))
+    return "\n".join(said)
+
+
+def shown(cell: Cell, voice: Voice) -> str:
+    """A cell for people."""
+    if isinstance(cell, Amount):
+        return voice.money(cell.minor)
+    return cell.isoformat() if isinstance(cell, date) else cell
+
+
+class TextTable(msgspec.Struct, frozen=True):
+    """A table as text, each cell with whether it is a number."""
+
+    heading: str
+    head: tuple[tuple[str, bool], ...]
+    rows: tuple[tuple[tuple[str, bool], ...], ...]
+    foot: tuple[tuple[str, bool], ...]
+
+    @classmethod
+    def of(cls, table: Table, voice: Voice) -> TextTable:
+        numbers = tuple(isinstance(cell, Amount) for cell in (table.rows or (("",) * len(table.head),))[0])
+
+        def line(cells: tuple[Cell, ...]) -> tuple[tuple[str, bool], ...]:
+            return tuple((shown(cell, voice), isinstance(cell, Amount)) for cell in cells)
+
+        return cls(
+            table.heading,
+            tuple(zip(table.head, numbers, strict=True)),
+            tuple(line(row) for row in table.rows),
+            line(table.foot),
+        )
+
+
+# ------------------------------------------------------------------------------------------------------ the print
+
+
+def as_pdf(statement: Statement, voice: Voice) -> bytes:
+    """The statement as a PDF, in the language that it was made in."""
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Spacer
+
+    setter, width = Setter(voice.locale), page_width()
+    story: list[Any] = [
+        setter.paragraph(statement.heading, "title"),
+        setter.paragraph(f"{statement.as_of}\n{statement.shop}", "plain"),
+        Spacer(0, 4 * mm),
+        setter.grid([[label, shown(cell, voice)] for label, cell in statement.facts], (0.7, 0.3), width),
+    ]
+    for table in statement.tables:
+        count = len(table.head)
+        shares = (0.15, 0.25, 0.18, 0.42) if count == 4 else (1 / count,) * count
+        lines = [[shown(cell, voice) for cell in row] for row in (*table.rows, table.foot) if row]
+        story += [
+            Spacer(0, 4 * mm),
+            setter.paragraph(table.heading, "heading"),
+            setter.grid(lines or [[statement.nothing, *[""] * (count - 1)]], shares, width, head=table.head),
+        ]
+    story += [
+        Spacer(0, 4 * mm),
+        setter.paragraph(f"{statement.made}\n{statement.contract}", "small"),
+    ]
+    return put_together(
+        story,
+        title=f"{statement.heading} {statement.as_of}",
+        author=statement.shop,
+        subject=statement.contract,
+        locale=voice.locale,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- the file
+
+
+def as_csv(statement: Statement, voice: Voice) -> bytes:
+    """The statement for a spreadsheet: UTF-8 with its mark, amounts in major units without signs of currency.
+
+    Each table has its own head; the first column says what a line is.
+    """
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow([statement.heading, statement.as_of, voice.currency, statement.contract])
+    for label, cell in statement.facts:
+        writer.writerow(["", _safe(label), _plain(cell, voice)])
+    for table in statement.tables:
+        writer.writerow([table.heading, *map(_safe, table.head)])
+        for row in table.rows:
+            writer.writerow([table.name, *(_plain(cell, voice) for cell in row)])
+        if table.foot:
+            writer.writerow(["", *(_plain(cell, voice) for cell in table.foot)])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _plain(cell: Cell, voice: Voice) -> str:
+    if isinstance(cell, Amount):
+        exponent = CURRENCIES[voice.currency]
+        sign, digits = "-" if cell.minor < 0 else "", str(abs(cell.minor)).rjust(exponent + 1, "0")
+        return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}" if exponent else f"{sign}{digits}"
+    return cell.isoformat() if isinstance(cell, date) else _safe(cell)
+
+
+def _safe(text: str) -> str:
+    """A payer's words are no formula, whatever they begin with."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

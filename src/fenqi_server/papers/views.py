@@ -1,0 +1,141 @@
+"""A contract's papers, for whoever has their address: kept by no cache, and by no search engine."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import override
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from fenqi.calendars import local_date, to_epoch
+from fenqi_server import clock
+from fenqi_server.disclosures.pages import LANGUAGES
+from fenqi_server.papers.addresses import BadAddress, address_of, contract_at
+from fenqi_server.papers.calendar import due_dates as calendar_of
+from fenqi_server.papers.statement import TextTable, as_csv, as_pdf, shown, statement_of
+from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.service import ContractView
+from fenqi_server.shops import service as shops
+from fenqi_server.shops.models import Shop
+from fenqi_server.storefront.voice import Voice, locale_now
+
+OTHER: Final = {"zh-CN": ("en", "English"), "en": ("zh-CN", "中文")}
+
+
+def _locale(request: HttpRequest) -> str:
+    asked = request.GET.get("lang", "")
+    if asked and asked not in LANGUAGES:
+        raise Http404("lang is zh-CN or en")
+    return asked or locale_now()
+
+
+def _contract(request: HttpRequest, token: str) -> tuple[Shop, ContractView]:
+    try:
+        shop_id, contract = contract_at(token)
+        shop = shops.by_id(shop_id)
+        at = clock.now()
+        written, today = request.GET.get("as_of", ""), local_date(at, shop.time_zone)
+        as_of = date.fromisoformat(written) if written else today
+        if as_of > today:
+            raise Http404("a statement is of a day that has come")
+        return shop, servicing.get(shop, contract, as_of)
+    except (BadAddress, Shop.DoesNotExist, servicing.NoContract, ValueError):
+        raise Http404("no such paper") from None
+
+
+def _voice(shop: Shop, locale: str) -> Voice:
+    return Voice(locale, shop.currency, shop.time_zone, to_epoch(clock.now()))
+
+
+def _file(body: bytes, content_type: str, name: str) -> HttpResponse:
+    response = HttpResponse(body, content_type=content_type)
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    return _private(response)
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@never_cache
+@require_safe
+def statement(request: HttpRequest, token: str) -> HttpResponse:
+    """The statement as a page: `?as_of=2026-12-31` for another day, `?lang=en` for another language."""
+    locale = _locale(request)
+    shop, found = _contract(request, token)
+    other, other_name = OTHER[locale]
+    as_of = found.state.as_of.isoformat()
+    with override(LANGUAGES[locale]):
+        voice = _voice(shop, locale)
+        made = statement_of(found, shop.name.in_(locale), voice)
+        query = urlencode({"as_of": as_of, "lang": locale})
+        return _private(
+            render(
+                request,
+                "papers/statement.html",
+                {
+                    "lang": locale,
+                    "as_of": as_of,
+                    "today": local_date(clock.now(), shop.time_zone).isoformat(),
+                    "statement": made,
+                    "facts": [(label, shown(cell, voice)) for label, cell in made.facts],
+                    "tables": [TextTable.of(table, voice) for table in made.tables],
+                    "other": {
+                        "lang": other,
+                        "name": other_name,
+                        "url": f"?{urlencode({'as_of': as_of, 'lang': other})}",
+                    },
+                    "pdf": f"{reverse('papers:statement-pdf', args=[token])}?{query}",
+                    "csv": f"{reverse('papers:statement-csv', args=[token])}?{query}",
+                    "ics": f"{reverse('papers:due-dates', args=[token])}?{urlencode({'lang': locale})}",
+                },
+            )
+        )
+
+
+@never_cache
+@require_safe
+def statement_pdf(request: HttpRequest, token: str) -> HttpResponse:
+    """The statement as a print."""
+    locale = _locale(request)
+    shop, found = _contract(request, token)
+    with override(LANGUAGES[locale]):
+        voice = _voice(shop, locale)
+        body = as_pdf(statement_of(found, shop.name.in_(locale), voice), voice)
+    return _file(body, "application/pdf", f"statement-{found.state.as_of}.pdf")
+
+
+@never_cache
+@require_safe
+def statement_csv(request: HttpRequest, token: str) -> HttpResponse:
+    """The statement for a spreadsheet."""
+    locale = _locale(request)
+    shop, found = _contract(request, token)
+    with override(LANGUAGES[locale]):
+        voice = _voice(shop, locale)
+        body = as_csv(statement_of(found, shop.name.in_(locale), voice), voice)
+    return _file(body, "text/csv; charset=utf-8", f"statement-{found.state.as_of}.csv")
+
+
+@never_cache
+@require_safe
+def due_dates(request: HttpRequest, token: str) -> HttpResponse:
+    """The due dates for a calendar, which asks again by itself."""
+    locale = _locale(request)
+    shop, found = _contract(request, token)
+    with override(LANGUAGES[locale]):
+        body = calendar_of(
+            found,
+            shop.name.in_(locale),
+            _voice(shop, locale),
+            address_of(shop.id, found.contract_id),
+        )
+    return _file(body, "text/calendar; charset=utf-8", "due-dates.ics")

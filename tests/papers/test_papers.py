@@ -1,0 +1,177 @@
+"""A contract's statement as page, print and file, and its due dates for a calendar: every figure is the replay's."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from io import BytesIO, StringIO
+from typing import Any
+
+import pytest
+from django.test import Client
+from icalendar import Calendar
+from pypdf import PdfReader
+from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
+
+from fenqi.money import format_money
+from fenqi_server import clock
+from fenqi_server.papers.addresses import address_of, token_of
+from fenqi_server.servicing import service
+from fenqi_server.shops.models import Shop
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+@pytest.fixture
+def shop(db: object) -> Shop:
+    return make_shop()
+
+
+@pytest.fixture
+def contract(shop: Shop) -> str:
+    """600,000 over twelve rows of 53,600, the first due on 23 December; 60,000 came on 30 November."""
+    made = open_one(shop, make_customer(shop), order_ref="77")
+    service.pay(shop, made, 60_000, "received", "=bank-1", after(7))
+    return made
+
+
+@pytest.fixture
+def get(shop: Shop, contract: str) -> Callable[..., Any]:
+    def ask(what: str = "", query: str = "", *, at: Any = None, token: str | None = None) -> Any:
+        with clock.pinned(at or after(40)):
+            return Client().get(f"/papers/{token or token_of(shop.id, contract)}/{what}?{query}")
+
+    return ask
+
+
+def close(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def printed(data: bytes) -> str:
+    return close("".join(page.extract_text() for page in PdfReader(BytesIO(data)).pages))
+
+
+@pytest.mark.parametrize("day", [on(6), on(8), on(40)])
+@pytest.mark.parametrize("lang", ["zh-CN", "en"])
+def test_page_print_and_file_say_what_replay_says(
+    shop: Shop, contract: str, get: Callable[..., Any], lang: str, day: date
+) -> None:
+    state = service.get(shop, contract, day).state
+    # 643,200 in all, 60,000 of it from 30 November on; the row of 23 December is late on 2 January but for 0: it is paid.
+    assert state.balance_minor == (643_200 if day < on(7) else 583_200)
+    query = f"as_of={day}&lang={lang}"
+    page, pdf = get("", query), get("statement.pdf", query)
+    assert (page.status_code, pdf.status_code, pdf["content-type"]) == (200, 200, "application/pdf")
+    whole, print_ = close(re.sub(r"<[^>]+>", " ", page.content.decode())), printed(pdf.content)
+    amounts = [state.balance_minor, state.paid_minor, state.overdue_minor]
+    for row in state.rows:
+        amounts += [
+            row.principal_minor,
+            row.fee_minor,
+            row.total_minor,
+            row.paid_minor,
+            row.outstanding_minor,
+        ]
+        assert row.due_on.isoformat() in whole
+        assert row.due_on.isoformat() in print_
+    for minor in amounts:
+        assert close(format_money(minor, "CNY")) in whole
+        assert close(format_money(minor, "CNY")) in print_
+    word = {"zh-CN": "账单明细", "en": "Statementofaccount"}[lang]
+    assert word in whole
+    assert word in print_
+    lines = list(csv.reader(StringIO(get("statement.csv", query).content.decode("utf-8-sig"))))
+    kind = {"zh-CN": "分期", "en": "Instalment"}[lang]
+    rows = [line for line in lines if line[0] == kind]
+    assert [line[1:8] for line in rows] == [
+        [str(row.number), row.due_on.isoformat()]
+        + [
+            f"{minor // 100}.{minor % 100:02}"
+            for minor in (
+                row.principal_minor,
+                row.fee_minor,
+                row.total_minor,
+                row.paid_minor,
+                row.outstanding_minor,
+            )
+        ]
+        for row in state.rows
+    ]
+    payments = [line for line in lines if line[0] == {"zh-CN": "付款", "en": "Payment"}[lang]]
+    # What a payer wrote is no formula.
+    assert [line[1:4] for line in payments] == (
+        [[on(7).isoformat(), "'=bank-1", "600.00"]] if day >= on(7) else []
+    )
+
+
+def test_what_a_payment_paid_stands_beside_it(get: Callable[..., Any]) -> None:
+    # 600.00 fill the first row of 536.00, and 64.00 of the second.
+    for text in (get("", "lang=en").content.decode(), printed(get("statement.pdf", "lang=en").content)):
+        assert "instalment1:¥536.00" in close(text)
+        assert "instalment2:¥64.00" in close(text)
+
+
+def test_an_address_is_private_and_only_ours(shop: Shop, contract: str, get: Callable[..., Any]) -> None:
+    page = get()
+    assert "no-store" in page.headers["Cache-Control"]
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    token = token_of(shop.id, contract)
+    other = make_shop("other")
+    for wrong in (
+        token[:-1] + ("A" if token[-1] != "A" else "B"),
+        "nonsense",
+        contract,
+        token_of(other.id, contract),
+    ):
+        for what in ("", "statement.pdf", "statement.csv", "due-dates.ics"):
+            assert get(what, token=wrong).status_code == 404
+    for query in (f"as_of={on(41)}", "as_of=soon", "lang=fr"):
+        assert get("", query).status_code == 404
+
+
+def events(body: bytes) -> dict[str, Any]:
+    return {str(event["UID"]): event for event in Calendar.from_ical(body).walk("VEVENT")}
+
+
+def test_a_calendar_has_a_day_for_each_row_and_a_moved_one_keeps_its_name(
+    shop: Shop, contract: str, get: Callable[..., Any]
+) -> None:
+    response = get("due-dates.ics", "lang=en", at=after(8))
+    assert response["content-type"] == "text/calendar; charset=utf-8"
+    assert all(len(line) <= 75 for line in response.content.split(b"\r\n"))
+    before = events(response.content)
+    state = service.get(shop, contract, on(8)).state
+    assert len(before) == 12
+    assert sorted(event["DTSTART"].dt for event in before.values()) == [row.due_on for row in state.rows]
+    assert {event["SEQUENCE"] for event in before.values()} == {0}
+    host = "localhost" if "localhost" in address_of(shop.id, contract) else None
+    first, second = (f"{contract}-{n}@" for n in (1, 2))
+    (paid,) = [event for name, event in before.items() if name.startswith(first)]
+    (open_,) = [event for name, event in before.items() if name.startswith(second)]
+    assert str(paid["SUMMARY"]) == "Paid: ¥536.00 (order 77, instalment 1)"
+    # 536.00 less the 64.00 that came beyond the first row.
+    assert str(open_["SUMMARY"]) == "Pay ¥472.00 (order 77, instalment 2)"
+    assert host is None or all(name.endswith(f"@{host}") for name in before)
+
+    due = open_["DTSTART"].dt
+    service.put_off(shop, due, due, due + timedelta(days=2), "night", "outage", after(20))
+    moved = events(get("due-dates.ics", "lang=en", at=after(21)).content)
+    assert moved.keys() == before.keys()
+    changed = {name for name in moved if moved[name]["DTSTART"].dt != before[name]["DTSTART"].dt}
+    assert changed == {name for name in moved if name.startswith(second)}
+    (name,) = changed
+    assert (moved[name]["DTSTART"].dt, moved[name]["SEQUENCE"]) == (due + timedelta(days=2), 1)
+    assert {moved[other]["SEQUENCE"] for other in moved if other != name} == {0}
+    assert moved[name]["LAST-MODIFIED"].dt > before[name]["LAST-MODIFIED"].dt
+
+
+def test_the_same_news_is_the_same_calendar(get: Callable[..., Any]) -> None:
+    assert get("due-dates.ics", at=after(8)).content == get("due-dates.ics", at=after(9)).content
+
+
+def test_before_anything_was_paid_the_statement_says_so(shop: Shop, get: Callable[..., Any]) -> None:
+    page = get("", f"as_of={AT.date()}&lang=en").content.decode()
+    assert "None." in page

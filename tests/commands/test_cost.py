@@ -296,3 +296,21 @@ def test_help_teaches_by_example_and_names_every_method(capsys: pytest.CaptureFi
     for example in examples:
         assert main(example.split()[1:]) == 0
         assert "%" in capsys.readouterr().out
+
+
+# A unit that is said, and a charge that rounds to nothing.
+
+
+def test_a_unit_that_is_said_is_the_unit_of_dated_flows(capsys: pytest.CaptureFixture[str]) -> None:
+    # A year at 10 %: months compound to it at 12 x (1.1 ** (1/12) - 1) = 9.57 %; with no word, one year is the period.
+    dated = "--advance 100@2026-01-15 --payment 110@2027-01-15 --method cn_irr_x12_simple"
+    assert percents(answer(capsys, dated + " --unit month")) == {"cn_irr_x12_simple": "9.57"}
+    assert percents(answer(capsys, dated)) == {"cn_irr_x12_simple": "10.00"}
+    assert "9.57%" in said(capsys, "--advance 100 --payment 110@12")
+
+
+def test_a_charge_of_a_fen_is_not_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    # 0.01 on 6000 for a month: 12 x 0.00017 % = 0.002 %.
+    assert "  < 0.01%  " in said(capsys, "--advance 6000 --payment 6000.01")
+    assert "> -0.01%" in said(capsys, "--advance 6000 --payment 5999.99")
+    assert percents(answer(capsys, "--advance 6000 --payment 6000.01"))["cn_irr_x12_simple"] == "0.00"

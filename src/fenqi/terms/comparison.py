@@ -62,7 +62,7 @@ class Use(msgspec.Struct, frozen=True):
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """One way to have the thing. `flows` are (date, amount): what the customer pays, negative where it comes back.
 
-    `owns`: it is the customer's at the end. `uses` and `leaving_minor` (sending it back) are a rent's.
+    `owns`: it is the customer's at the end. `uses` and `leaving_minor` (sending it back, a deposit kept) are a rent's.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Sentence(msgspec.Struct, frozen=True):
     """One sentence with its figures: `text` is whole in each language."""
 
     text: Text
-    params: dict[str, int | str | Decimal | Text]
+    params: dict[str, int | str | Decimal | Text | date]
 
     def in_(self, locale: str, currency: str, zone: str = "UTC") -> str:
         """The sentence with its figures written in."""
@@ -179,7 +179,7 @@ def lease_ways(
             flows=_flows(back),
             owns=False,
             uses=tuple(uses),
-            leaving_minor=sum(row.fee_minor for row in back.rows if row.kind == "goods_return"),
+            leaving_minor=_leaving(back),
         )
     )
     if lease.buyout is not None:
@@ -194,6 +194,11 @@ def lease_ways(
             )
         )
     return tuple(found)
+
+
+def _leaving(back: Schedule) -> int:
+    lost = 0 if back.lease is None else back.lease.lost_minor
+    return lost + sum(row.fee_minor for row in back.rows if row.kind == "goods_return")
 
 
 def _flows(schedule: Schedule) -> tuple[tuple[date, int], ...]:
@@ -249,7 +254,7 @@ def compare(
         resale=tuple(resale),
         ways=ordered,
         break_even_month=even,
-        sentence=_sentence(ordered, rent, price_minor, months, values[months], even),
+        sentence=_sentence(ordered, rent, price_minor, start_on, months, values[months], even),
     )
 
 
@@ -369,6 +374,17 @@ _TEXTS: Final[Mapping[str, Text]] = {
         "For {n}-month use, buying it for {price:money} with {value:money} of its value left costs {buy:money}, {less:money} less than "
         "renting and giving it back; buying is cheaper from the first month.",
     ),
+    "buy_in_all": Text(
+        "用 {n} 个月，以 {price:money} 买下、期末还值 {value:money}，净花费 {buy:money}，比租用后归还少花 {less:money}。",
+        "For {n}-month use, buying it for {price:money} with {value:money} of its value left costs {buy:money}, {less:money} less than "
+        "renting and giving it back.",
+    ),
+    "rent_too_short": Text(
+        "租用后归还共花费 {rent:money}，但只能用到 {until:date}，不足 {n} 个月；以 {price:money} 买下、{n} 个月后还值 {value:money}，"
+        "净花费 {buy:money}，可用满 {n} 个月。",
+        "Renting and giving it back costs {rent:money} but ends on {until:date}, before the {n} months are over; buying it for "
+        "{price:money} with {value:money} of its value left costs {buy:money} for all of them.",
+    ),
     "same": Text(
         "用 {n} 个月，租用后归还与以 {price:money} 买下、期末还值 {value:money} 花费相同，都是 {buy:money}。",
         "For {n}-month use, renting and giving it back costs the same as buying it for {price:money} with {value:money} "
@@ -400,7 +416,7 @@ _TEXTS: Final[Mapping[str, Text]] = {
 
 def _owning(way: Way, price_minor: int, over: int, simple_e12: int | None) -> Sentence:
     """What a way that ends in owning comes to against the price today."""
-    params: dict[str, int | str | Decimal | Text] = {
+    params: dict[str, int | str | Decimal | Text | date] = {
         "way": way.name,
         "total": price_minor + over,
         "price": price_minor,
@@ -419,6 +435,7 @@ def _sentence(
     ordered: Sequence[Compared],
     rent: Way | None,
     price_minor: int,
+    start_on: date,
     months: int,
     value_minor: int,
     even: int | None,
@@ -428,7 +445,7 @@ def _sentence(
     if rent is not None:
         rented = by_id[rent.id].cost_minor
         bought = price_minor - value_minor
-        params: dict[str, int | str | Decimal | Text] = {
+        params: dict[str, int | str | Decimal | Text | date] = {
             "n": months,
             "price": price_minor,
             "value": value_minor,
@@ -436,13 +453,20 @@ def _sentence(
             "buy": bought,
             "less": abs(bought - rented),
         }
+        until = rent.uses[-1].to if rent.uses else None
+        if until is not None and until <= add_months(start_on, months - 1):
+            # Rent for a part of the time is no price for all of it.
+            return Sentence(_TEXTS["rent_too_short"], params | {"until": until})
         if rented == bought:
             return Sentence(_TEXTS["same"], params)
         if rented < bought:
             if even is None:
                 return Sentence(_TEXTS["rent"], params)
             return Sentence(_TEXTS["rent_though"], params | {"even": even})
-        if even is not None and even > 1:
+        if even is None:
+            # A rent that runs for longer than the time compared is due all the same.
+            return Sentence(_TEXTS["buy_in_all"], params)
+        if even > 1:
             return Sentence(_TEXTS["buy_after"], params | {"even": even})
         return Sentence(_TEXTS["buy"], params)
     over_time = [one.sentence for one in ordered if one.sentence is not None]

@@ -530,6 +530,14 @@ _TIMINGS: Final[Mapping[FeeTiming, Text]] = MappingProxyType(
 _ON_THEIR_DATES: Final = Text(
     "随租金、买断款于各自到期日支付", "with the rents and the buyout, on their dates"
 )
+_BEYOND_PRICE_WITH_DEPOSIT: Final = Text(
+    "租金、买断款与不退还的押金合计超出商品价格的部分",
+    "rents, buyout and the deposit that is kept together, less the price of the goods",
+)
+_USE_AND_DEPOSIT: Final = Text(
+    "租金与不退还的押金合计；租期届满归还商品",
+    "the rents and the deposit that is kept together; the goods go back at the end of the term",
+)
 _AT_RETURN: Final = Text("归还商品时", "when the goods go back")
 _BEYOND_PRICE: Final = Text(
     "租金与买断款合计超出商品价格的部分", "rents and buyout together, less the price of the goods"
@@ -652,6 +660,11 @@ def _own_line(plan: Plan, payee_name: Text, currency: str) -> _Line:
         basis = Text(
             f"按分期本金全程计息，年利率{rate}", f"{rate} a year on the amount financed, for the whole term"
         )
+        if plan.conventions.flat_interest_on == "price" and plan.down_payment is not None:
+            basis = Text(
+                f"按商品价格（含首付）全程计息，年利率{rate}",
+                f"{rate} a year on the price, down payment included, for the whole term",
+            )
         repay_mode = _EQUAL_INSTALMENTS
     elif isinstance(pricing, (Annuity, EqualPrincipal, InterestOnly)):
         rate = _exactly(pricing.annual_rate)
@@ -668,7 +681,11 @@ def _own_line(plan: Plan, payee_name: Text, currency: str) -> _Line:
             rate_e12 = int((pricing.annual_rate * 10**12).to_integral_value())
     elif isinstance(pricing, Lease):
         timing, rate_type, repay_mode = _ON_THEIR_DATES, _FIXED_FEE, _ON_THEIR_DATES
-        basis = _BEYOND_PRICE if pricing.buyout is not None else _USE_ONLY
+        kept = pricing.deposit is not None and pricing.deposit.at_end == "lost"
+        if pricing.buyout is not None:
+            basis = _BEYOND_PRICE_WITH_DEPOSIT if kept else _BEYOND_PRICE
+        else:
+            basis = _USE_AND_DEPOSIT if kept else _USE_ONLY
     else:
         timing, rate_e12 = _NOT_CHARGED, 0
         basis = _BORNE_BY_SHOP if getattr(pricing, "borne_by", "shop") == "shop" else _BORNE_BY_FUNDER
@@ -704,7 +721,15 @@ _ALONE: Final = "cn_irr_x12_simple@1"
 
 def _bears_its_rate_throughout(plan: Plan) -> bool:
     """Whether the agreed yearly rate is what the customer pays on all that is owed, all the time."""
-    return not (plan.bearers or plan.defer_periods or plan.interest_free_periods or plan.grace_interest)
+    if plan.bearers or plan.defer_periods or plan.interest_free_periods or plan.grace_interest:
+        return False
+    if plan.due_day is not None and plan.odd_first == "whole":
+        # A first period of another length bears a whole one's interest.
+        return False
+    if plan.conventions.day_count == "30/360":
+        return plan.unit in ("month", "half_month")
+    # Under the others a year of days or months bears more or less than a year's rate: 365 days over 360.
+    return plan.conventions.day_count in ("period", "act/365", "act/act")
 
 
 def _fee_line(plan: Plan, fee: Fee, payee_name: Text, currency: str) -> _Line:

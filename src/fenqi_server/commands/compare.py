@@ -16,14 +16,13 @@ from fenqi.policy.conditions import parse_ratio
 from fenqi.policy.document import load_policy
 from fenqi.problems import BadInput
 from fenqi.terms.comparison import Comparison, Resale, Way, compare, lease_ways, outright, way_of
-from fenqi.terms.disclosure import percent
 from fenqi.terms.plan import PayInFull, Plan
 from fenqi.terms.rent import Buyout, Deposit, Lease, Pledge, Renewal, Rent
 from fenqi.terms.schedule import build_schedule
 from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.cli import print_json
-from fenqi_server.commands.table import print_table
+from fenqi_server.commands.table import print_table, shown_percent
 
 EXAMPLES = """\
 examples:
@@ -66,7 +65,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--currency", default="CNY", help="ISO 4217 code (CNY)")
     parser.add_argument("--start", metavar="DATE", help="the first day (today)")
     parser.add_argument(
-        "--months", metavar="N", help="for how long the thing is used (until the last payment of all ways)"
+        "--months",
+        metavar="N",
+        help="for how long the thing is used (until the rent ends; where nothing is rented, until the last payment)",
     )
     parser.add_argument(
         "--resale",
@@ -172,7 +173,7 @@ def _show(found: Comparison, locale: str) -> None:
             money(way.cost_minor),
             yes if way.owns else no,
             money(way.over_price_minor),
-            none if way.simple_e12 is None else f"{percent(way.simple_e12)}%",
+            none if way.simple_e12 is None else shown_percent(way.simple_e12),
         )
         for way in found.ways
     ]

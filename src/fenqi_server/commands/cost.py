@@ -40,7 +40,7 @@ from fenqi.terms.realised import hidden_cost
 from fenqi.texts import Text
 from fenqi_server.cli import print_json
 from fenqi_server.commands.schedule import amount_of, read_json
-from fenqi_server.commands.table import print_table
+from fenqi_server.commands.table import print_table, shown_percent
 
 EXAMPLES = """\
 examples:
@@ -139,6 +139,7 @@ class _Asked(msgspec.Struct, frozen=True):
     returned: tuple[_Move, ...]
     refunded: tuple[_Move, ...]
     cash_price: int | None
+    unit_said: bool
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -162,7 +163,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--start", metavar="DATE", help="day of the first advance: every period becomes a date"
     )
     parser.add_argument("--currency", help="ISO 4217 code (CNY)")
-    parser.add_argument("--unit", choices=get_args(Unit), help="unit of a period (month)")
+    parser.add_argument(
+        "--unit",
+        choices=get_args(Unit),
+        help="unit of a period (month; where every flow has its date, what the dates show)",
+    )
     parser.add_argument("--every", help="units in a period (1)")
     parser.add_argument(
         "--method",
@@ -229,8 +234,9 @@ def _cost(method: str, flows: CashFlows | DatedFlows, asked: _Asked, *, chosen: 
 
 
 def _unit_of(flows: CashFlows | DatedFlows, asked: _Asked) -> UnitPeriod | None:
-    # A unit that was said is the transaction's; else its dates show which.
-    return asked.unit if isinstance(flows, DatedFlows) and asked.start is not None else None
+    # A unit that was said is the transaction's, and so is that in which a start counts; else its dates show which.
+    said = asked.unit_said or asked.start is not None
+    return asked.unit if isinstance(flows, DatedFlows) and said else None
 
 
 def _beside_cash(flows: CashFlows | DatedFlows, asked: _Asked, methods: Sequence[str]) -> list[AnnualCost]:
@@ -297,7 +303,7 @@ def _said(cost: AnnualCost, *, chinese: bool) -> str:
         return "未定义" if chinese else "undefined"
     if cost.rate_e12 >= _MORE_THAN_READ * 10**10:
         return f"> {_MORE_THAN_READ:,}%"
-    return f"{percent(cost.rate_e12, METHODS[cost.method].places)}%"
+    return shown_percent(cost.rate_e12, METHODS[cost.method].places)
 
 
 def _document(
@@ -374,6 +380,7 @@ def _from_options(arguments: argparse.Namespace) -> _Asked:
         None
         if arguments.cash_price is None
         else parse_money(arguments.cash_price, currency, place="--cash-price"),
+        arguments.unit is not None or arguments.every is not None,
     )
 
 
@@ -432,6 +439,7 @@ def _from_file(arguments: argparse.Namespace) -> _Asked:
         _listed(content, "returned", currency) if "returned" in content else (),
         _listed(content, "refunded", currency) if "refunded" in content else (),
         None if cash is None else amount_of({"amount": cash}, currency, "/cash_price"),
+        "unit" in content or "every" in content,
     )
 
 

@@ -47,7 +47,7 @@ from fenqi.terms.rent import Lease
 from fenqi.terms.schedule import Row, Schedule, build_schedule
 from fenqi.texts import Text
 from fenqi_server.cli import print_json
-from fenqi_server.commands.table import table
+from fenqi_server.commands.table import shown_percent, table
 
 EXAMPLES = """\
 examples:
@@ -371,8 +371,8 @@ def _shown(schedule: Schedule, cost: Cost, sheet: LeaseSheet | None, locale: str
     if cost.simple_e12 is None:
         said.append(_NO_COST.in_(locale).format(why=cost.undefined))
     else:
-        beyond = "-" if cost.compounded_e12 is None else f"{percent(cost.compounded_e12)}%"
-        said.append(_COST.in_(locale).format(simple=f"{percent(cost.simple_e12)}%", compounded=beyond))
+        beyond = "-" if cost.compounded_e12 is None else shown_percent(cost.compounded_e12)
+        said.append(_COST.in_(locale).format(simple=shown_percent(cost.simple_e12), compounded=beyond))
     if schedule.calendar is not None:
         said.append(_BY_CALENDAR.in_(locale).format(calendar=schedule.calendar))
     if sheet is not None:

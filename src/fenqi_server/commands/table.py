@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from unicodedata import east_asian_width, normalize
 
-__all__ = ["print_table", "table", "width"]
+from fenqi.terms.disclosure import percent
+
+__all__ = ["print_table", "shown_percent", "table", "width"]
 
 
 def width(text: str) -> int:
@@ -48,3 +50,16 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Se
 
 def _on_one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def shown_percent(rate_e12: int, places: int = 2) -> str:
+    """A yearly rate (1e-12) as people read it; one that would round to nothing is said to be less than the least shown.
+
+    >>> shown_percent(130_342_242_811), shown_percent(0), shown_percent(20_000_000), shown_percent(-20_000_000, 1)
+    ('13.03%', '0.00%', '< 0.01%', '> -0.1%')
+    """
+    shown = percent(rate_e12, places)
+    if not rate_e12 or shown.strip("0."):
+        return f"{shown}%"
+    least = f"0.{'1'.rjust(places, '0')}" if places else "1"
+    return f"< {least}%" if rate_e12 > 0 else f"> -{least}%"

@@ -117,6 +117,35 @@ def test_renting_on_costs_the_renewals_share() -> None:
     assert way(rent_or_buy(terms, 699_900, 24), "rent_return").cost_minor == 1_077_840
 
 
+def test_a_rent_that_ends_before_the_time_compared_is_no_price_for_all_of_it() -> None:
+    # 12 x 499 = 5988 is less than 6999, and pays for one of the two years.
+    said = rent_or_buy(lease(), 699_900, 24).sentence
+    assert said.in_("en", "CNY") == (
+        "Renting and giving it back costs ¥5,988.00 but ends on 23 Nov 2027, before the 24 months are over; buying it for "
+        "¥6,999.00 with ¥0.00 of its value left costs ¥6,999.00 for all of them."
+    )
+    assert "2027年11月23日，不足 24 个月" in said.in_("zh-CN", "CNY")
+    # A month of 30 days is one, for a rent by the day: nothing is said of its end.
+    by_day = rent_or_buy(lease(30, unit="day", rent=Rent(2_000)), 699_900, 1)
+    assert "ends on" not in by_day.sentence.in_("en", "CNY")
+
+
+def test_a_deposit_that_is_kept_counts_in_the_month_from_which_buying_is_cheaper() -> None:
+    # Month 11: 11 x 499 + 1000 = 6489; month 12: 6988 against 6500.
+    kept = lease(deposit=Deposit(amount_minor=100_000, at_end="lost", release_days=0))
+    found = rent_or_buy(kept, 650_000, 12)
+    assert found.break_even_month == 12
+    assert figures(found.sentence.in_("en", "CNY")) == [12, 6500, 0, 6500, 488, 12]
+
+
+def test_a_rent_that_is_due_beyond_the_time_compared_does_not_make_buying_cheaper_at_once() -> None:
+    # 400 days at 20: 8000 are due, 1001 more than 6999. In the first 6 months 182 days at 20 are 3640: no month says so.
+    found = rent_or_buy(lease(400, unit="day", rent=Rent(2_000)), 699_900, 6)
+    assert found.break_even_month is None
+    said = found.sentence.in_("en", "CNY")
+    assert said.endswith("¥1,001.00 less than renting and giving it back.")
+
+
 def test_a_lease_that_gives_nothing_to_own_has_no_yearly_cost() -> None:
     rented = way(rent_or_buy(lease(), 699_900, 12), "rent_return")
     assert (rented.simple_e12, rented.undefined, rented.over_price_minor) == (None, "no_ownership", None)

@@ -31,13 +31,17 @@ from fenqi.terms.plan import (
     Annuity,
     Bearer,
     ContingentCost,
+    Conventions,
+    DownPayment,
     EqualPrincipal,
     Fee,
     FlatFee,
+    FlatInterest,
     InterestOnly,
     Plan,
     TermsError,
 )
+from fenqi.terms.rent import Buyout, Deposit, Lease, Rent
 from fenqi.terms.schedule import Charge, Row, Schedule, build_schedule
 from fenqi.texts import Text
 
@@ -403,6 +407,86 @@ def test_an_agreed_rate_that_is_not_borne_all_the_time_is_worked_out() -> None:
     assert item.annual_rate_e12 == table(later).annual_cost.simple_e12
     assert item.annual_rate_e12 is not None
     assert item.annual_rate_e12 < 72_000_000_000
+
+
+def test_a_rate_is_agreed_for_a_year_only_where_a_year_bears_it() -> None:
+    # Bought on 29 November and due on the 1st: two days bear a month's interest, which is 44.77 % a year, not 24 %.
+    loan = msgspec.structs.replace(LOAN_12, periods=3, pricing=Annuity(Decimal("0.24")))
+    on = date(2026, 11, 29)
+    for change, is_agreed in (
+        ({"due_day": 1}, False),
+        ({"due_day": 1, "odd_first": "by_days"}, True),
+        ({"conventions": Conventions(day_count="act/360")}, False),
+        ({"conventions": Conventions(day_count="30/365")}, False),
+        ({"conventions": Conventions(day_count="30/360")}, True),
+        ({"conventions": Conventions(day_count="30/360"), "unit": "week"}, False),
+        ({"conventions": Conventions(day_count="act/365")}, True),
+    ):
+        plan = msgspec.structs.replace(loan, **change)
+        bill = build_schedule(plan, 600_000, "CNY", on)
+        shown = disclose(plan, bill, cost_of(bill, plan), LENDER)
+        item = shown.items[0]
+        assert (item.rate_method == "agreed") is is_agreed, change
+        assert item.annual_rate_e12 == (240_000_000_000 if is_agreed else shown.annual_cost.simple_e12)
+    plan = msgspec.structs.replace(loan, due_day=1)
+    bill = build_schedule(plan, 600_000, "CNY", on)
+    # Interest of 120.00, 80.79 and 40.79, paid after 2, 32 and 62 days of a month of 30.
+    assert disclose(plan, bill, cost_of(bill, plan), LENDER).annual_cost.shown_sum_percent == "44.77"
+
+
+def test_a_flat_interest_on_the_price_says_so() -> None:
+    # Half is paid down, and the interest is asked of the whole price: 6,000 x 24 % x a quarter of a year, by days.
+    plan = msgspec.structs.replace(
+        LOAN_12,
+        periods=3,
+        pricing=FlatInterest(Decimal("0.24")),
+        down_payment=DownPayment(share=Decimal("0.5")),
+        conventions=Conventions(flat_interest_on="price"),
+    )
+    bill = build_schedule(plan, 600_000, "CNY", START)
+    assert bill.fee_minor == 36_000
+    basis = disclose(plan, bill, cost_of(bill, plan), LENDER).items[0].basis
+    assert basis.en == "24% a year on the price, down payment included, for the whole term"
+    assert "含首付" in basis.zh_cn
+
+
+@pytest.mark.parametrize(
+    ("buyout", "amount", "basis"),
+    [
+        # 12 x 499 + 1600 + 1000 - 6999
+        (
+            Buyout(160_000),
+            158_900,
+            "rents, buyout and the deposit that is kept together, less the price of the goods",
+        ),
+        # 12 x 499 + 1000
+        (
+            None,
+            698_800,
+            "the rents and the deposit that is kept together; the goods go back at the end of the term",
+        ),
+    ],
+)
+def test_a_deposit_that_is_kept_is_named_where_it_is_counted(
+    buyout: Buyout | None, amount: int, basis: str
+) -> None:
+    plan = Plan(
+        "rent",
+        "rent",
+        "lessor",
+        "operating_lease",
+        12,
+        Lease(
+            rent=Rent(49_900),
+            paid="in_advance",
+            goods="new",
+            deposit=Deposit(amount_minor=100_000, at_end="lost", release_days=0),
+            buyout=buyout,
+        ),
+    )
+    bill = build_schedule(plan, 699_900, "CNY", START)
+    item = disclose(plan, bill, cost_of(bill, plan), LENDER).items[0]
+    assert (item.amount_minor, item.basis.en) == (amount, basis)
 
 
 def test_who_bears_which_share_is_said() -> None:

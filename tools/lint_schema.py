@@ -66,6 +66,7 @@ PLACES = {
     "storefront_": "sharded",
     "support_template": "reference",  # a shop's few ready-made replies
     "support_": "sharded",
+    "reconciliation_": "control",  # what providers state of the house's own money; a line of it belongs to no customer
     "policies_": "reference",
     "shops_": "control",
     "demo_": "control",
@@ -115,6 +116,10 @@ APPEND_ONLY = (
     "policies_snapshot",
     "policies_source",
     "policies_submission",
+    "reconciliation_clearing",
+    "reconciliation_decision",
+    "reconciliation_line",
+    "reconciliation_match",
     "servicing_contract",
     "servicing_event",
     "subscriptions_delivery",

@@ -36,6 +36,7 @@ _COMMANDS = (
     "key",
     "customer",
     "books",
+    "reconcile",
     "staff",
     "decisions",
     "migrate",

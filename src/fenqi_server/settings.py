@@ -15,6 +15,7 @@
 | `FENQI_NOTIFY_LEASE_SECONDS` | how long a worker holds messages that it sends (120); a killed worker's come back after it |
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
+| `FENQI_CLEARING_LIMIT_MINOR` | the most, in minor units, that one person clears alone in a reconciliation (10000, which is ¥100) |
 | `FENQI_PDF_FONT` | a TrueType font with Chinese glyphs, embedded in printed tables of costs; default: named, not embedded |
 | `FENQI_POLICY_KEY` | the file of a private key (`fenqi policy key`) that signs each policy as it is published, for `/v1/policy/snapshot` |
 | `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |
@@ -130,6 +131,7 @@ FENQI_SMS_PORT = os.environ.get("FENQI_SMS_PORT", "")
 FENQI_PUSH_PORT = os.environ.get("FENQI_PUSH_PORT", "")
 FENQI_NOTIFY_PER_MINUTE = _whole("FENQI_NOTIFY_PER_MINUTE", 600)
 FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
+FENQI_CLEARING_LIMIT_MINOR = _whole("FENQI_CLEARING_LIMIT_MINOR", 10_000)
 FENQI_SUPPORT_MAIL = os.environ.get("FENQI_SUPPORT_MAIL", "support@mall.example" if FENQI_DEMO else "")
 FENQI_ORIGIN = os.environ.get("FENQI_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
 
@@ -163,6 +165,7 @@ INSTALLED_APPS = [
     "fenqi_server.servicing",
     "fenqi_server.disclosures",
     "fenqi_server.books",
+    "fenqi_server.reconciliation",
     "fenqi_server.outbox",
     "fenqi_server.funders",
     "fenqi_server.budgets",

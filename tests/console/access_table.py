@@ -161,6 +161,13 @@ TABLE: dict[str, Row] = {
     "console/shop": staff(),
     "console/timeline/": staff(),
     "console/books/": staff("finance", "auditor"),
+    # Finance imports and clears, what is above the limit by two people; the auditor reads.
+    "console/reconciliation/": staff("finance", "auditor"),
+    "console/reconciliation/import": staff("finance"),
+    "console/reconciliation/settlement": staff("finance"),
+    "console/reconciliation/breaks/<uuid:break_id>/": staff("finance", "auditor"),
+    "console/reconciliation/breaks/<uuid:break_id>/ask": staff("finance"),
+    "console/reconciliation/breaks/<uuid:break_id>/decide": staff("finance"),
     # What is offered: written by authors, looked at by reviewers, put in force by publishers alone.
     "console/policy/": staff("author", "reviewer", "publisher", "auditor"),
     "console/policy/drafts/new": staff("author"),

@@ -175,3 +175,19 @@ def test_each_line_ends_in_one_place_and_order_does_not_matter(
     draw.shuffle(mine)
     draw.shuffle(told)
     assert match(mine, told) == found
+
+
+def test_a_line_that_was_paired_before_is_one_too_many_when_it_comes_again() -> None:
+    found = match([], [theirs("p"), theirs("q")], settled={("p", "CNY", True)})
+    assert [(each.kind, each.theirs.key) for each in found.breaks if each.theirs] == [
+        ("duplicate", "p"),
+        ("missing_ours", "q"),
+    ]
+
+
+def test_money_back_is_not_paired_with_the_payment_whose_reference_it_bears() -> None:
+    found = match(
+        [ours("o1", 500, reference="p"), ours("o2", -500, reference="p")], [theirs("t", 500, reference="p")]
+    )
+    assert [each.ours.key for each in found.matches] == ["o1"]
+    assert found.breaks == (Break("missing_theirs", ours("o2", -500, reference="p"), None),)

@@ -29,6 +29,7 @@ _HAPPENED: Final = {
     "due_moved": gettext_noop("Due date put off"),
     "payment_received": gettext_noop("Payment received"),
     "payment_reversed": gettext_noop("Payment taken back"),
+    "reconciliation": gettext_noop("Reconciliation: into or out of suspense"),
     "settlement": gettext_noop("Settlement arrived at the bank"),
     "unmatched_money": gettext_noop("Money that names no contract"),
     "matched_money": gettext_noop("Money matched to its contract"),

@@ -75,6 +75,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_PEOPLE, gettext_noop("Reply templates"), "console:templates", ("support", "supervisor")),
     Entry(_RECORDS, gettext_noop("Audit log"), "console:audit", ("auditor", "admin")),
     Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
+    Entry(_RECORDS, gettext_noop("Reconciliation"), "console:reconciliation", ("finance", "auditor")),
 )
 
 

@@ -20,6 +20,7 @@ from fenqi_server.console.access import Staff
 from fenqi_server.funders import agreements
 from fenqi_server.policies import drafts
 from fenqi_server.policies import service as policies
+from fenqi_server.reconciliation import clearing
 from fenqi_server.support import cases, overrides
 
 __all__ = ["SOURCES", "Waiting", "waiting_for"]
@@ -99,6 +100,12 @@ def _renewals(staff: Staff, at: datetime) -> Waiting:
     return Waiting(gettext("Agreements to renew"), len(open_), reverse("console:agreements"), late)
 
 
+def _breaks(staff: Staff, at: datetime) -> Waiting:
+    """Breaks of statements that nobody has looked into, or that somebody else asked to clear."""
+    waiting = clearing.count_for(staff.shop, staff.actor)
+    return Waiting(gettext("Breaks of statements to clear"), waiting, reverse("console:reconciliation"))
+
+
 Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
 SOURCES: Final[tuple[Source, ...]] = (
     (("support", "supervisor"), _cases),
@@ -108,6 +115,7 @@ SOURCES: Final[tuple[Source, ...]] = (
     (("author", "publisher"), _overdue_news),
     (("author", "publisher"), _not_back),
     (("author", "publisher"), _renewals),
+    (("finance",), _breaks),
 )
 
 

@@ -7,13 +7,24 @@ stays alone on either side is a break. Each line ends in exactly one match or on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
-__all__ = ["KINDS", "TOLERANCE_DAYS", "Break", "BreakKind", "Match", "Matching", "Ours", "Theirs", "match"]
+__all__ = [
+    "KINDS",
+    "TOLERANCE_DAYS",
+    "Break",
+    "BreakKind",
+    "Match",
+    "Matching",
+    "Ours",
+    "Theirs",
+    "match",
+    "settled_key",
+]
 
 TOLERANCE_DAYS: Final = 2
 """How many days apart two dates of one payment may stand: midnight, and a bank's own day."""
@@ -77,11 +88,21 @@ class Matching(msgspec.Struct, frozen=True):
     breaks: tuple[Break, ...]
 
 
+Settled = tuple[str, str, bool]
+"""A reference, its currency, and whether money came in."""
+
 L = TypeVar("L", Ours, Theirs)
 
 
-def match(ours: Iterable[Ours], theirs: Iterable[Theirs], *, days: int = TOLERANCE_DAYS) -> Matching:
-    """Pair the lines and classify the rest.
+def match(
+    ours: Iterable[Ours],
+    theirs: Iterable[Theirs],
+    *,
+    days: int = TOLERANCE_DAYS,
+    settled: Collection[Settled] = frozenset(),
+) -> Matching:
+    """Pair the lines and classify the rest. `settled` are the references of lines that were paired before: another line with
+    one of them is one too many.
 
     >>> day = date(2026, 11, 23)
     >>> found = match([Ours("o", "p-1", 500, "CNY", day)], [Theirs("t", "p-1", 499, "CNY", day)])
@@ -90,7 +111,7 @@ def match(ours: Iterable[Ours], theirs: Iterable[Theirs], *, days: int = TOLERAN
     """
     matches: list[Match] = []
     breaks: list[Break] = []
-    left_ours, left_theirs = _by_reference(ours, theirs, days, matches, breaks)
+    left_ours, left_theirs = _by_reference(ours, theirs, days, settled, matches, breaks)
     for off in (0, 1):
         left_ours, left_theirs = _by_amount(left_ours, left_theirs, days, off, matches, breaks)
     breaks += [Break("missing_theirs", each, None) for each in left_ours]
@@ -99,12 +120,21 @@ def match(ours: Iterable[Ours], theirs: Iterable[Theirs], *, days: int = TOLERAN
 
 
 def _by_reference(
-    ours: Iterable[Ours], theirs: Iterable[Theirs], days: int, matches: list[Match], breaks: list[Break]
+    ours: Iterable[Ours],
+    theirs: Iterable[Theirs],
+    days: int,
+    settled: Collection[Settled],
+    matches: list[Match],
+    breaks: list[Break],
 ) -> tuple[list[Ours], list[Theirs]]:
     mine, others = _grouped(ours), _grouped(theirs)
     left_ours, left_theirs = mine.pop(None, []), others.pop(None, [])
     for key in mine.keys() | others.keys():
         here, there = mine.get(key, []), others.get(key, [])
+        if key in settled and not (here and there):
+            breaks += [Break("duplicate", each, None) for each in here]
+            breaks += [Break("duplicate", None, each) for each in there]
+            continue
         if not here or not there:
             left_ours += here
             left_theirs += there
@@ -128,13 +158,18 @@ def _by_reference(
     return sorted(left_ours, key=lambda each: each.key), sorted(left_theirs, key=lambda each: each.key)
 
 
-def _grouped(lines: Iterable[L]) -> dict[tuple[str, str] | None, list[L]]:
-    groups: dict[tuple[str, str] | None, list[L]] = defaultdict(list)
+def _grouped(lines: Iterable[L]) -> dict[Settled | None, list[L]]:
+    groups: dict[Settled | None, list[L]] = defaultdict(list)
     for line in lines:
-        groups[(line.reference, line.currency) if line.reference else None].append(line)
+        groups[settled_key(line) if line.reference else None].append(line)
     for group in groups.values():
         group.sort(key=lambda line: line.key)
     return groups
+
+
+def settled_key(line: Ours | Theirs) -> Settled:
+    """By what lines are paired first. Money back is never paired with money in: a reversal bears its payment's reference."""
+    return line.reference, line.currency, line.amount_minor > 0
 
 
 def _distance(ours: Ours, theirs: Theirs) -> tuple[int, int]:

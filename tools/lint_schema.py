@@ -62,6 +62,7 @@ PLACES = {
     "disclosures_": "sharded",
     "funders_": "sharded",
     "outbox_": "sharded",
+    "servicing_close_run": "reference",  # a row for each day of a shop
     "servicing_": "sharded",
     "storefront_": "sharded",
     "support_template": "reference",  # a shop's few ready-made replies

@@ -39,6 +39,7 @@ _COMMANDS = (
     "reconcile",
     "staff",
     "decisions",
+    "close_day",
     "migrate",
     "backup",
     "restore",
@@ -80,7 +81,8 @@ def main(words: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     words = sys.argv[1:] if words is None else list(words)
     # One command's module is enough to run it: the others' imports would cost it time.
-    for name in [name for name in _COMMANDS if name in words[:1]] or _COMMANDS:
+    asked = [word.replace("-", "_") for word in words[:1]]
+    for name in [name for name in _COMMANDS if name in asked] or _COMMANDS:
         importlib.import_module(f"fenqi_server.commands.{name}").add_parser(subparsers)
     arguments = parser.parse_args(words)
     try:

@@ -313,7 +313,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
 FENQI_JOBS = [
-    "fenqi_server.servicing.service.run_due",
+    "fenqi_server.servicing.closing.run_due",
     "fenqi_server.books.settlement.run_settlements",
     "fenqi_server.funders.health.probe_due",
     "fenqi_server.funders.handoffs.deliver_due",

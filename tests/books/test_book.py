@@ -24,7 +24,7 @@ from fenqi_server.books.proof import prove, prove_shop
 from fenqi_server.books.settlement import in_transit, run_settlements, settle, settle_due
 from fenqi_server.db import sqlstate, use_shop
 from fenqi_server.ids import parse_public_id, uuid7
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 
 
@@ -235,7 +235,7 @@ def test_the_function_that_checks_is_immutable_and_every_table_has_its_shop_and_
             " WHERE c.relkind = 'r' AND c.relname ~ '^(books_transaction|servicing_|customers_)' GROUP BY c.oid"
         )
         tables = cursor.fetchall()
-        assert len(tables) == 8
+        assert len(tables) == 10
         for name, secured, triggers in tables:
             assert secured, name
             assert triggers == 0, name
@@ -360,7 +360,7 @@ class TestProof:
         contract = open_one(shop, make_customer(shop))
         service.pay(shop, contract, 53_600, "received", "a", AT)
         service.pay(shop, open_one(shop, make_customer(shop), FREE_3), 600_000, "received", "b", AT)
-        service.run_due(after(31))
+        closing.run_due(after(31))
         return contract
 
     def test_a_book_that_was_only_added_to_is_proven(

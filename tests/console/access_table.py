@@ -168,6 +168,7 @@ TABLE: dict[str, Row] = {
     "console/reconciliation/breaks/<uuid:break_id>/": staff("finance", "auditor"),
     "console/reconciliation/breaks/<uuid:break_id>/ask": staff("finance"),
     "console/reconciliation/breaks/<uuid:break_id>/decide": staff("finance"),
+    "console/closings/": staff("finance", "auditor"),
     # What is offered: written by authors, looked at by reviewers, put in force by publishers alone.
     "console/policy/": staff("author", "reviewer", "publisher", "auditor"),
     "console/policy/drafts/new": staff("author"),

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from tests.engine.contracts.made import FLAT_12, offer
 
+from fenqi.contracts.terms import Allocation
 from fenqi.terms.plan import Plan
 from fenqi_server.customers import service as customers
 from fenqi_server.servicing import service as servicing
@@ -44,6 +45,7 @@ def open_one(
     *,
     at: datetime = AT,
     order_ref: str = "order-1",
+    allocation: Allocation | None = None,
 ) -> str:
     bill, table = offer(plan, amount_minor, at.astimezone(UTC).date())
     with transaction.atomic():
@@ -57,4 +59,5 @@ def open_one(
             policy_digest="sha256:" + "0" * 64,
             order_ref=order_ref,
             at=at,
+            allocation=allocation,
         )

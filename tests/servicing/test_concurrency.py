@@ -17,7 +17,7 @@ from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, o
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.db import in_transaction, sqlstate, use_shop
 from fenqi_server.ids import parse_public_id
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing, service
 from fenqi_server.servicing.idempotency import Answer, KeyInFlight, KeyReused, once
 from fenqi_server.shops.models import Shop
 
@@ -119,7 +119,7 @@ def test_two_confirmations_against_one_limit_lend_once(shop: Shop) -> None:
 def test_several_workers_over_one_day_do_each_contract_once(shop: Shop) -> None:
     for number in range(12):
         open_one(shop, make_customer(shop, f"c-{number}"))
-    reports = at_once([lambda: service.due(shop, after(30).date(), after(30))] * 4, threads=4)
+    reports = at_once([lambda: closing.close_day(shop, after(30).date(), after(30))] * 4, threads=4)
     assert sum(report.rows for report in reports) == 12
     assert all(not report.failed for report in reports)
     assert prove_shop(shop).ok
@@ -131,7 +131,7 @@ def test_payments_and_the_day_s_run_do_not_disturb_each_other(shop: Shop) -> Non
     def pay(contract: str, number: int) -> Any:
         return service.pay(shop, contract, 10_000, "received", f"p{number}", after(31))
 
-    jobs: list[Callable[[], Any]] = [lambda: service.due(shop, after(31).date(), after(31))] * 4
+    jobs: list[Callable[[], Any]] = [lambda: closing.close_day(shop, after(31).date(), after(31))] * 4
     jobs += [lambda c=c, n=n: pay(c, n) for n in range(5) for c in contracts]
     results = at_once(jobs)
     assert not [result for result in results if isinstance(result, Exception)]

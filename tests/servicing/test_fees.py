@@ -17,7 +17,7 @@ from fenqi.contracts.terms import TermsMismatch
 from fenqi.ledger.accounts import FEE_INCOME, FEE_RECEIVABLE
 from fenqi.ledger.entries import Entries, FeeNotListed
 from fenqi_server.books.posting import post
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing, service
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -104,7 +104,7 @@ def test_neither_does_the_days_run(committed_db: Any, as_owner: Any) -> None:
         "UPDATE servicing_contract SET terms = jsonb_set(terms, '{disclosure,items,0,code}', '\"other_fee\"')"
     )
     before = written()
-    report = service.due(shop, on(31), after(days=31))
+    report = closing.close_day(shop, on(31), after(days=31))
     assert report.failed == (contract,)
     assert written() == before
 

@@ -15,7 +15,7 @@ from fenqi.problems import BadInput
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id, public_id
-from fenqi_server.servicing import service, storage
+from fenqi_server.servicing import at_once, closing, service, storage
 from fenqi_server.shops.models import Shop
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -187,9 +187,9 @@ def test_a_payment_that_makes_no_sense_is_named(shop: Shop, change: dict[str, ob
 
 def test_a_due_date_earns_its_fee_once(shop: Shop) -> None:
     contract = open_one(shop, make_customer(shop))
-    assert service.due(shop, date(2026, 12, 22), after(29)).rows == 0
-    assert service.due(shop, date(2026, 12, 23), after(30)) == service.DueReport(1, 1)
-    assert service.due(shop, date(2026, 12, 23), after(30)) == service.DueReport(0, 0)
+    assert closing.close_day(shop, date(2026, 12, 22), after(29)).rows == 0
+    assert closing.close_day(shop, date(2026, 12, 23), after(30)) == service.DueReport(1, 1)
+    assert closing.close_day(shop, date(2026, 12, 23), after(30)) == service.DueReport(0, 0)
     assert rows(
         "SELECT accounts, amounts, occurred_on FROM books_transaction WHERE event_kind = 'due_reached'"
     ) == [([1120, 4110], [3_600, -3_600], date(2026, 12, 23))]
@@ -216,8 +216,10 @@ def test_due_dates_inside_an_outage_are_put_off_for_exactly_the_contracts_that_h
     assert due == {"hit": to, "paid": day, "other": date(2026, 12, 26)}
     assert service.arrears(shop, make_customer(shop, "hit"), date(2026, 12, 24)) == 0
     # Its due date comes on the new day, and what it earns is what it would have earned.
-    assert service.due(shop, date(2026, 12, 24), after(31)).rows == 1  # the paid one's, whose date stayed
-    assert service.due(shop, date(2026, 12, 25), after(32)).rows == 1
+    assert (
+        closing.close_day(shop, date(2026, 12, 24), after(31)).rows == 1
+    )  # the paid one's, whose date stayed
+    assert closing.close_day(shop, date(2026, 12, 25), after(32)).rows == 1
     assert rows(
         "SELECT amounts, occurred_on FROM books_transaction WHERE event_kind = 'due_reached' AND occurred_on = %s",
         to,
@@ -266,12 +268,12 @@ def test_a_row_is_never_put_off_past_the_next_one(shop: Shop) -> None:
 
 def test_missed_days_are_caught_up_under_their_own_dates(shop: Shop) -> None:
     open_one(shop, make_customer(shop))
-    assert service.run_due(after(100)) == 3
+    assert closing.run_due(after(100)) == 3
     assert rows(
         "SELECT occurred_on, booked_on FROM books_transaction WHERE event_kind = 'due_reached' ORDER BY occurred_on"
     ) == [(date(2026, 12, 23), on(100)), (date(2027, 1, 23), on(100)), (date(2027, 2, 23), on(100))]
     with pytest.raises(BadInput):
-        service.due(shop, on(101), after(100))
+        closing.close_day(shop, on(101), after(100))
 
 
 def test_a_run_that_stumbles_over_one_contract_does_the_others(
@@ -287,15 +289,16 @@ def test_a_run_that_stumbles_over_one_contract_does_the_others(
         return append(contract, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(storage, "append", failing)
-    report = service.due(shop, date(2026, 12, 23), after(30))
+    monkeypatch.setattr(at_once, "read_off", lambda *_: None)
+    report = closing.close_day(shop, date(2026, 12, 23), after(30))
     assert (report.rows, report.failed) == (1, (bad,))
     monkeypatch.undo()
-    assert service.due(shop, date(2026, 12, 23), after(30)).rows == 1
+    assert closing.close_day(shop, date(2026, 12, 23), after(30)).rows == 1
 
 
 def test_a_back_dated_payment_books_its_consequence_today(shop: Shop) -> None:
     contract = open_one(shop, make_customer(shop))
-    service.run_due(after(40))
+    closing.run_due(after(40))
     assert service.standing(shop, parse_public_id(contract)[0], on(40)).overdue
     service.pay(shop, contract, 53_600, "received", "late-news", after(40), occurred_on=on(20))
     assert rows(
@@ -355,7 +358,7 @@ def test_the_cached_row_is_what_events_and_book_say(shop: Shop) -> None:
     contracts = [open_one(shop, customer), open_one(shop, customer, FREE_3), open_one(shop, customer, DOWN_6)]
     service.pay(shop, contracts[0], 60_000, "received", "a", after(1))
     service.pay(shop, contracts[1], 700_000, "received", "b", after(2))
-    service.run_due(after(70))
+    closing.run_due(after(70))
     service.reverse(shop, contracts[0], "a", "charged_back", after(71))
     everything = "SELECT * FROM servicing_state ORDER BY customer_id, contract_id"
     kept = rows(everything)

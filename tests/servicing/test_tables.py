@@ -15,7 +15,7 @@ from fenqi.contracts.terms import ContractTerms
 from fenqi.terms.disclosure import FIRST_VERSION, digest
 from fenqi_server.disclosures import service as disclosures
 from fenqi_server.ids import uuid7
-from fenqi_server.servicing import service, storage
+from fenqi_server.servicing import closing, service, storage
 
 KEPT = Path(__file__).parents[1] / "engine" / "terms" / "kept"
 NAME = "sha256:061a2d039aa73bb915f5a5b7654c384d307c56ac05c62f860e93fd03e4edf6a9"
@@ -46,7 +46,7 @@ def test_it_runs_on_to_its_end_with_its_fees_and_its_tables_name(db: Any) -> Non
     for number in range(1, 13):
         row = service.get(shop, contract, at=AT).terms.rows[number - 1]
         days = (row.due_on - on(0)).days
-        assert service.due(shop, row.due_on, after(days=days)).rows == 1
+        assert closing.close_day(shop, row.due_on, after(days=days)).rows == 1
         service.pay(shop, contract, row.total_minor, "received", f"p-{number}", after(days=days))
     view = service.get(shop, contract, at=after(days=366))
     assert view.state.status == "closed"

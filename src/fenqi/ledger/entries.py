@@ -52,6 +52,7 @@ __all__ = [
     "Unbalanced",
     "check_fees",
     "entries_for",
+    "fees_of",
     "position",
     "posting",
 ]
@@ -161,15 +162,24 @@ def check_fees(entries: Entries, terms: ContractTerms | None) -> None:
 
     >>> check_fees(Entries((1020, 2110), (500, -500)), None)
     """
-    earned = -sum(
-        minor
-        for account, minor in zip(entries.accounts, entries.amounts, strict=True)
-        if account == FEE_INCOME
-    )
+    earned = fees_of(entries)
     if FEE_INCOME in entries.accounts:
         if terms is None:
             raise FeeNotListed("fee", earned, "a contract whose disclosure lists it")
         _check_listed(terms, earned)
+
+
+def fees_of(entries: Entries) -> int:
+    """The fees that entries earn, in minor units.
+
+    >>> fees_of(Entries((1120, 4110), (500, -500)))
+    500
+    """
+    return -sum(
+        minor
+        for account, minor in zip(entries.accounts, entries.amounts, strict=True)
+        if account == FEE_INCOME
+    )
 
 
 def posting(after: Position, booked: Position) -> Entries | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID, uuid5
@@ -11,12 +12,12 @@ from django.db import connection
 
 from fenqi.contracts.terms import ContractTerms
 from fenqi.ledger.accounts import BANK, CONVERSION
-from fenqi.ledger.entries import Entries, check_fees
+from fenqi.ledger.entries import Entries, FeeNotListed, check_fees, fees_of
 from fenqi.money import Money
 from fenqi.problems import BadInput
 from fenqi_server.ids import uuid7
 
-__all__ = ["FIRST_OPEN", "Transaction", "balances_of", "convert", "post"]
+__all__ = ["FIRST_OPEN", "Transaction", "balances_of", "convert", "post", "post_many"]
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +158,58 @@ def convert(
         linked_id=first,
     )
     return first, second
+
+
+_TYPES: Final = {
+    "customer_id": "uuid",
+    "transaction_id": "uuid",
+    "shop_id": "uuid",
+    "event_id": "uuid",
+    "event_kind": "text",
+    "contract_id": "uuid",
+    "settlement": "text",
+    "reference": "text",
+    "currency": "text",
+    "accounts": "text",
+    "amounts": "text",
+    "occurred_on": "date",
+    "recorded_at": "timestamptz",
+    "linked_id": "uuid",
+    "booked_on": "date",
+}
+_ARRAYS: Final = {"accounts": "smallint[]", "amounts": "bigint[]"}
+# PostgreSQL has no array of arrays of different lengths: those two travel as text.
+_INSERT_MANY: Final = (
+    f"INSERT INTO books_transaction ({', '.join(_COLUMNS)})"
+    f" SELECT {', '.join(f'u.{c}::{_ARRAYS[c]}' if c in _ARRAYS else f'u.{c}' for c in _GIVEN)},"
+    f" greatest(u.booked_on, ({FIRST_OPEN}))"
+    f" FROM unnest({', '.join(f'%s::{_TYPES[c]}[]' for c in _COLUMNS)}) AS u ({', '.join(_COLUMNS)})"
+)
+
+
+def post_many(shop_id: UUID, booked: Sequence[Transaction], listed_minor: Sequence[int]) -> None:
+    """Book many transactions of one shop in one statement, in the caller's transaction. Each counts to the day that `post` says.
+
+    `listed_minor[i]` is what the disclosure of the i-th one's contract lists of the fee: more raises
+    `fenqi.ledger.entries.FeeNotListed`, with nothing written. The database refuses what `post` says it does.
+    """
+    for each, listed in zip(booked, listed_minor, strict=True):
+        earned = fees_of(Entries(tuple(each.accounts), tuple(each.amounts)))
+        if earned > listed:
+            raise FeeNotListed("fee", earned, f"at most the {listed} that the disclosure lists")
+    if not booked:
+        return
+    columns = [
+        [
+            "{" + ",".join(map(str, getattr(each, column))) + "}"
+            if column in _ARRAYS
+            else getattr(each, column)
+            for each in booked
+        ]
+        for column in _COLUMNS
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_MANY, [shop_id, *columns])
 
 
 def balances_of(customer_id: UUID, contract_id: UUID) -> dict[int, int]:

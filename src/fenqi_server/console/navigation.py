@@ -76,6 +76,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_RECORDS, gettext_noop("Audit log"), "console:audit", ("auditor", "admin")),
     Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
     Entry(_RECORDS, gettext_noop("Reconciliation"), "console:reconciliation", ("finance", "auditor")),
+    Entry(_RECORDS, gettext_noop("Closed days"), "console:closings", ("finance", "auditor")),
 )
 
 

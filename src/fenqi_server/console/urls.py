@@ -20,4 +20,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("fenqi_server.support.console_urls")),
     path("", include("fenqi_server.books.console_urls")),
     path("", include("fenqi_server.reconciliation.console_urls")),
+    path("", include("fenqi_server.servicing.console_urls")),
 ]

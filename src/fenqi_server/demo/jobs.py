@@ -14,7 +14,7 @@ from fenqi_server.db import in_transaction
 __all__ = ["JOBS", "Ran", "run_due"]
 
 JOBS: Final = {
-    "due": "fenqi_server.servicing.service.run_due",
+    "due": "fenqi_server.servicing.closing.run_due",
     "hand_offs": "fenqi_server.funders.handoffs.query_due",
     "assessments": "fenqi_server.demo.jobs.answer_assessments",
     "put_off": "fenqi_server.announcements.repayment.move_due",

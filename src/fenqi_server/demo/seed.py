@@ -38,6 +38,7 @@ from fenqi_server.demo.staff import seed_staff
 from fenqi_server.facts.asserted import may_assert
 from fenqi_server.funders import consents
 from fenqi_server.policies import service as policies
+from fenqi_server.servicing import closing
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import ApiKey, Shop
@@ -60,7 +61,7 @@ def seed() -> dict[str, str]:
     clock.start(START_AT.astimezone(UTC))
     for person in PEOPLE:
         in_transaction(lambda person=person: _person(shop, person))
-    servicing.due(shop, local_date(START_AT, shop.time_zone), START_AT)
+    closing.close_day(shop, local_date(START_AT, shop.time_zone), START_AT)
     log.flush()
     seed_staff(shop)
     return {"api_key": _key(shop), "shop": shop.code}
@@ -162,7 +163,7 @@ def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) 
     rows = servicing.get(shop, confirmed.contract_id, at=at).state.rows
     for row in rows[: purchase.paid]:
         on = datetime.fromtimestamp(at_local(row.due_on, 10 * 60, shop.time_zone), UTC)
-        servicing.due(shop, row.due_on, on)
+        closing.close_day(shop, row.due_on, on)
         servicing.pay(
             shop,
             confirmed.contract_id,

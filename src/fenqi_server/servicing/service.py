@@ -54,7 +54,6 @@ __all__ = [
     "arrears",
     "book_payment",
     "contracts_of",
-    "due",
     "exposure",
     "get",
     "lock_customer",
@@ -62,9 +61,9 @@ __all__ = [
     "parsed",
     "pay",
     "put_off",
+    "reached_by",
     "reference_reused",
     "reverse",
-    "run_due",
     "standing",
 ]
 
@@ -141,7 +140,7 @@ class PaymentResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueReport(msgspec.Struct, frozen=True):
-    """What a run over due dates did. `failed` names contracts that could not be done; running again retries them."""
+    """What a run over due dates did: closing a day, or putting dates off. `failed` names contracts that could not be done; running again retries them."""
 
     contracts: int
     rows: int
@@ -221,7 +220,7 @@ def open_contract(
     recorded_at = to_epoch(at)
     events: list[Event] = [Confirmed(seq=1, occurred_on=today, recorded_at=recorded_at)]
     # A down payment falls due as it is agreed.
-    events += _reached_by(today, contract, recorded_at, after=1)
+    events += reached_by(today, contract, recorded_at, after=1)
     storage.append(contract, events, at, today)
     return contract.public_id
 
@@ -429,59 +428,8 @@ def reverse(
     return in_transaction(act)
 
 
-def due(shop: Shop, on: date, at: datetime) -> DueReport:
-    """Let every due date up to `on` come: fees are earned on it. Contracts with nothing due are not touched.
-
-    Each contract is a transaction of its own, so that a run that was stopped goes on where it was, several may run at
-    once, and a second run finds nothing to do. Days that were missed are caught up under their own dates.
-    """
-    today = local_date(at, shop.time_zone)
-    if on > today:
-        raise BadInput("on", on.isoformat(), f"{today} or before", "a day is run when it has come")
-    contracts = rows = 0
-    failed: list[str] = []
-    last: tuple[date, UUID, UUID] = (date.min, UUID(int=0), UUID(int=0))
-    while True:
-        use_shop(shop.id)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT next_due_on, customer_id, contract_id FROM servicing_state"
-                " WHERE shop_id = %s AND next_due_on <= %s AND (next_due_on, customer_id, contract_id) > (%s, %s, %s)"
-                " ORDER BY next_due_on, customer_id, contract_id LIMIT %s",
-                [shop.id, on, *last, DUE_BATCH],
-            )
-            found = cursor.fetchall()
-        if not found:
-            return DueReport(contracts, rows, tuple(failed))
-        last = found[-1]
-        for _, customer_id, contract_id in found:
-            try:
-                done = _due_of(shop, customer_id, contract_id, on, at, today)
-            except Exception:
-                # One contract that cannot be done must not keep the others from their day.
-                name = public_id("ct", customer_id, contract_id)
-                log.exception("due dates of contract %s could not be run", name)
-                failed.append(name)
-                continue
-            contracts += done > 0
-            rows += done
-
-
-def _due_of(shop: Shop, customer_id: UUID, contract_id: UUID, on: date, at: datetime, today: date) -> int:
-    def act() -> int:
-        use_shop(shop.id)
-        stored = storage.load_for_update(customer_id, contract_id)
-        if stored is None:
-            return 0
-        new = _reached_by(on, stored, to_epoch(at), after=len(stored.events))
-        if new:
-            storage.append(stored, new, at, today)
-        return len(new)
-
-    return in_transaction(act)
-
-
-def _reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
+def reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
+    """The due dates of a contract that come by `on` and are not recorded yet, as events that follow the `after`-th."""
     reached = {event.row for event in contract.events if isinstance(event, DueReached)}
     moved: dict[int, date] = {}
     for event in contract.events:
@@ -610,11 +558,6 @@ def _put_off_of(
         return len(new)
 
     return in_transaction(act)
-
-
-def run_due(now: datetime) -> int:
-    """Run what is due in every shop, up to that shop's day: how many rows came due. A job for the worker."""
-    return sum(due(shop, local_date(now, shop.time_zone), now).rows for shop in Shop.objects.all())
 
 
 STANDING_SQL: Final = """

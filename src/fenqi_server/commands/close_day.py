@@ -1,0 +1,90 @@
+"""`fenqi close-day`: let the due dates that have come be recorded, now."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from typing import Any
+
+from fenqi.problems import BadInput
+from fenqi_server.commands.shop import local_text, shop_of
+
+__all__ = ["add_parser"]
+
+_EXAMPLES = """\
+examples:
+  fenqi close-day                                      every shop, up to its today
+  fenqi close-day --shop corner                        one shop; what failed before is tried again
+  fenqi close-day --shop corner --on 2026-12-23        no further than that day
+
+The worker of a running service does the same by itself, all day long. Running both at once, running it again, or stopping
+it half-way leaves the same books. Days that were missed are caught up first, under their own dates. The exit code is 1 where
+a contract could not be done; the others are done all the same.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "close-day",
+        help="let the due dates that have come be recorded, now",
+        description="Records every due date that has come, and books what it earns.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--shop", metavar="CODE", help="only this shop; all of them without")
+    parser.add_argument("--on", metavar="DATE", help="the last day to close; the shop's today without")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import note, print_json
+    from fenqi_server.commands.database import open_service
+
+    on = None
+    if arguments.on is not None:
+        try:
+            on = date.fromisoformat(arguments.on)
+        except ValueError:
+            raise BadInput("--on", arguments.on, "a day such as 2026-12-23") from None
+    with open_service():
+        from fenqi.calendars import local_date
+        from fenqi_server import clock
+        from fenqi_server.servicing import closing
+        from fenqi_server.shops.models import Shop
+
+        shops = [shop_of(arguments.shop)] if arguments.shop else list(Shop.objects.order_by("code"))
+        shown, failed = [], 0
+        for shop in shops:
+            now = clock.now()
+            report = closing.close_day(shop, on or local_date(now, shop.time_zone), now)
+            failures = closing.failures_of(shop)
+            failed += len(failures)
+            shown.append(
+                {
+                    "shop": shop.code,
+                    "contracts": report.contracts,
+                    "due_rows": report.rows,
+                    "failed": [
+                        {
+                            "day": each.day.isoformat(),
+                            "contract_id": each.contract_id,
+                            "problem": each.problem,
+                            "detail": each.detail,
+                            "tries": each.tries,
+                            "what_to_do": _WHAT_TO_DO[each.kind],
+                            "tried_again_from": local_text(each.retry_at, shop),
+                        }
+                        for each in failures
+                    ],
+                }
+            )
+        print_json({"shops": shown})
+    if failed:
+        note(f"{failed} contracts could not be done; every other due date is recorded.")
+    return 1 if failed else 0
+
+
+_WHAT_TO_DO = {
+    "refused": "its events, terms and entries do not fit each other: look at its entries (console, Books) and prove the book",
+    "broken": "the program or the database failed: run this again, and look in the log if it fails again",
+}

@@ -1,0 +1,402 @@
+"""Closing a day: every due date that has come is recorded, and what it earns is booked.
+
+What is due is found by an index, and done in chunks, each a short transaction that holds only contracts nobody else holds
+(`SKIP LOCKED`): several workers share a day, none waits for a payment, and one that is killed leaves whole chunks behind.
+In a chunk, the contracts whose consequence can be read off (`fenqi_server.servicing.at_once`) are written together; each of the
+others is replayed in a transaction of its own. Days that were missed come first, under their own dates.
+
+Each day's run is a record, counted in the same transactions. A contract that cannot be done is recorded with what is
+wrong, keeps no other from its day, and is tried again. How late a contract is follows from its open rows on any day: nothing
+is aged.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from fenqi.calendars import local_date, to_epoch
+from fenqi.ledger.accounts import CHART
+from fenqi.problems import BadInput
+from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.ids import public_id
+from fenqi_server.servicing import at_once, storage
+from fenqi_server.servicing.at_once import Found
+from fenqi_server.servicing.service import DueReport, reached_by
+from fenqi_server.shops.models import Shop
+
+__all__ = ["CHUNK", "Failure", "Run", "close_day", "failures_of", "run_due", "runs_of"]
+
+log = logging.getLogger(__name__)
+
+CHUNK: Final = 500
+"""How many contracts one transaction holds: for about a tenth of a second."""
+CHUNKS_A_ROUND: Final = 20
+RETRY_AFTER: Final = timedelta(hours=1)
+MAX_DETAIL: Final = 500
+_NOTHING: Final = UUID(int=0)
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One day's run. `at_once` of the `contracts` were written together; `failed` could not be done yet."""
+
+    day: date
+    started_at: datetime
+    ended_at: datetime | None
+    contracts: int
+    due_rows: int
+    at_once: int
+    earned_minor: int
+    worked_ms: int
+    failed: int
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A contract that a day's run could not do. `kind` says what to do about it.
+
+    `refused`: its events, terms or book do not fit each other, and somebody has to look; `broken`: the program or the
+    database failed, and it may well succeed when it is tried again.
+    """
+
+    day: date
+    contract_id: str
+    kind: Literal["refused", "broken"]
+    problem: str
+    detail: str
+    tries: int
+    failed_at: datetime
+    retry_at: datetime
+
+
+class _Done(msgspec.Struct):
+    """What a chunk did. `busy` are contracts that somebody else holds."""
+
+    contracts: int = 0
+    rows: int = 0
+    failed: list[UUID] = []
+    names: list[str] = []
+    busy: list[UUID] = []
+
+
+def close_day(
+    shop: Shop, on: date, at: datetime, *, chunks: int | None = None, retry: bool = True
+) -> DueReport:
+    """Close every day up to `on` that has something due. Contracts with nothing due are not touched.
+
+    A run that was stopped goes on where it was, several may run at once, and a second one finds nothing to do. A contract
+    that somebody else holds is left to the next run. `chunks` bounds how much is done; without `retry`, contracts that failed
+    within the hour are not tried again. Raises `fenqi.problems.BadInput` where `on` has not come.
+    """
+    today = local_date(at, shop.time_zone)
+    if on > today:
+        raise BadInput("on", on.isoformat(), f"{today} or before", "a day is run when it has come")
+    contracts = rows = 0
+    left_out: list[UUID] = []
+    failed: list[str] = []
+    ran: date | None = None
+    passed = date.min
+    while chunks is None or chunks > 0:
+        use_shop(shop.id)
+        day = _next_day(shop, on, at, left_out, passed, retry=retry)
+        if day is None:
+            break
+        if ran is not None and ran != day:
+            _end(shop, ran, at)
+        ran = day
+        done = _chunk(shop, day, at, today, left_out, retry=retry)
+        contracts += done.contracts
+        rows += done.rows
+        left_out += done.failed + done.busy
+        failed += done.names
+        if not (done.contracts or done.failed or done.busy):
+            passed = day  # all that is left of it is held by others
+        if chunks is not None:
+            chunks -= 1
+    else:
+        return DueReport(contracts, rows, tuple(failed))
+    if ran is not None and ran != on:
+        _end(shop, ran, at)
+    _end(shop, on, at)
+    return DueReport(contracts, rows, tuple(failed))
+
+
+def run_due(now: datetime) -> int:
+    """Close what is to be closed in every shop, up to that shop's day: how many rows came due. A job for the worker."""
+    return sum(
+        close_day(shop, local_date(now, shop.time_zone), now, chunks=CHUNKS_A_ROUND, retry=False).rows
+        for shop in Shop.objects.all()
+    )
+
+
+# What failed within the hour waits, unless it is asked for.
+_WAITING: Final = """
+SELECT FROM servicing_close_failure AS f
+ WHERE f.customer_id = s.customer_id AND f.contract_id = s.contract_id AND f.resolved_at IS NULL AND f.retry_at > %s
+"""
+_DUE: Final = f"""
+  FROM servicing_state AS s
+ WHERE s.shop_id = %s AND s.next_due_on > %s AND s.next_due_on <= %s AND s.contract_id <> ALL(%s::uuid[])
+   AND (%s OR NOT EXISTS ({_WAITING}))
+"""
+
+
+def _next_day(
+    shop: Shop, on: date, at: datetime, left_out: list[UUID], passed: date, *, retry: bool
+) -> date | None:
+    """The first day that something is due on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT s.next_due_on {_DUE} ORDER BY s.next_due_on LIMIT 1",
+            [shop.id, passed, on, left_out, retry, at],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+_CHUNK: Final = f"""
+SELECT {at_once.COLUMNS}
+  FROM servicing_state AS s
+  JOIN servicing_contract AS c USING (customer_id, contract_id)
+ WHERE s.shop_id = %s AND s.next_due_on = %s AND s.contract_id <> ALL(%s::uuid[]) AND (%s OR NOT EXISTS ({_WAITING}))
+ LIMIT %s
+   FOR NO KEY UPDATE OF s SKIP LOCKED
+"""
+
+
+def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID], *, retry: bool) -> _Done:
+    """Up to `CHUNK` contracts: those that can be read off together, then the others one by one."""
+    began = time.monotonic()
+    done = _Done()
+    others: list[tuple[UUID, UUID]] = []
+
+    def act() -> tuple[int, int, list[tuple[UUID, UUID]]]:
+        use_shop(shop.id)
+        others.clear()
+        with connection.cursor() as cursor:
+            cursor.execute(_CHUNK, [shop.id, day, left_out, retry, at, CHUNK])
+            found = [Found(*row) for row in cursor.fetchall()]
+        if not found:
+            return 0, 0, []
+        others.extend((each.customer_id, each.contract_id) for each in found)
+        events = at_once.events_of(found)
+        reached = [
+            read
+            for each in found
+            if (read := at_once.read_off(each, events.get(each.contract_id), day)) is not None
+        ]
+        if reached:
+            at_once.write(shop.id, reached, at, today)
+            _resolve(
+                [each.found.contract_id for each in reached], [each.found.customer_id for each in reached], at
+            )
+            _count(
+                shop,
+                day,
+                at,
+                contracts=len(reached),
+                rows=sum(len(each.events) for each in reached),
+                at_once=len(reached),
+                earned=sum(each.earned_minor for each in reached),
+                milliseconds=_since(began),
+            )
+        written = {each.found.contract_id for each in reached}
+        rest = [key for key in others if key[1] not in written]
+        return len(reached), sum(len(each.events) for each in reached), rest
+
+    try:
+        done.contracts, done.rows, rest = in_transaction(act)
+    except Exception:
+        if not others:
+            raise
+        # Nothing of it was written; one by one it shows whose fault it is.
+        log.exception("%d contracts could not be closed together", len(others))
+        rest = others
+    for customer_id, contract_id in rest:
+        _alone(shop, customer_id, contract_id, day, at, today, done)
+    return done
+
+
+def _alone(
+    shop: Shop, customer_id: UUID, contract_id: UUID, day: date, at: datetime, today: date, done: _Done
+) -> None:
+    """One contract, by replay, in a transaction of its own."""
+    began = time.monotonic()
+
+    def act() -> int | None:
+        use_shop(shop.id)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM servicing_state WHERE customer_id = %s AND contract_id = %s AND next_due_on <= %s"
+                " FOR NO KEY UPDATE SKIP LOCKED",
+                [customer_id, contract_id, day],
+            )
+            if cursor.fetchone() is None:
+                return None
+        rows, earned = _reach(customer_id, contract_id, day, at, today)
+        _resolve([contract_id], [customer_id], at)
+        _count(shop, day, at, contracts=1, rows=rows, at_once=0, earned=earned, milliseconds=_since(began))
+        return rows
+
+    try:
+        rows = in_transaction(act)
+    except Exception as problem:
+        # One contract that cannot be done must not keep the others from their day.
+        name = public_id("ct", customer_id, contract_id)
+        log.exception("the day %s of contract %s could not be closed", day, name)
+        in_transaction(lambda problem=problem: _fail(shop, customer_id, contract_id, day, at, problem))
+        done.failed.append(contract_id)
+        done.names.append(name)
+        return
+    if rows is None:
+        done.busy.append(contract_id)
+        return
+    done.contracts += 1
+    done.rows += rows
+
+
+def _reach(customer_id: UUID, contract_id: UUID, day: date, at: datetime, today: date) -> tuple[int, int]:
+    """Let the due dates of one contract come; how many, and what they earned."""
+    stored = storage.load_for_update(customer_id, contract_id)
+    new = reached_by(day, stored, to_epoch(at), after=len(stored.events)) if stored else []
+    if stored is None or not new:
+        raise RuntimeError("the cached row names a due date that does not follow from terms and events")
+    before = _income(stored.booked)
+    storage.append(stored, new, at, today)
+    return len(new), _income(stored.booked) - before
+
+
+def _income(booked: dict[int, int]) -> int:
+    return -sum(minor for account, minor in booked.items() if CHART[account].account_class == "income")
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+# ----------------------------------------------------------------------------------------------------- the record
+
+
+def _count(
+    shop: Shop,
+    day: date,
+    at: datetime,
+    *,
+    contracts: int,
+    rows: int,
+    at_once: int,
+    earned: int,
+    milliseconds: int,
+) -> None:
+    """Add to the day's record. Last in its transaction: other workers wait here for it to end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO servicing_close_run AS r (shop_id, day, started_at, contracts, due_rows, at_once, earned_minor,"
+            " worked_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (shop_id, day) DO UPDATE SET ended_at = NULL, contracts = r.contracts + excluded.contracts,"
+            " due_rows = r.due_rows + excluded.due_rows, at_once = r.at_once + excluded.at_once,"
+            " earned_minor = r.earned_minor + excluded.earned_minor, worked_ms = r.worked_ms + excluded.worked_ms",
+            [shop.id, day, at, contracts, rows, at_once, earned, milliseconds],
+        )
+
+
+def _end(shop: Shop, day: date, at: datetime) -> None:
+    """Say that a day is closed, if nothing is left of it but what failed. A day is closed once."""
+
+    def act() -> None:
+        use_shop(shop.id)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM servicing_close_run WHERE shop_id = %s AND day = %s AND ended_at IS NOT NULL",
+                [shop.id, day],
+            )
+            if cursor.fetchone() is not None:
+                return
+            cursor.execute(
+                "SELECT FROM servicing_state AS s WHERE s.shop_id = %s AND s.next_due_on <= %s AND NOT EXISTS ("
+                " SELECT FROM servicing_close_failure AS f WHERE f.customer_id = s.customer_id"
+                " AND f.contract_id = s.contract_id AND f.resolved_at IS NULL) LIMIT 1",
+                [shop.id, day],
+            )
+            if cursor.fetchone() is not None:
+                return
+            cursor.execute(
+                "INSERT INTO servicing_close_run (shop_id, day, started_at, ended_at, contracts, due_rows, at_once,"
+                " earned_minor, worked_ms) VALUES (%s, %s, %s, %s, 0, 0, 0, 0, 0)"
+                " ON CONFLICT (shop_id, day) DO UPDATE SET ended_at = excluded.ended_at",
+                [shop.id, day, at, at],
+            )
+
+    in_transaction(act)
+
+
+def _fail(
+    shop: Shop, customer_id: UUID, contract_id: UUID, day: date, at: datetime, problem: Exception
+) -> None:
+    # A failed statement's values may be a customer's; what the engine refuses names dates and amounts of its events.
+    detail = str(problem)[:MAX_DETAIL] if isinstance(problem, BadInput) else ""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO servicing_close_failure AS f (customer_id, contract_id, day, shop_id, problem, detail, tries,"
+            " failed_at, retry_at) VALUES (%s, %s, %s, %s, %s, %s, 1, %s, %s)"
+            " ON CONFLICT (customer_id, contract_id, day) DO UPDATE SET problem = excluded.problem,"
+            " detail = excluded.detail, tries = f.tries + 1, failed_at = excluded.failed_at,"
+            " retry_at = excluded.retry_at, resolved_at = NULL",
+            [customer_id, contract_id, day, shop.id, type(problem).__name__, detail, at, at + RETRY_AFTER],
+        )
+
+
+def _resolve(contracts: Sequence[UUID], customers: Sequence[UUID], at: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE servicing_close_failure AS f SET resolved_at = %s"
+            "  FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
+            " WHERE f.customer_id = u.customer_id AND f.contract_id = u.contract_id AND f.resolved_at IS NULL",
+            [at, list(customers), list(contracts)],
+        )
+
+
+def runs_of(shop: Shop, *, before: date | None = None, limit: int = 31) -> list[Run]:
+    """The runs of a shop's days, the newest day first."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.day, r.started_at, r.ended_at, r.contracts, r.due_rows, r.at_once, r.earned_minor, r.worked_ms,"
+            "       (SELECT count(*) FROM servicing_close_failure AS f"
+            "         WHERE f.shop_id = r.shop_id AND f.day = r.day AND f.resolved_at IS NULL)"
+            "  FROM servicing_close_run AS r WHERE r.shop_id = %s AND r.day < %s ORDER BY r.day DESC LIMIT %s",
+            [shop.id, before or date.max, limit],
+        )
+        return [Run(*row) for row in cursor.fetchall()]
+
+
+def failures_of(shop: Shop, *, limit: int = 100) -> list[Failure]:
+    """The contracts that could not be done yet, the oldest day first."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT day, customer_id, contract_id, problem, detail, tries, failed_at, retry_at"
+            "  FROM servicing_close_failure WHERE shop_id = %s AND resolved_at IS NULL"
+            " ORDER BY day, customer_id, contract_id LIMIT %s",
+            [shop.id, limit],
+        )
+        return [
+            Failure(
+                day,
+                public_id("ct", customer_id, contract_id),
+                "refused" if detail else "broken",
+                problem,
+                detail,
+                tries,
+                failed_at,
+                retry_at,
+            )
+            for day, customer_id, contract_id, problem, detail, tries, failed_at, retry_at in cursor.fetchall()
+        ]

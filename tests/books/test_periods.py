@@ -26,7 +26,7 @@ from fenqi_server.books.settlement import settle
 from fenqi_server.db import sqlstate, use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 
 LAST = date(2026, 11, 30)
@@ -118,7 +118,7 @@ class TestWhatMayClose:
 
     def test_months_close_one_after_the_other(self, shop: Shop) -> None:
         contract = open_one(shop, make_customer(shop), FREE_3, 30_000)
-        service.run_due(after(70))
+        closing.run_due(after(70))
         close(shop, "2026-11", "staff:fin", after(70))
         assert next_period(shop) == (date(2026, 12, 1), date(2026, 12, 31))
         close(shop, "2026-12", "staff:fin", after(70))
@@ -156,7 +156,7 @@ class TestWhatStandsInTheWay:
         # Sold on 26 October: its first instalment was due on 26 November.
         close(shop, "2026-10", "staff:fin", AT)
         self.refused(shop, "not run for its due date 2026-11-26", close_at)
-        service.run_due(close_at)
+        closing.run_due(close_at)
         close(shop, "2026-11", "staff:fin", close_at)
 
     def test_a_settlement_that_arrived_and_left_money_in_transit(self, shop: Shop) -> None:

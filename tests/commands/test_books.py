@@ -12,7 +12,7 @@ from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
 
 from fenqi_server import clock
 from fenqi_server.cli import main
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing
 from fenqi_server.shops.models import Shop
 
 DECEMBER = after(8)
@@ -80,7 +80,7 @@ class TestClosing:
         assert answer["closed"] is False
         (problem,) = answer["problems"]
         assert "not run for its due date 2026-11-26" in problem
-        service.run_due(after(8))
+        closing.run_due(after(8))
         assert finance.runs("close", "2026-11", "--shop", "corner", "--actor", "ann")["closed"]
 
     @pytest.mark.parametrize(

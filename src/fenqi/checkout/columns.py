@@ -17,7 +17,7 @@ from operator import or_
 from typing import Final
 
 from fenqi.calendars import CalendarError, local_date
-from fenqi.checkout.evaluation import priced_facts
+from fenqi.checkout.evaluation import is_dated, priced_facts
 from fenqi.money import MAX_MINOR, MoneyError
 from fenqi.policy.columns import (
     Checkouts,
@@ -33,17 +33,7 @@ from fenqi.policy.facts import FactValue
 from fenqi.policy.snapshot import selects
 from fenqi.terms.columns import Ints, Prices, in_columns, price_columns
 from fenqi.terms.cost import cost_of
-from fenqi.terms.plan import (
-    Annuity,
-    EqualPrincipal,
-    FlatFee,
-    FlatInterest,
-    InterestOnly,
-    PayInFull,
-    Plan,
-    TermsError,
-    ZeroInterest,
-)
+from fenqi.terms.plan import Plan, TermsError
 from fenqi.terms.schedule import build_schedule
 
 # The two above have said what to install where these are missing.
@@ -116,7 +106,7 @@ def price_offers(
         return PlanOffers(plan, frame, pl.Series(prices.priced))
     # Each distinct amount once, and once a day only where days count: else any day will do.
     waived = _waived(policy, plan, checkouts)[rows]
-    days = local_days(checkouts)[rows] if _is_dated(plan) else np.zeros_like(rows)
+    days = local_days(checkouts)[rows] if is_dated(plan) else np.zeros_like(rows)
     asked = np.stack([amounts[rows], days, waived])
     priced_before = len(known)
     pairs, which = np.unique(asked, axis=1, return_inverse=True)
@@ -147,22 +137,6 @@ def price_offers(
 
 _EPOCH: Final = date(1970, 1, 1)
 _MOST: Final = 2**63 - 1
-
-
-_BY_PERIOD: Final = (ZeroInterest, FlatFee, Annuity, EqualPrincipal, InterestOnly, FlatInterest, PayInFull)
-
-
-def _is_dated(plan: Plan) -> bool:
-    """Whether the day of the purchase may change what a plan costs; only what surely does not is told apart."""
-    rules = plan.conventions
-    by_period = isinstance(plan.pricing, _BY_PERIOD)
-    return not (
-        by_period
-        and rules.day_count == "period"
-        and plan.due_day is None
-        and plan.calendar is None
-        and not plan.min_first_days
-    )
 
 
 def _tells_all(policy: Policy, plan: Plan, prices: Prices, checkouts: Checkouts, known: set[str]) -> bool:

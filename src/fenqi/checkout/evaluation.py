@@ -21,7 +21,7 @@ from fenqi.checkout.alternatives import Alternative, Candidate, alternatives_to
 from fenqi.checkout.request import CheckoutRequest, RequestError, checked_amount, known_facts
 from fenqi.money import MoneyError
 from fenqi.policy.compile import next_boundary, next_told, place
-from fenqi.policy.facts import Facts, FactValue
+from fenqi.policy.facts import Facts, FactValue, clock_facts
 from fenqi.policy.placement import Placed
 from fenqi.policy.snapshot import LAYERS, ceiling_of
 from fenqi.policy.snapshot import Group as GroupId
@@ -29,7 +29,18 @@ from fenqi.policy.verdict import Reason, Until, Verdict, decide, decide_deposits
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, Manner, disclose
 from fenqi.terms.lease import CampaignClosed
-from fenqi.terms.plan import LegalForm, Plan, TermsError
+from fenqi.terms.plan import (
+    Annuity,
+    EqualPrincipal,
+    FlatFee,
+    FlatInterest,
+    InterestOnly,
+    LegalForm,
+    PayInFull,
+    Plan,
+    TermsError,
+    ZeroInterest,
+)
 from fenqi.terms.rent import LeaseFigures
 from fenqi.terms.schedule import Schedule, build_schedule
 from fenqi.texts import Text
@@ -43,6 +54,7 @@ __all__ = [
     "Option",
     "disclosed",
     "evaluate",
+    "is_dated",
     "is_waived",
     "offer_facts",
     "priced_facts",
@@ -151,6 +163,7 @@ def evaluate(policy: Policy, request: CheckoutRequest) -> Evaluation:
     verdicts = decide(policy, facts, offers, overrides=request.overrides, stale=known.stale)
     for plan_id, (_, reason) in unpriced.items():
         verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
+    _price_openings(policy, verdicts, facts, offers, amount, start_on, deposits)
     layout = _layout(policy, at)
     last_used = request.last_used_family
     if last_used is None:
@@ -339,6 +352,83 @@ def offer_facts(policy: Policy, plan: Plan, amount_minor: int, at: int) -> Facts
     return priced_facts(schedule, cost_of(schedule, plan), plan.periods)
 
 
+_BY_PERIOD: Final = (ZeroInterest, FlatFee, Annuity, EqualPrincipal, InterestOnly, FlatInterest, PayInFull)
+
+
+def is_dated(plan: Plan) -> bool:
+    """Whether the day of the purchase may change what a plan costs; only what surely does not is told apart.
+
+    >>> is_dated(Plan("card", "card", "bank", "full_payment", 1, PayInFull()))
+    False
+    """
+    rules = plan.conventions
+    by_period = isinstance(plan.pricing, _BY_PERIOD)
+    return not (
+        by_period
+        and rules.day_count == "period"
+        and plan.due_day is None
+        and plan.calendar is None
+        and not plan.min_first_days
+    )
+
+
+def _price_openings(
+    policy: Policy,
+    verdicts: dict[str, Verdict],
+    facts: Facts,
+    offers: Mapping[str, Facts],
+    amount: int,
+    start_on: date,
+    deposits: Mapping[str, Verdict],
+) -> None:
+    """Ask of each plan that is to open on another day whether its price of that day lets it."""
+    for plan in policy.plans:
+        verdict = verdicts[plan.id]
+        if verdict.until.at is None or verdict.state in _OFFERED:
+            continue
+        waived = is_waived(deposits.get(plan.id))
+        until = _opens_priced(
+            policy, plan, verdict.until, facts, offers.get(plan.id), amount, start_on, waived
+        )
+        if until is not verdict.until:
+            verdicts[plan.id] = msgspec.structs.replace(verdict, until=until)
+
+
+def _opens_priced(
+    policy: Policy,
+    plan: Plan,
+    until: Until,
+    facts: Facts,
+    offer: Facts | None,
+    amount: int,
+    start_on: date,
+    deposit_waived: bool,
+) -> Until:
+    """The instant at which a plan opens, unless it costs otherwise on that day and a rule over prices then stands in its way.
+
+    That a price of another day would do later is not looked for: then nobody knows when.
+    """
+    if until.at is None or not is_dated(plan):
+        return until
+    opens_on = local_date(until.at, policy.zone)
+    if opens_on == start_on:
+        return until
+    try:
+        schedule = build_schedule(
+            plan, amount, policy.currency, opens_on, policy.calendars, deposit_waived=deposit_waived
+        )
+    except (TermsError, MoneyError, CalendarError):
+        return _UNKNOWN
+    priced = policy.second[policy.plan_index[plan.id]]
+    if priced is None or offer is None:
+        return until
+    then = {**facts, **clock_facts(until.at, policy.zone)}
+    # What stands in the way at today's price too has been counted, and ends by then.
+    before = priced(then, offer)
+    after = priced(then, priced_facts(schedule, cost_of(schedule, plan), plan.periods))
+    return _UNKNOWN if (after[0] | after[2]) & ~(before[0] | before[2]) else until
+
+
 def is_waived(verdict: Verdict | None) -> bool:
     """Whether a deposit need not be left, by the verdict on it (None: there is none to be waived)."""
     return verdict is not None and verdict.state == "available"
@@ -353,10 +443,12 @@ def verdicts_of(policy: Policy, facts: Facts) -> dict[str, Verdict]:
     if type(amount) is not int or type(now) is not int:
         return decide(policy, facts)
     deposits = decide_deposits(policy, facts)
-    _, unpriced, offers = _priced(policy, amount, policy.currency, local_date(now, policy.zone), deposits)
+    start_on = local_date(now, policy.zone)
+    _, unpriced, offers = _priced(policy, amount, policy.currency, start_on, deposits)
     verdicts = decide(policy, facts, offers)
     for plan_id, (_, reason) in unpriced.items():
         verdicts[plan_id] = _not_priced(verdicts[plan_id], reason)
+    _price_openings(policy, verdicts, facts, offers, amount, start_on, deposits)
     return verdicts
 
 
@@ -398,6 +490,7 @@ def _not_priced(verdict: Verdict, why: Reason) -> Verdict:
     )
 
 
+_UNKNOWN: Final = Until("unknown")
 _TOO_LITTLE: Final = Reason(code="AMOUNT_LOW", layer="cart", rule="", until=Until("none"), change="cart")
 _CLOSED: Final = Reason(code="PLEDGE_CLOSED", layer="cart", rule="", until=Until("none"), change="nobody")
 # Its last due date lies in a year whose holidays nobody knows yet; a shorter term may not.

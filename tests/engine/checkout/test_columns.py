@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from fenqi.business_days import SHIPPED
-from fenqi.checkout.columns import _is_dated, decide_columns, price_offers
-from fenqi.checkout.evaluation import Evaluation, evaluate, priced_facts
+from fenqi.checkout.columns import decide_columns, price_offers
+from fenqi.checkout.evaluation import Evaluation, evaluate, is_dated, priced_facts
 from fenqi.checkout.request import CheckoutRequest, Line, facts_of
 from fenqi.policy.columns import AS_OF, Checkouts, ColumnsError, checkouts_of, columns_of
 from fenqi.policy.compile import Policy, compile_policy
@@ -268,7 +268,7 @@ def test_prices_in_columns_are_the_facts_that_rules_over_prices_get() -> None:
 
 def test_the_day_of_a_purchase_changes_nothing_of_plans_that_are_priced_once_for_all_days() -> None:
     for plan in (*OTHERS, *policy().plans):
-        if _is_dated(plan):
+        if is_dated(plan):
             assert plan.id in ("mall_days", "mall_cal", "mall_cals", "mall_lease")
             continue
         told = set()

@@ -22,9 +22,9 @@ from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.document import load_policy
 from fenqi.policy.facts import FactValue
 from fenqi.policy.snapshot import Selector, Snapshot
-from fenqi.policy.verdict import decide
+from fenqi.policy.verdict import Until, decide
 from fenqi.terms.cost import cost_of
-from fenqi.terms.plan import DownPayment, FlatFee
+from fenqi.terms.plan import Annuity, DownPayment, FlatFee
 from fenqi.terms.schedule import build_schedule
 
 ZONE = "Asia/Shanghai"
@@ -296,6 +296,42 @@ def test_a_term_that_ends_in_a_year_nobody_arranged_is_missing_and_a_shorter_one
     assert [(reason.code, reason.change) for reason in long.verdict.reasons] == [("TERM_UNAVAILABLE", "shop")]
     assert "cn@2026" in (long.not_priced or "")
     assert long.alternatives[0].plan
+
+
+def _mall_3(**terms: object) -> Policy:
+    """The mall without its funders' limits, and with other terms for its three instalments."""
+    plans = tuple(
+        msgspec.structs.replace(plan, **terms) if plan.id == "mall_3" else plan for plan in SNAPSHOT.plans
+    )
+    funders = tuple(
+        msgspec.structs.replace(funder, agreement=None, agreements=()) for funder in SNAPSHOT.funders
+    )
+    return compile_policy(
+        msgspec.structs.replace(SNAPSHOT, plans=plans, calendars=(SHIPPED["cn"],), funders=funders)
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "opens"),
+    [
+        # Maintenance is over on the 24th. From there 37 days end on 31 December, 38 in a year whose days off nobody knows.
+        ({"periods": 1, "unit": "day", "every": 37, "holiday": "following", "calendar": "cn"}, True),
+        ({"periods": 1, "unit": "day", "every": 38, "holiday": "following", "calendar": "cn"}, False),
+        # A month's interest for the days up to the 26th, then two months at 13 %: about 13 % x 2 / 1.1 = 23.6 % for three
+        # days from the 23rd, 13 % x 2 / 1.07 = 24.4 % for two from the 24th, and the ceiling is 24 %.
+        ({"due_day": 26, "pricing": Annuity(Decimal("0.13"))}, False),
+        ({"due_day": 26, "pricing": Annuity(Decimal("0.12"))}, True),
+    ],
+)
+def test_a_plan_opens_at_an_instant_only_where_that_days_price_lets_it(
+    terms: dict[str, object], opens: bool
+) -> None:
+    policy = _mall_3(**terms)
+    before = evaluate(policy, ask(MAINTAINED)).option("mall_3")
+    assert [reason.code for reason in before.verdict.reasons] == ["MAINTENANCE"]
+    over = at_local(date(2026, 11, 24), 2 * 60, ZONE)
+    assert before.verdict.until == (Until("instant", over) if opens else Until("unknown"))
+    assert evaluate(policy, ask(over)).option("mall_3").offered is opens
 
 
 def test_another_currency_than_the_shops_is_refused() -> None:

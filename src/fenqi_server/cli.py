@@ -35,6 +35,7 @@ _COMMANDS = (
     "shop",
     "key",
     "customer",
+    "contracts",
     "books",
     "reconcile",
     "staff",

@@ -10,7 +10,7 @@ from tests.servicing.opened import make_customer, open_one
 
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
-from fenqi_server.books.settlement import settle
+from fenqi_server.books.settlement import in_transit, settle
 
 URL = "/v1/unapplied-cash"
 
@@ -97,6 +97,15 @@ def test_money_that_named_nothing_is_matched_as_of_the_day_it_came(mall, call, p
         0,
         0,
     )
+
+
+def test_the_batch_that_the_money_came_with_is_reconciled_as_before(mall, call, pay, match, contract):
+    pay("order-9", 5_000, ref="bank-9")
+    (waiting,) = money(mall, call)["money"]
+    match(waiting["unapplied_id"], contract)
+    assert in_transit(mall.shop.id, waiting["settlement"]) == {"CNY": 5_000}
+    assert settle(mall.shop, waiting["settlement"], AT) == {"CNY": 5_000}
+    assert prove_shop(mall.shop).ok
 
 
 def test_matching_twice_is_matching_once_and_never_to_two(mall, call, pay, match, contract):

@@ -274,3 +274,24 @@ def test_another_shop_sees_none_of_it(shop: Shop, contract: str) -> None:
     with pytest.raises(clearing.NoBreak):
         clearing.break_of(corner, each.id)
     assert customers.find(corner, "c-1") is None
+
+
+@pytest.mark.parametrize("stated_first", [True, False])
+def test_money_matched_to_its_contract_is_reconciled_in_the_batch_it_came_with(
+    shop: Shop, contract: str, stated_first: bool
+) -> None:
+    from fenqi_server.servicing import unapplied
+
+    pay(shop, "order-9", "p-9")
+    (money,) = unapplied.unmatched(shop).money
+    if stated_first:
+        take(shop, line("p-9"))
+    unapplied.match(shop, money.unapplied_id, contract, AT)
+    if not stated_first:
+        assert take(shop, line("p-9")).matched == 1
+    take(
+        shop, line("p-10"), settlement="wallet:2026-11-24"
+    )  # and another statement finds nothing of it either
+    assert [each.kind for each in waiting(shop)] == ["missing_ours"]
+    assert clearing.arrive(shop, BATCH, actor="staff:ann", at=AT) == 50_000
+    assert prove_shop(shop).ok

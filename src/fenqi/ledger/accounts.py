@@ -33,6 +33,7 @@ __all__ = [
     "LEASED_ASSETS",
     "LEASE_INCOME",
     "MERCHANT_PAYABLE",
+    "OPENING_BALANCES",
     "OTHER_INCOME",
     "PENALTY_INCOME",
     "PENALTY_RECEIVABLE",
@@ -49,7 +50,7 @@ __all__ = [
     "AccountClass",
 ]
 
-AccountClass = Literal["asset", "liability", "income", "expense"]
+AccountClass = Literal["asset", "liability", "equity", "income", "expense"]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ REFUND_PAYABLE: Final = 2120
 DEPOSITS_HELD: Final = 2130
 DEFERRED_INCOME: Final = 2140
 SUSPENSE: Final = 2910
+OPENING_BALANCES: Final = 3010
 SALES: Final = 4010
 SALES_RETURNS: Final = 4020
 FEE_INCOME: Final = 4110
@@ -156,6 +158,7 @@ CHART: Final[dict[int, Account]] = {
             DEFERRED_INCOME, "deferred_income", "liability", Text("递延收益", "Deferred income"), "close"
         ),
         Account(SUSPENSE, "suspense", "liability", Text("待查款项", "Suspense")),
+        Account(OPENING_BALANCES, "opening_balances", "equity", Text("期初余额", "Opening balances")),
         Account(SALES, "sales", "income", Text("商品销售收入", "Sales")),
         Account(SALES_RETURNS, "sales_returns", "income", Text("销售退回", "Sales returned"), contra=True),
         Account(FEE_INCOME, "fee_income", "income", Text("分期手续费收入", "Fee income")),

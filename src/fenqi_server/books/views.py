@@ -32,6 +32,7 @@ _HAPPENED: Final = {
     "reconciliation": gettext_noop("Reconciliation: into or out of suspense"),
     "settlement": gettext_noop("Settlement arrived at the bank"),
     "unmatched_money": gettext_noop("Money that names no contract"),
+    "opening_balance": gettext_noop("Opening balance of an imported contract"),
     "matched_money": gettext_noop("Money matched to its contract"),
 }
 

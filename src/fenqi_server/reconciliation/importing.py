@@ -298,13 +298,14 @@ SELECT l.statement_id::text || ':' || lpad(l.number::text, 9, '0'), l.reference,
                     WHERE b.shop_id = l.shop_id AND b.statement_id = l.statement_id AND b.number = l.number
                       AND b.state = 'cleared')
 """
+# What passed from suspense into its contract, and what an imported contract was paid before, no statement of ours tells.
 _OUR_LINES: Final = """
 SELECT t.customer_id::text || ':' || t.transaction_id::text, t.event_kind, t.reference,
        (SELECT sum(e.amount) FROM unnest(t.accounts, t.amounts) AS e (account, amount) WHERE e.account = 1020)::bigint,
        t.currency, t.occurred_on, t.customer_id::text, t.settlement
   FROM books_transaction AS t
  WHERE t.shop_id = %s AND t.event_kind NOT IN ('settlement', 'reconciliation') AND 1020 = ANY (t.accounts)
-   AND t.settlement IS NOT NULL AND (t.settlement = %s OR t.reference = ANY (%s))
+   AND t.settlement !~ '^(matched|opening):' AND (t.settlement = %s OR t.reference = ANY (%s))
    AND NOT EXISTS (SELECT FROM reconciliation_match AS m
                     WHERE m.shop_id = t.shop_id AND m.customer_id = t.customer_id AND m.transaction_id = t.transaction_id)
    AND NOT EXISTS (SELECT FROM reconciliation_break AS b

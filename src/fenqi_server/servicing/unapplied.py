@@ -121,6 +121,9 @@ def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service
         if booked is not None and not went_to:
             # A payment of its own has this number: were it the same money, it would be here twice.
             raise service.reference_reused(booked, stored.latest(today).balance_minor, found.currency)
+        # The money arrives, or has arrived, in the batch it came with: what passes between suspense and contract is no part of
+        # that, and comes to zero by itself.
+        passage = f"matched:{name}"
         if not went_to:
             post(
                 shop_id=shop.id,
@@ -132,7 +135,7 @@ def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service
                 occurred_on=today,
                 recorded_at=at,
                 booked_on=today,
-                settlement=found.settlement,
+                settlement=passage,
                 reference=f"{name} {stored.public_id}",
             )
         payment = PaymentReceived(
@@ -141,7 +144,7 @@ def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service
             recorded_at=to_epoch(at),
             payment_id=found.payment_ref,
             amount_minor=found.amount_minor,
-            settlement=found.settlement,
+            settlement=passage,
             channel=_channel(found.settlement),
         )
         return service.book_payment(shop, stored, payment, "received", at, today)

@@ -372,3 +372,105 @@ def test_utc_whatever_offset_an_instant_carries(mall, endpoint):
     there = datetime(2026, 11, 24, 10, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
     here = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
     assert headers_for(endpoint["secret"], "m", there, b"") == headers_for(endpoint["secret"], "m", here, b"")
+
+
+@pytest.fixture
+def again(mall, call):
+    numbers = iter(range(1, 1_000))
+
+    def send(delivery: str, key: str | None = None):
+        headers = {"Idempotency-Key": key or f"r-{next(numbers)}"}
+        return call("POST", f"/v1/webhook-deliveries/{delivery}/replay", key=mall.key, headers=headers)
+
+    return send
+
+
+def _log(mall, call, query: str = ""):
+    response = call("GET", f"/v1/webhook-deliveries?{query}", key=mall.key)
+    assert response.status_code == 200, response.content
+    return decoded(response)
+
+
+def test_what_was_delivered_is_sent_again_as_it_was_once_for_each_request(
+    mall, call, endpoint, receiver, again
+):
+    from fenqi_server.outbox import service as outbox
+
+    _opened(mall)
+    outbox.deliver_due(AT)
+    (attempt,) = _log(mall, call)["attempts"]
+    assert (attempt["outcome"], attempt["status"], attempt["endpoint_id"]) == (
+        "delivered",
+        204,
+        endpoint["id"],
+    )
+    first = again(attempt["delivery_id"], "key")
+    assert first.status_code == 201, first.content
+    assert again(attempt["delivery_id"], "key").headers["Idempotent-Replayed"] == "true"
+    assert outbox.deliver_due(AT + timedelta(minutes=1)) == 1
+    (headers, body), (headers_again, body_again) = receiver.got
+    assert body == body_again
+    assert headers["webhook-id"] == headers_again["webhook-id"] == attempt["webhook_id"]
+    newest = _log(mall, call)["attempts"][0]
+    assert (newest["delivery_id"], newest["outcome"]) == (decoded(first)["delivery_id"], "delivered")
+    # What was sent again may be sent once more.
+    assert again(newest["delivery_id"]).status_code == 201
+
+
+def test_what_waits_is_sent_now_and_not_twice(mall, call, endpoint, receiver, again):
+    from fenqi_server.outbox import service as outbox
+
+    receiver.answers = [500, 500]
+    _opened(mall)
+    outbox.deliver_due(AT)
+    outbox.deliver_due(AT + timedelta(seconds=5))  # the next attempt is in five minutes
+    soon = AT + timedelta(seconds=10)
+    assert outbox.deliver_due(soon) == 0
+    waiting = _log(mall, call, "outcome=retry")["attempts"][0]
+    assert decoded(again(waiting["delivery_id"]))["delivery_id"] == waiting["delivery_id"]
+    assert outbox.deliver_due(soon) == 1
+    assert [each["attempt"] for each in _log(mall, call)["attempts"]] == [3, 2, 1]
+    assert len(receiver.got) == 3
+
+
+def test_a_message_whose_endpoint_is_gone_or_that_is_anothers_is_not_sent(mall, call, endpoint, again):
+    from tests.api.world import make_world
+
+    from fenqi_server.outbox import service as outbox
+
+    _opened(mall)
+    outbox.deliver_due(AT)
+    (attempt,) = _log(mall, call)["attempts"]
+    other = make_world("other")
+    assert _log(other, call)["attempts"] == []
+    foreign = call(
+        "POST",
+        f"/v1/webhook-deliveries/{attempt['delivery_id']}/replay",
+        key=other.key,
+        headers={"Idempotency-Key": "k"},
+    )
+    assert foreign.status_code == 404
+    call("DELETE", f"/v1/webhook-endpoints/{endpoint['id']}", key=mall.key)
+    refused = again(attempt["delivery_id"])
+    assert (refused.status_code, decoded(refused)["code"]) == (409, "endpoint_removed")
+    assert again("wd_nothing").status_code == 404
+
+
+def test_pages_of_attempts_hold_each_once_while_others_are_made(mall, call, endpoint, receiver):
+    from fenqi_server.outbox import service as outbox
+
+    receiver.answers = [500] * 4
+    _opened(mall)
+    for seconds in (0, 5, 305, 2_105):
+        outbox.deliver_due(AT + timedelta(seconds=seconds))
+    page, seen = _log(mall, call, "limit=1"), []
+    while True:
+        seen += [each["attempt"] for each in page["attempts"]]
+        outbox.deliver_due(AT + timedelta(days=len(seen)))
+        if page["after"] is None:
+            break
+        page = _log(mall, call, f"limit=1&after={page['after']}")
+    assert seen == [4, 3, 2, 1]
+    for query, pointer in (("after=x", "/after"), ("outcome=lost", "/outcome"), ("limit=0", "/limit")):
+        response = call("GET", f"/v1/webhook-deliveries?{query}", key=mall.key)
+        assert decoded(response)["errors"][0]["pointer"] == pointer

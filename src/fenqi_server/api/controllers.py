@@ -252,7 +252,7 @@ class IdempotencyHeaders(msgspec.Struct, frozen=True):
     idempotency_key: str | None = msgspec.field(default=None, name="Idempotency-Key")
 
 
-_REPLAYED: Final = {
+REPLAYED: Final = {
     "Idempotent-Replayed": HeaderSpec(
         description="`true` when this is the first answer again", required=False, skip_validation=True
     )
@@ -356,7 +356,7 @@ class ConfirmationController(ApiController):
         access = authorize(self.request, "contracts:read")
         query = parsed_query
         asked = Asked(
-            status=_one_of(query.status, ("unconfirmed", "active", "closed"), "/status"),  # type: ignore[arg-type]
+            status=one_of(query.status, ("unconfirmed", "active", "closed"), "/status"),  # type: ignore[arg-type]
             customer=_named(query.customer, "/customer"),
             order_ref=_named(query.order_ref, "/order_ref"),
             overdue=_yes_or_no(query.overdue, "/overdue"),
@@ -370,14 +370,14 @@ class ConfirmationController(ApiController):
                 asked,
                 today,
                 after=query.after or "",
-                limit=_limit(query.limit),
+                limit=limit_of(query.limit),
             )
         except BadInput as problem:
-            raise _bad_page(problem, query.limit) from None
+            raise bad_page(problem, query.limit) from None
         return answer(self.request, ContractsOut(today, page.contracts, page.after))
 
     @validate(
-        ResponseSpec(ConfirmationOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        ResponseSpec(ConfirmationOut, status_code=HTTPStatus.CREATED, headers=REPLAYED),
         *problems(400, 401, 403, 404, 409, 413, 422),
     )
     def post(
@@ -491,23 +491,26 @@ def _refusal(refusal: decisions.Refused) -> ApiProblem:
     )
 
 
-def _one_of(written: str | None, known: tuple[str, ...], pointer: str) -> str | None:
+def one_of(written: str | None, known: tuple[str, ...], pointer: str) -> str | None:
+    """A word of a query that is one of those known, or left out. Raises `ApiProblem` 422."""
     if written is not None and written not in known:
         raise refused(FieldError(pointer, written[:40] or "empty", "one of " + ", ".join(known), in_="query"))
     return written
 
 
 def _yes_or_no(written: str | None, pointer: str) -> bool | None:
-    return {"true": True, "false": False}.get(_one_of(written, ("true", "false"), pointer) or "")
+    return {"true": True, "false": False}.get(one_of(written, ("true", "false"), pointer) or "")
 
 
-def _limit(written: str | None) -> int:
+def limit_of(written: str | None) -> int:
+    """How many a page has: 25 where nothing is said, and 0, which no list takes, for what is no number."""
     if written is None:
         return 25
     return int(written) if written.isdecimal() and len(written) < 9 else 0
 
 
-def _bad_page(problem: BadInput, limit: str | None) -> ApiProblem:
+def bad_page(problem: BadInput, limit: str | None) -> ApiProblem:
+    """The answer to a `limit` or an `after` that cannot be used."""
     told = problem.problem
     value = (limit or "")[:40] if told.place == "limit" else told.value
     return refused(FieldError(f"/{told.place}", value, told.expected, in_="query"))
@@ -591,7 +594,7 @@ class PaymentController(ApiController):
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
-        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=REPLAYED),
         *problems(400, 401, 403, 404, 409, 413, 422),
     )
     def post(
@@ -696,10 +699,10 @@ class UnappliedController(ApiController):
         access = authorize(self.request, "contracts:read")
         try:
             page = unapplied.unmatched(
-                access.shop, after=parsed_query.after or "", limit=_limit(parsed_query.limit)
+                access.shop, after=parsed_query.after or "", limit=limit_of(parsed_query.limit)
             )
         except BadInput as problem:
-            raise _bad_page(problem, parsed_query.limit) from None
+            raise bad_page(problem, parsed_query.limit) from None
         return answer(self.request, UnappliedOut(page.money, page.after))
 
 
@@ -715,7 +718,7 @@ class MatchController(ApiController):
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
-        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=_REPLAYED),
+        ResponseSpec(PaymentOut, status_code=HTTPStatus.CREATED, headers=REPLAYED),
         *problems(400, 401, 403, 404, 409, 413, 422),
     )
     def post(

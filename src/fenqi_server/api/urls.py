@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import announcements, controllers, pages, policy, support, wishes
+from fenqi_server.api import announcements, controllers, deliveries, pages, policy, support, wishes
 
 router = Router(
     "v1/",
@@ -34,6 +34,12 @@ router = Router(
             "webhook-endpoints/<str:endpoint_id>",
             controllers.EndpointController.as_view(),
             name="webhook-endpoint",
+        ),
+        path("webhook-deliveries", deliveries.AttemptsController.as_view(), name="webhook-deliveries"),
+        path(
+            "webhook-deliveries/<str:delivery_id>/replay",
+            deliveries.AgainController.as_view(),
+            name="webhook-replay",
         ),
         path("announcements", announcements.AnnouncementsController.as_view(), name="announcements"),
         path(

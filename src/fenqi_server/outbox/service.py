@@ -229,7 +229,8 @@ def _deliver(shop: Shop, message: _Leased, now: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO outbox_delivery (shop_id, customer_id, message_id, attempt, endpoint_id, event_id, event,"
-            " at, outcome, status, error) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            " at, outcome, status, error, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
             [
                 shop.id,
                 message.customer_id,
@@ -242,6 +243,7 @@ def _deliver(shop: Shop, message: _Leased, now: datetime) -> None:
                 outcome,
                 status,
                 error,
+                None if outcome == "retry" else message.body,
             ],
         )
         # Only the holder of this attempt's lease decides: one that took too long finds another attempt there.

@@ -23,6 +23,7 @@ from fenqi_server.reconciliation.clearing import BreakRow, Refusal
 from fenqi_server.reconciliation.layouts import LAYOUTS
 from fenqi_server.reconciliation.statement import StatementRefused
 from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing import unapplied
 from fenqi_server.shops.models import Shop
 
 BATCH = "wallet:2026-11-23"
@@ -209,7 +210,25 @@ def test_a_line_stated_again_on_another_day_is_a_duplicate(shop: Shop, contract:
 
 def test_money_that_names_no_contract_is_matched_by_its_number(shop: Shop, contract: str) -> None:
     pay(shop, "ct_nobody", "p-9")
-    assert take(shop, line("p-9")).breaks == {}
+    pay(shop, "ct_nobody", "rent for May", 7_000)
+    assert take(shop, line("p-9"), line("rent for May", 7_000)).breaks == {}
+
+
+@pytest.mark.parametrize("stated_first", [True, False])
+def test_money_that_was_given_to_its_contract_later_is_one_payment(
+    shop: Shop, contract: str, stated_first: bool
+) -> None:
+    pay(shop, "ct_nobody", "p-9")
+    if stated_first:
+        assert take(shop, line("p-9")).matched == 1
+    (money,) = unapplied.unmatched(shop).money
+    unapplied.match(shop, money.unapplied_id, contract, AT)
+    if stated_first:
+        assert importing.match_again(shop, BATCH, actor="staff:ann", at=AT).breaks == ()
+    else:
+        assert (take(shop, line("p-9")).matched, waiting(shop)) == (1, [])
+    assert clearing.arrive(shop, BATCH, actor="staff:ann", at=AT) == 50_000
+    assert (in_transit(shop), booked(shop, UNAPPLIED_CASH)) == (0, 0)
 
 
 def test_a_line_without_a_reference_is_known_by_the_shop_s_name_for_who_paid(

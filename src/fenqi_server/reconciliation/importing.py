@@ -8,7 +8,7 @@ still missing there.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -23,7 +23,7 @@ from fenqi.problems import BadInput, Problem
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
-from fenqi_server.ids import uuid7
+from fenqi_server.ids import house_party, public_id, uuid7
 from fenqi_server.policies import audit
 from fenqi_server.reconciliation.layouts import Layout
 from fenqi_server.reconciliation.matching import (
@@ -299,18 +299,33 @@ SELECT l.statement_id::text || ':' || lpad(l.number::text, 9, '0'), l.reference,
                       AND b.state = 'cleared')
 """
 # What passed from suspense into its contract, and what an imported contract was paid before, no statement of ours tells.
+# A clock may stand between the payment and its statement; beyond that a search would read the whole book.
+_NEAR_DAYS: Final = 14
 _OUR_LINES: Final = """
 SELECT t.customer_id::text || ':' || t.transaction_id::text, t.event_kind, t.reference,
        (SELECT sum(e.amount) FROM unnest(t.accounts, t.amounts) AS e (account, amount) WHERE e.account = 1020)::bigint,
-       t.currency, t.occurred_on, t.customer_id::text, t.settlement
+       t.currency, t.occurred_on, t.customer_id, t.settlement, t.contract_id
   FROM books_transaction AS t
- WHERE t.shop_id = %s AND t.event_kind NOT IN ('settlement', 'reconciliation') AND 1020 = ANY (t.accounts)
-   AND t.settlement !~ '^(matched|opening):' AND (t.settlement = %s OR t.reference = ANY (%s))
+ WHERE t.shop_id = %(shop)s AND {which} AND 1020 = ANY (t.accounts)
+   AND t.settlement !~ '^(matched|opening):'
+   AND t.event_kind NOT IN ('settlement', 'reconciliation', 'matched_money')
    AND NOT EXISTS (SELECT FROM reconciliation_match AS m
                     WHERE m.shop_id = t.shop_id AND m.customer_id = t.customer_id AND m.transaction_id = t.transaction_id)
    AND NOT EXISTS (SELECT FROM reconciliation_break AS b
                     WHERE b.shop_id = t.shop_id AND b.customer_id = t.customer_id AND b.transaction_id = t.transaction_id
                       AND b.state = 'cleared')
+"""
+_OWN_BATCH: Final = _OUR_LINES.format(which="t.settlement = %(settlement)s")
+_OTHER_BATCH: Final = _OUR_LINES.format(
+    which="t.recorded_at BETWEEN %(first)s AND %(last)s AND t.reference = ANY (%(references)s)"
+    " AND t.settlement <> %(settlement)s"
+)
+# Money that named no contract when it came, and was given to one later: the contract's payment is the same money once more.
+_GIVEN: Final = """
+SELECT split_part(m.reference, ' ', 2), split_part(u.reference, ' for ', 1)
+  FROM books_transaction AS m
+  JOIN books_transaction AS u ON u.customer_id = m.customer_id AND u.transaction_id::text = split_part(m.reference, ' ', 1)
+ WHERE m.customer_id = %s AND m.event_kind = 'matched_money'
 """
 _SETTLED: Final = """
 SELECT DISTINCT l.reference, l.currency, l.amount_minor > 0
@@ -338,6 +353,7 @@ def _held_against(shop: Shop, settlement: str, theirs: list[Theirs]) -> tuple[Ma
     """
     told = {settled_key(line): line for line in theirs if line.reference}
     references = sorted({line.reference for line in theirs if line.reference})
+    told_numbers = frozenset(references)
     parties = sorted({line.party for line in theirs if line.party})
     booked_to: dict[str, str] = {}
     ours = []
@@ -348,11 +364,31 @@ def _held_against(shop: Shop, settlement: str, theirs: list[Theirs]) -> tuple[Ma
         )
         # Who pays is compared where the statement calls the customer as the shop does; a wallet's own name says nothing here.
         payers = dict(cursor.fetchall())
-        cursor.execute(_OUR_LINES, [shop.id, settlement, references])
-        for key, kind, reference, minor, currency, on, customer, batch in cursor.fetchall():
+        cursor.execute(_OWN_BATCH, {"shop": shop.id, "settlement": settlement})
+        ours_booked = cursor.fetchall()
+        if references:
+            days = [line.on for line in theirs]
+            near = timedelta(_NEAR_DAYS)
+            cursor.execute(
+                _OTHER_BATCH,
+                {
+                    "shop": shop.id,
+                    "settlement": settlement,
+                    "references": references,
+                    "first": min(days) - near,
+                    "last": max(days) + near,
+                },
+            )
+            ours_booked += cursor.fetchall()
+        cursor.execute(_GIVEN, [house_party(shop.id, "suspense")])
+        given = set(cursor.fetchall())
+        for key, kind, reference, minor, currency, on, customer, batch, contract in ours_booked:
+            if contract and given and (public_id("ct", customer, contract), reference) in given:
+                continue
             # Money that names no contract says in its reference what it was paid for.
-            plain = reference.partition(" for ")[0] if kind == "unmatched_money" else reference
-            line = Ours(key, plain, minor, currency, on, customer)
+            nameless = kind == "unmatched_money"
+            plain = _number(reference, told_numbers) if nameless else reference
+            line = Ours(key, plain, minor, currency, on, "" if nameless else str(customer))
             if batch != settlement:
                 there = told.get(settled_key(line))
                 if there is None or there.amount_minor != minor or abs((there.on - on).days) > TOLERANCE_DAYS:
@@ -372,6 +408,13 @@ def _held_against(shop: Shop, settlement: str, theirs: list[Theirs]) -> tuple[Ma
         each for each in found.breaks if each.theirs or (each.ours and booked_to[each.ours.key] == settlement)
     )
     return Matching(found.matches, kept), booked_to
+
+
+def _number(reference: str, told: frozenset[str]) -> str:
+    """The payment's number in a reference `NUMBER for CONTRACT`, where either may have ` for ` in it: the one that is stated."""
+    words = reference.split(" for ")
+    numbers = [" for ".join(words[:count]) for count in range(1, len(words))]
+    return next((number for number in numbers if number in told), numbers[0] if numbers else reference)
 
 
 def settle_down(shop: Shop, settlement: str, at: datetime) -> Matching:

@@ -191,3 +191,8 @@ def test_money_back_is_not_paired_with_the_payment_whose_reference_it_bears() ->
     )
     assert [each.ours.key for each in found.matches] == ["o1"]
     assert found.breaks == (Break("missing_theirs", ours("o2", -500, reference="p"), None),)
+
+
+def test_one_fen_is_one_and_two_are_another_amount() -> None:
+    assert kinds(match([ours("p", 500)], [theirs("p", 501)])) == ["one_fen"]
+    assert kinds(match([ours("p", 500)], [theirs("p", 502)])) == ["amount"]

@@ -21,7 +21,7 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi.ledger.accounts import BANK, CHART, IN_TRANSIT, UNAPPLIED_CASH
+from fenqi.ledger.accounts import BANK, CHART, IN_TRANSIT, SUSPENSE
 from fenqi.ledger.entries import posting
 from fenqi.texts import Text
 from fenqi_server.books.posting import post
@@ -441,31 +441,36 @@ def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
     stands in suspense, so that the bank's balance is never more than the bank holds. Raises `Refusal`.
     """
 
+    if not settlement or not settlements(shop, named=settlement):
+        raise Refusal(
+            "unknown_settlement",
+            Text("没有这个结算批次的对账单。", "No statement of this settlement was imported."),
+        )
+
+    def look() -> None:
+        hold(shop, at)
+        settle_down(shop, settlement, at)
+
+    # Something may have been booked since the last look. What that breaks stays open, also where it stops the arrival.
+    in_transaction(look)
+
     def act() -> int:
         suspense = hold(shop, at)
-        # Something may have been booked since the last look.
+        # Once more: nothing that was booked in between is let through.
         settle_down(shop, settlement, at)
-        rows = settlements(shop, named=settlement)
-        if not settlement or not rows:
-            raise Refusal(
-                "unknown_settlement",
-                Text("没有这个结算批次的对账单。", "No statement of this settlement was imported."),
-            )
-        row = rows[0]
+        row = settlements(shop, named=settlement)[0]
         if row.open_breaks:
             raise Refusal(
                 "breaks_open",
                 Text(
                     f"还有 {row.open_breaks} 条差异没有处理，全部处理后才能入账。",
-                    f"{row.open_breaks} breaks are open: clear them all first.",
+                    f"Breaks open: {row.open_breaks}. Clear them all first.",
                 ),
             )
         if row.arrived and not row.in_transit_minor:
             raise Refusal("nothing_arrived", Text("这个批次已经入账。", "This settlement is booked already."))
         net = row.in_transit_minor - row.fee_minor
-        fee_account = next(
-            (code for code, account in CHART.items() if account.name == "psp_fee"), UNAPPLIED_CASH
-        )
+        fee_account = next((code for code, account in CHART.items() if account.name == "psp_fee"), SUSPENSE)
         after = {BANK: net, IN_TRANSIT: -row.in_transit_minor, fee_account: row.fee_minor}
         entries = posting(after, {})
         today = local_date(at, shop.time_zone)
@@ -473,7 +478,7 @@ def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
             post(
                 shop_id=shop.id,
                 customer_id=suspense
-                if fee_account == UNAPPLIED_CASH and row.fee_minor
+                if fee_account == SUSPENSE and row.fee_minor
                 else customers.house(shop, "settlement", at),
                 event_id=uuid7(at),
                 event_kind="settlement",

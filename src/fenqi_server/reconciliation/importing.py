@@ -17,13 +17,13 @@ from django.conf import settings
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi.ledger.accounts import IN_TRANSIT, UNAPPLIED_CASH
+from fenqi.ledger.accounts import IN_TRANSIT, SUSPENSE
 from fenqi.ledger.entries import posting
 from fenqi.problems import BadInput, Problem
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
-from fenqi_server.ids import house_party, public_id, uuid7
+from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
 from fenqi_server.reconciliation.layouts import Layout
 from fenqi_server.reconciliation.matching import (
@@ -168,10 +168,20 @@ def import_statement(
 
 
 def match_again(shop: Shop, settlement: str, *, actor: str, at: datetime) -> Matching:
-    """Hold the book against a settlement's statements once more: what was booked since may have mended a break."""
+    """Hold the book against a settlement's statements once more: what was booked since may have mended a break.
+
+    Raises `fenqi.problems.BadInput` for a settlement without a statement: nobody states yet that anything of it is missing.
+    """
 
     def act() -> Matching:
         hold(shop, at)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM reconciliation_statement WHERE shop_id = %s AND settlement = %s LIMIT 1",
+                [shop.id, settlement],
+            )
+            if cursor.fetchone() is None:
+                raise BadInput("settlement", settlement, "one that a statement was imported for")
         found = settle_down(shop, settlement, at)
         audit.record(
             shop, actor, "settlement.match", f"settlement:{settlement}", at, after={"breaks": _counts(found)}
@@ -191,7 +201,7 @@ def hold(shop: Shop, at: datetime) -> UUID:
 
 def move(shop: Shop, settlement: str, minor: int, event_id: UUID, reference: str, at: datetime) -> None:
     """Book `minor` from suspense into what is in transit for a settlement; negative: back."""
-    entries = posting({IN_TRANSIT: minor, UNAPPLIED_CASH: -minor}, {})
+    entries = posting({IN_TRANSIT: minor, SUSPENSE: -minor}, {})
     if entries is None:
         return
     today = local_date(at, shop.time_zone)
@@ -298,17 +308,17 @@ SELECT l.statement_id::text || ':' || lpad(l.number::text, 9, '0'), l.reference,
                     WHERE b.shop_id = l.shop_id AND b.statement_id = l.statement_id AND b.number = l.number
                       AND b.state = 'cleared')
 """
-# What passed from suspense into its contract, and what an imported contract was paid before, no statement of ours tells.
-# A clock may stand between the payment and its statement; beyond that a search would read the whole book.
+# Days may lie between a payment and its statement; a search beyond them would read the whole book.
 _NEAR_DAYS: Final = 14
+# What passed from suspense into its contract, and what an imported contract was paid before, no statement of ours tells.
 _OUR_LINES: Final = """
 SELECT t.customer_id::text || ':' || t.transaction_id::text, t.event_kind, t.reference,
        (SELECT sum(e.amount) FROM unnest(t.accounts, t.amounts) AS e (account, amount) WHERE e.account = 1020)::bigint,
-       t.currency, t.occurred_on, t.customer_id, t.settlement, t.contract_id
+       t.currency, t.occurred_on, t.customer_id, t.settlement
   FROM books_transaction AS t
  WHERE t.shop_id = %(shop)s AND {which} AND 1020 = ANY (t.accounts)
    AND t.settlement !~ '^(matched|opening):'
-   AND t.event_kind NOT IN ('settlement', 'reconciliation', 'matched_money')
+   AND t.event_kind NOT IN ('settlement', 'reconciliation')
    AND NOT EXISTS (SELECT FROM reconciliation_match AS m
                     WHERE m.shop_id = t.shop_id AND m.customer_id = t.customer_id AND m.transaction_id = t.transaction_id)
    AND NOT EXISTS (SELECT FROM reconciliation_break AS b
@@ -320,13 +330,6 @@ _OTHER_BATCH: Final = _OUR_LINES.format(
     which="t.recorded_at BETWEEN %(first)s AND %(last)s AND t.reference = ANY (%(references)s)"
     " AND t.settlement <> %(settlement)s"
 )
-# Money that named no contract when it came, and was given to one later: the contract's payment is the same money once more.
-_GIVEN: Final = """
-SELECT split_part(m.reference, ' ', 2), split_part(u.reference, ' for ', 1)
-  FROM books_transaction AS m
-  JOIN books_transaction AS u ON u.customer_id = m.customer_id AND u.transaction_id::text = split_part(m.reference, ' ', 1)
- WHERE m.customer_id = %s AND m.event_kind = 'matched_money'
-"""
 _SETTLED: Final = """
 SELECT DISTINCT l.reference, l.currency, l.amount_minor > 0
   FROM reconciliation_line AS l
@@ -380,11 +383,7 @@ def _held_against(shop: Shop, settlement: str, theirs: list[Theirs]) -> tuple[Ma
                 },
             )
             ours_booked += cursor.fetchall()
-        cursor.execute(_GIVEN, [house_party(shop.id, "suspense")])
-        given = set(cursor.fetchall())
-        for key, kind, reference, minor, currency, on, customer, batch, contract in ours_booked:
-            if contract and given and (public_id("ct", customer, contract), reference) in given:
-                continue
+        for key, kind, reference, minor, currency, on, customer, batch in ours_booked:
             # Money that names no contract says in its reference what it was paid for.
             nameless = kind == "unmatched_money"
             plain = _number(reference, told_numbers) if nameless else reference

@@ -508,6 +508,9 @@ class Account:
 
     def apply_held(self, seq: int, on: date | None = None, purpose: Purpose | None = None) -> None:
         """Money that nothing was owed for pays what is owed now: by the day and the rule of each credit, or as given."""
+        if self.confirmed_on is None:
+            # Nothing is owed before it is agreed to.
+            return
         start = len(self.movements)
         for credit in self.credits.values():
             held = credit.unapplied

@@ -215,7 +215,8 @@ def _run(account: Account, events: list[Event]) -> None:
             _reverse(account, event, events[:index])  # type: ignore[arg-type]
         else:
             _VERBS[kind](account, event)
-        if account.daily:
+        if account.terms.interest is not None:
+            # What was agreed to the fen is earned by being paid early, too: or a receivable would be below zero.
             account.recognise(event.seq)
         if account.outstanding:
             account.closed_on = None

@@ -5,14 +5,26 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.contracts.made import ANNUITY_6, DOWN_6, FLAT_12, FREE_3, START, Story, days, terms_of
 
 from fenqi.contracts.contract import EventRefused, paid_by, replay
-from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived, decode_event, encode_event
-from fenqi.contracts.terms import Allocation
+from fenqi.contracts.events import (
+    Charged,
+    Confirmed,
+    DueReached,
+    Event,
+    PaymentReceived,
+    decode_event,
+    encode_event,
+)
+from fenqi.contracts.terms import Allocation, Interest
+from fenqi.ledger.entries import position
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
 
 LATER = date(2030, 1, 1)
 
@@ -140,6 +152,35 @@ def test_a_fee_is_earned_on_its_date_or_when_paid_before_it() -> None:
     state = replay(terms, Story(terms).pay(days(1), 53_600 + 1_000).due(1).due(2).events, LATER)
     assert [row.fee_earned_minor for row in state.rows[:3]] == [3_600, 3_600, 0]
     assert sum(m.amount_minor for m in state.movements if m.kind == "fee_earned") == 7_200
+
+
+def test_agreed_interest_is_earned_by_being_paid_early_so_that_no_receivable_is_below_zero() -> None:
+    terms = msgspec.structs.replace(
+        terms_of(ANNUITY_6), interest=Interest(counted_from=START, begins_on=START)
+    )
+    agreed = sum(row.fee_minor for row in terms.rows)
+    state = replay(terms, Story(terms).pay(days(1), 600_000 + agreed).events, days(1))
+    assert state.status == "closed"
+    assert sum(m.amount_minor for m in state.movements if m.kind == "interest_earned") == agreed
+    assert 1130 not in position(terms, state.movements), "interest receivable"
+
+
+def test_money_that_came_before_the_agreement_is_not_used_for_a_charge_before_it() -> None:
+    cost = ContingentCost("late_fee", Text("滞纳金", "Late fee"), Text("逾期", "If late"), "the mall")
+    terms = terms_of(msgspec.structs.replace(FREE_3, contingent=(cost,)))
+    charged = Charged(
+        seq=8,
+        occurred_on=days(-1),
+        recorded_at=8,
+        charge_id="c",
+        part="fee",
+        amount_minor=100,
+        due_on=days(-1),
+        code="late_fee",
+    )
+    events = [*Story(terms).pay(days(-2), 500).events, charged]
+    assert replay(terms, events, days(-1)).unapplied_minor == 500
+    assert replay(terms, events, START).unapplied_minor == 0
 
 
 def test_allocation_along_parts_pays_every_fee_before_any_principal() -> None:

@@ -1,0 +1,658 @@
+"""Whole lives of contracts, made up from a seed, held to rules that the engine does not know.
+
+A step tells one contract one thing: an event, or one that has to be refused. After each step the engine's answer is held to
+`oracles`. Every kind of event has its own probability in each contract (many are 0 there), so that rare paths are not always
+hidden behind common ones. `Reached` counts what happened in which state.
+
+    python -m tests.trust.simulation --seed 7 --steps 200000
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from tests.trust.model import Figures, Refused, reckon
+
+from fenqi.contracts import contract as engine
+from fenqi.contracts.allocation import Allocation
+from fenqi.contracts.events import (
+    Charged,
+    Confirmed,
+    Disbursed,
+    DueMoved,
+    DueReached,
+    Event,
+    EventRefused,
+    GoodwillGranted,
+    PaidBack,
+    PaymentReceived,
+    PaymentReversed,
+    UnappliedRefunded,
+)
+from fenqi.contracts.terms import ContractTerms, Interest, pin
+from fenqi.ledger import closure, entries
+from fenqi.terms.cost import cost_of
+from fenqi.terms.disclosure import disclose
+from fenqi.terms.plan import Annuity, ContingentCost, DownPayment, EqualPrincipal, FlatFee, Plan, ZeroInterest
+from fenqi.terms.schedule import build_schedule
+from fenqi.texts import Text
+
+__all__ = [
+    "CANNOT",
+    "EVENTS",
+    "FAULTS",
+    "NOT_YET",
+    "STATES",
+    "Break",
+    "Life",
+    "Reached",
+    "Run",
+    "holds",
+    "simulate",
+]
+
+START: Final = date(2026, 11, 23)
+STATES: Final = ("unconfirmed", "active", "overdue", "closed")
+LATE_FEE: Final = ContingentCost("late_fee", Text("滞纳金", "Late fee"), Text("逾期", "If late"), "the mall")
+
+
+class Break(AssertionError):
+    """An oracle was broken: by which events of which contract, and the seed that shows it again."""
+
+    def __init__(
+        self, oracle: str, seed: str, number: int, said: str, terms: ContractTerms, told: list[Event]
+    ) -> None:
+        self.oracle = oracle
+        self.terms = terms
+        self.told = told
+        lines = [f"  {event!r}" for event in told]
+        super().__init__(
+            f"{oracle}: {said}\nseed {seed}, contract {number}, plan {terms.plan.id}, parts {terms.allocation.parts}"
+            f" along {terms.allocation.along}; the first {len(told)} events show it:\n" + "\n".join(lines)
+        )
+
+
+# ------------------------------------------------------------------------------------------------ what is sold
+
+
+def _plan(name: str, count: int, pricing: Any, **more: Any) -> Plan:
+    return Plan(name, "mall", "shop", "instalment_sale", count, pricing, contingent=(LATE_FEE,), **more)
+
+
+PLANS: Final = (
+    _plan("flat_6", 6, FlatFee(Decimal("0.006"))),
+    _plan("flat_12", 12, FlatFee(Decimal("0.0051"))),
+    _plan("free_3", 3, ZeroInterest("shop")),
+    _plan("down_4", 4, FlatFee(total_rate=Decimal("0.05")), down_payment=DownPayment(share=Decimal("0.2"))),
+    _plan("annuity_5", 5, Annuity(Decimal("0.072"))),
+    _plan("interest_6", 6, Annuity(Decimal("0.156"))),
+    _plan("interest_4", 4, EqualPrincipal(Decimal("0.09"))),
+)
+
+
+@cache
+def agreements(seed: str) -> tuple[ContractTerms, ...]:
+    """The contracts that a run sells, from the engine's own schedules and tables of costs."""
+    chance = random.Random(f"{seed}:agreements")
+    made: list[ContractTerms] = []
+    for plan in PLANS:
+        for _ in range(6):
+            price = chance.choice([999, 30_001, 600_000, chance.randint(1_000, 9_999_999)])
+            bill = build_schedule(plan, price, "CNY", START)
+            made.append(
+                pin(
+                    plan,
+                    bill,
+                    disclose(plan, bill, cost_of(bill, plan), Text("商城", "The mall")),
+                    zone="Asia/Shanghai",
+                    policy_digest="sha256:" + "0" * 64,
+                    for_other_sellers_minor=chance.choice([0, price // 3, price]),
+                    allocation=Allocation(
+                        chance.choice([("fee", "principal"), ("principal", "fee")]),
+                        chance.choice(["rows", "parts"]),
+                    ),
+                    interest=Interest(counted_from=START, begins_on=START) if "interest" in plan.id else None,
+                )
+            )
+    return tuple(made)
+
+
+# ------------------------------------------------------------------------------------------------- one contract
+
+
+@dataclass(slots=True)
+class Life:
+    """One contract: what it was told, what is booked, and how it lives (`weights`, `faults`)."""
+
+    chance: random.Random
+    terms: ContractTerms
+    length: int
+    weights: dict[type, int]
+    faults: dict[str, float]
+    today: date = START
+    clock: int = 1_000
+    told: list[Event] = field(default_factory=list)
+    booked: dict[int, int] = field(default_factory=dict)
+    stands: Figures | None = None
+    marks: list[str] = field(default_factory=list)
+    latest: date = START
+
+    @property
+    def state(self) -> str:
+        if self.stands is None:
+            return "unconfirmed"
+        return "overdue" if self.stands.days_late else self.stands.status
+
+    def dates(self, on: date | None = None) -> dict[str, Any]:
+        """The dates of the next event: it is learnt of now, and happened today or on `on`."""
+        return {"seq": len(self.told) + 1, "occurred_on": on or self.today, "recorded_at": self.clock}
+
+    def some(self, kind: type | tuple[type, ...]) -> Any:
+        """One of the events of a kind that were told; None where there is none."""
+        found = [event for event in self.told if isinstance(event, kind)]
+        return self.chance.choice(found) if found else None
+
+    def name(self, letter: str) -> str:
+        return f"{letter}{len(self.told) + 1}"
+
+    def mark(self, what: str) -> None:
+        self.marks.append(what)
+
+    def hits(self, fault: str) -> bool:
+        return self.chance.random() < self.faults[fault]
+
+    def day(self) -> date:
+        """Today, or an earlier day where news comes late."""
+        if self.hits("back-dated"):
+            self.mark("back-dated")
+            return self.today - timedelta(days=self.chance.randint(1, 60))
+        return self.today
+
+
+def _confirm(life: Life) -> Event:
+    return Confirmed(**life.dates())
+
+
+def _reach(life: Life) -> Event | None:
+    """The next due date comes, if it has not: time goes on to it."""
+    reached = {event.row for event in life.told if isinstance(event, DueReached)}
+    for row in life.terms.rows:
+        if row.number not in reached:
+            life.today = max(life.today, row.due_on)
+            return DueReached(**life.dates(max(row.due_on, START)), row=row.number)
+    return None
+
+
+def _put_off(life: Life) -> Event | None:
+    """An outage: a row's day is moved, at most to the next row's."""
+    rows = life.terms.rows
+    place = life.chance.randrange(len(rows))
+    day = max(
+        [e.to for e in life.told if isinstance(e, DueMoved) and e.row == rows[place].number]
+        or [rows[place].due_on]
+    )
+    to = day + timedelta(days=life.chance.randint(1, 3))
+    life.mark("outage")
+    return DueMoved(**life.dates(), row=rows[place].number, to=to, basis=life.name("b"), announcement="night")
+
+
+def _pay(life: Life) -> Event:
+    owed = life.stands.owed if life.stands else sum(row.total_minor for row in life.terms.rows)
+    row = life.terms.rows[life.chance.randrange(len(life.terms.rows))].total_minor
+    how = life.chance.choice(
+        ["exact", "short", "one over", "one under", "all", "too much", "a fen", "two rows"]
+    )
+    life.mark(f"paid {how}")
+    amount = {
+        "exact": row,
+        "short": row * life.chance.randint(1, 99) // 100,
+        "one over": row + 1,
+        "one under": row - 1,
+        "all": owed,
+        "too much": owed + life.chance.randint(1, 5_000),
+        "a fen": 1,
+        "two rows": row * 2,
+    }[how]
+    return PaymentReceived(
+        **life.dates(life.day()),
+        payment_id=life.name("p"),
+        amount_minor=max(amount, 1),
+        settlement=f"bank:{life.today}",
+        channel=life.chance.choice(["bank", "wallet", "cash"]),
+    )
+
+
+def _take_back(life: Life) -> Event | None:
+    gone = {event.payment_id for event in life.told if isinstance(event, PaymentReversed)}
+    standing = [
+        event
+        for event in life.told
+        if isinstance(event, (PaymentReceived, GoodwillGranted)) and event.payment_id not in gone
+    ]
+    if not standing:
+        return None
+    payment = life.chance.choice(standing)
+    return PaymentReversed(
+        **life.dates(max(life.day(), payment.occurred_on)),
+        payment_id=payment.payment_id,
+        settlement=f"bank:{life.today}",
+        reason=life.chance.choice(["charged_back", "bounced", "booked_in_error"]),
+    )
+
+
+def _amount(life: Life, most: int) -> int:
+    return life.chance.choice([1, max(most, 1), life.chance.randint(1, max(most, 1)), most + 1])
+
+
+def _grant(life: Life) -> Event:
+    owed = life.stands.owed if life.stands else 100
+    return GoodwillGranted(
+        **life.dates(life.day()), payment_id=life.name("g"), amount_minor=_amount(life, owed // 3)
+    )
+
+
+def _charge(life: Life) -> Event:
+    return Charged(
+        **life.dates(),
+        charge_id=life.name("c"),
+        part=life.chance.choice(["fee", "penalty"]),
+        amount_minor=life.chance.choice([1, 1_500, 99]),
+        due_on=life.today + timedelta(days=life.chance.choice([-40, 0, 0, 20, 400])),
+        code="late_fee",
+    )
+
+
+def _pay_back(life: Life) -> Event:
+    paid = sum(sum(row[-1].values()) for row in life.stands.rows) if life.stands else 0
+    return PaidBack(
+        **life.dates(),
+        payment_id=life.name("r"),
+        amount_minor=_amount(life, paid),
+        settlement=f"bank:{life.today}",
+    )
+
+
+def _refund(life: Life) -> Event:
+    held = life.stands.held if life.stands else 0
+    return UnappliedRefunded(
+        **life.dates(),
+        amount_minor=_amount(life, held),
+        settlement=f"bank:{life.today}",
+        refund_id=life.name("u"),
+    )
+
+
+EVENTS: Final[dict[type, Callable[[Life], Event | None]]] = {
+    Confirmed: _confirm,
+    DueReached: _reach,
+    DueMoved: _put_off,
+    PaymentReceived: _pay,
+    PaymentReversed: _take_back,
+    GoodwillGranted: _grant,
+    Charged: _charge,
+    PaidBack: _pay_back,
+    UnappliedRefunded: _refund,
+}
+"""How each kind of event is made up. A new kind is added here, and to the rules of `tests.trust.model`."""
+
+NOT_YET: Final[dict[type, str]] = {
+    Disbursed: "spreads what is open anew over rows whose interest runs: the second reckoning does not know interest yet",
+}
+"""Kinds of events that are never told, with the reason."""
+
+CANNOT: Final[frozenset[tuple[str, str]]] = frozenset(
+    ("Confirmed", state) for state in ("active", "overdue", "closed")
+)
+"""Kinds of events that cannot follow a state. That they are refused there is counted as well."""
+
+FAULTS: Final = (
+    "back-dated",
+    "told twice",
+    "reordered",
+    "asked back",
+    "clock forward",
+    "clock back",
+    "wrong amount",
+    "impossible",
+)
+
+
+def _told_twice(life: Life) -> Event | None:
+    """A callback that comes again under a new number: refused, whatever it was. Refunds carry no name to know them by."""
+    event = life.some(
+        (Confirmed, DueReached, PaymentReceived, PaymentReversed, GoodwillGranted, Charged, PaidBack)
+    )
+    return None if event is None else _again(life, event)
+
+
+def _again(life: Life, event: Any, **changed: Any) -> Event:
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    fields.update(seq=len(life.told) + 1, recorded_at=life.clock, **changed)
+    return type(event)(**fields)
+
+
+def _wrong_amount(life: Life) -> Event | None:
+    event = life.some((PaymentReceived, GoodwillGranted, Charged, PaidBack, UnappliedRefunded))
+    changed: dict[str, Any] = {"amount_minor": life.chance.choice([0, -1])}
+    if isinstance(event, Charged):
+        changed["charge_id"] = life.name("z")
+    elif event is not None and not isinstance(event, UnappliedRefunded):
+        changed["payment_id"] = life.name("z")
+    return None if event is None else _again(life, event, **changed)
+
+
+def _impossible(life: Life) -> Event:
+    """What cannot follow any state: rows and payments that are not there, a day moved to an earlier one, an unnamed cost."""
+    row = life.terms.rows[-1]
+    dates = life.dates()
+    return life.chance.choice(
+        [
+            DueReached(**dates, row=99),
+            DueMoved(**dates, row=row.number, to=row.due_on, basis="x", announcement="x"),
+            DueMoved(**dates, row=99, to=row.due_on, basis="x", announcement="x"),
+            DueMoved(
+                **dates, row=life.terms.rows[0].number, to=date(2040, 1, 1), basis="x", announcement="x"
+            ),
+            PaymentReversed(**dates, payment_id="nobody", settlement="bank:x", reason="bounced"),
+            Charged(
+                **dates,
+                charge_id=life.name("z"),
+                part="fee",
+                amount_minor=5,
+                due_on=life.today,
+                code="unnamed",
+            ),
+        ]
+    )
+
+
+RECEIVABLES: Final = (1110, 1120, 1130, 1140)
+"""Of principal, fees, interest and penalties."""
+
+REFUSED: Final[dict[str, Callable[[Life], Event | None]]] = {
+    "told twice": _told_twice,
+    "wrong amount": _wrong_amount,
+    "impossible": _impossible,
+}
+"""What has to be refused."""
+
+
+def begin(seed: str, number: int) -> Life:
+    """A contract with probabilities of its own."""
+    chance = random.Random(f"{seed}:{number}")
+    weights = {kind: chance.choice([0, 0, 1, 2, 5]) for kind in EVENTS}
+    weights[Confirmed] = chance.choice([1, 3, 50, 50])
+    weights[PaymentReceived] = chance.choice([1, 3, 8])
+    if weights[PaidBack] and weights[PaymentReversed]:
+        # See "blind spots" in docs/trust.md: money paid back out of a payment that bounces later.
+        weights[chance.choice([PaidBack, PaymentReversed])] = 0
+    faults = {fault: chance.choice([0.0, 0.0, 0.03, 0.15]) for fault in FAULTS}
+    return Life(chance, chance.choice(agreements(seed)), chance.randint(3, 24), weights, faults)
+
+
+def next_event(life: Life) -> tuple[Event | None, bool]:
+    """The next thing that a contract is told, and whether it has to be refused."""
+    chance = life.chance
+    life.marks.clear()
+    life.clock += chance.randint(0, 3)
+    life.today += timedelta(days=chance.choice([0, 0, 1, 5, 30]))
+    if life.hits("clock forward"):
+        life.mark("clock forward")
+        life.today += timedelta(days=400)
+    if life.hits("clock back"):
+        life.mark("clock back")
+        life.today -= timedelta(days=chance.randint(1, 90))
+        life.clock -= 50
+    for fault, make in REFUSED.items():
+        if life.hits(fault):
+            event = make(life)
+            if event is not None:
+                life.mark(fault)
+                return event, True
+    kinds = [kind for kind in EVENTS if kind is not Confirmed or life.state == "unconfirmed"]
+    kind = chance.choices(kinds, [life.weights[each] for each in kinds])[0]
+    return EVENTS[kind](life), False
+
+
+# ------------------------------------------------------------------------------------------------------- oracles
+
+
+def _told_rows(state: engine.ContractState) -> list[tuple[Any, ...]]:
+    return [
+        (
+            row.number,
+            row.due_on,
+            row.status,
+            row.reached,
+            row.fee_earned_minor,
+            {
+                "penalty": row.penalty_minor,
+                "fee": row.fee_minor,
+                "interest": row.interest_minor,
+                "principal": row.principal_minor,
+            },
+            {
+                "penalty": row.penalty_paid_minor,
+                "fee": row.fee_paid_minor,
+                "interest": row.interest_paid_minor,
+                "principal": row.principal_paid_minor,
+            },
+        )
+        for row in state.rows
+    ]
+
+
+def _told_payments(state: engine.ContractState) -> list[tuple[Any, ...]]:
+    told = []
+    for payment in state.payments:
+        used: dict[tuple[int, str], int] = {}
+        for part in payment.parts:
+            for name in ("penalty", "fee", "interest", "principal"):
+                minor = getattr(part, f"{name}_minor")
+                if minor:
+                    used[part.row, name] = used.get((part.row, name), 0) + minor
+        told.append(
+            (payment.payment_id, payment.amount_minor, payment.unapplied_minor, payment.reversed_on, used)
+        )
+    return told
+
+
+def oracles(
+    state: engine.ContractState, figures: Figures, balances: dict[int, int]
+) -> Iterator[tuple[str, object, object]]:
+    """Each rule by name, with what the engine says and what it has to say."""
+    yield "rows", _told_rows(state), figures.rows
+    yield "payments", _told_payments(state), figures.payments
+    yield (
+        "balance",
+        (state.status, state.closed_on, state.balance_minor, state.unapplied_minor),
+        (figures.status, figures.closed_on, figures.owed, figures.held),
+    )
+    yield "lateness", (state.overdue_minor, state.days_past_due), (figures.overdue, figures.days_late)
+    yield "accounts", balances, figures.accounts
+    yield "closure", closure.closure_problems(state, balances), []
+    left = [balances.get(code, 0) for code in RECEIVABLES]
+    yield "closed at zero", state.status == "closed" and any(left), False
+    yield "below zero", [minor for minor in left if minor < 0], []
+    yield "sum", sum(balances.values()), 0
+
+
+@dataclass(slots=True)
+class Reached:
+    """How often what happened, in which state."""
+
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+
+    def fewest(self) -> tuple[int, str]:
+        """The counter that was reached least, of every event and state that can be, and every fault."""
+        every = {
+            f"{kind.__name__} x {state}": self.events[kind.__name__, state]
+            for kind in EVENTS
+            for state in STATES
+            if (kind.__name__, state) not in CANNOT
+        }
+        every |= {f"{fault} x {state}": self.refused[fault, state] for fault in REFUSED for state in STATES}
+        every |= dict(self.marks)
+        every |= {fault: self.marks[fault] for fault in FAULTS}
+        return min((count, what) for what, count in every.items())
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run did. `digest` is the same wherever and whenever the same seed runs."""
+
+    seed: str
+    steps: int = 0
+    contracts: int = 0
+    seconds: float = 0.0
+    reached: Reached = field(default_factory=Reached)
+    digest: str = ""
+
+
+def _answer(
+    terms: ContractTerms, told: list[Event], as_of: date, known_at: int | None = None
+) -> tuple[engine.ContractState | None, Figures | None]:
+    """What the engine and the second reckoning make of events; None for refused."""
+    try:
+        state = engine.replay(terms, told, as_of, known_at)
+    except EventRefused:
+        state = None
+    try:
+        figures = reckon(terms, told, as_of, known_at)
+    except Refused:
+        figures = None
+    return state, figures
+
+
+def step(life: Life, event: Event, refusal: bool, seed: str, number: int, digest: Any) -> bool:
+    """Tell a contract one thing and hold the answer to the rules. Says whether it was taken."""
+    told = [*life.told, event]
+
+    def broken(oracle: str, said: str) -> Break:
+        return Break(oracle, seed, number, said, life.terms, told)
+
+    life.latest = as_of = max(life.today, life.latest)
+    try:
+        state, figures = _answer(life.terms, told, as_of)
+        if (state is None) is not (figures is None):
+            raise broken("refusal", f"the engine {'refuses' if state is None else 'takes'} {event!r}")
+        if state is None or figures is None:
+            digest.update(b"refused\n")
+            return False
+        if refusal:
+            raise broken("refusal", f"{event!r} is taken")
+        balances = _hold(state, figures, life.terms, broken)
+        change = entries.posting(balances, life.booked)
+        if change is not None:
+            if sum(change.amounts) or 0 in change.amounts or len(change.amounts) < 2:
+                raise broken("posting", repr(change))
+            for account, minor in zip(change.accounts, change.amounts, strict=True):
+                life.booked[account] = life.booked.get(account, 0) + minor
+            if {code: minor for code, minor in life.booked.items() if minor} != figures.accounts:
+                raise broken("booked", f"{life.booked}, not {figures.accounts}")
+        if life.hits("reordered"):
+            life.mark("reordered")
+            mixed = told.copy()
+            life.chance.shuffle(mixed)
+            if engine.replay(life.terms, mixed, as_of) != state:
+                raise broken("order of arrival", "told in another order, it comes to something else")
+        if life.hits("asked back"):
+            life.mark("asked back")
+            look = life.chance.choice(told)
+            known_at = life.chance.choice([None, look.recorded_at])
+            state_then, then = _answer(life.terms, told, look.occurred_on, known_at)
+            if (state_then is None) is not (then is None):
+                raise broken("refusal", f"as of {look.occurred_on}, known at {known_at}")
+            if state_then is not None and then is not None:
+                _hold(state_then, then, life.terms, broken)
+    except Break:
+        raise
+    except Exception as wrong:
+        # Whatever else the engine raises is a fault of it: these events are refused or taken.
+        raise broken("crash", f"{type(wrong).__name__}: {wrong}") from wrong
+    life.told.append(event)
+    life.stands = figures
+    digest.update(repr((figures.status, figures.owed, figures.held, sorted(balances.items()))).encode())
+    return True
+
+
+def _hold(
+    state: engine.ContractState,
+    figures: Figures,
+    terms: ContractTerms,
+    broken: Callable[[str, str], Break],
+) -> dict[int, int]:
+    """Hold an answer to the oracles; returns what it comes to, account by account."""
+    balances = entries.position(terms, state.movements)
+    for oracle, said, expected in oracles(state, figures, balances):
+        if said != expected:
+            raise broken(oracle, f"{said}, not {expected}")
+    return balances
+
+
+def holds(terms: ContractTerms, told: list[Event]) -> bool:
+    """Whether events told to one contract break nothing, told from the first to the last."""
+    life = Life(random.Random(0), terms, 0, {}, dict.fromkeys(FAULTS, 0.0))
+    life.latest = max((event.occurred_on for event in told), default=START)
+    try:
+        for event in told:
+            step(life, event, False, "", 0, hashlib.sha256())
+    except Break:
+        return False
+    return True
+
+
+def simulate(seed: str, steps: int) -> Run:
+    """Lives of contracts, one after another, until so many steps are taken. Raises `Break`."""
+    run = Run(seed)
+    digest = hashlib.sha256()
+    began = time.perf_counter()
+    while run.steps < steps:
+        run.contracts += 1
+        life = begin(seed, run.contracts)
+        for _ in range(life.length):
+            event, refusal = next_event(life)
+            if event is None:
+                continue
+            was, kind = life.state, type(event).__name__
+            taken = step(life, event, refusal, seed, run.contracts, digest)
+            run.steps += 1
+            run.reached.marks.update(life.marks)
+            if not taken and not refusal:
+                run.reached.marks["refused by the way"] += 1
+            elif refusal:
+                run.reached.refused[life.marks[-1], was] += 1
+            else:
+                run.reached.events[kind, was] += 1
+            if run.steps == steps:
+                break
+    run.seconds = time.perf_counter() - began
+    run.digest = digest.hexdigest()
+    return run
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description="Simulate lives of contracts from a seed.")
+    asked.add_argument("--seed", default="1")
+    asked.add_argument("--steps", type=int, default=200_000)
+    given = asked.parse_args()
+    run = simulate(given.seed, given.steps)
+    fewest, where = run.reached.fewest()
+    print(f"{run.steps} steps, {run.contracts} contracts, {run.seconds:.1f} s, 0 breaks; sha256 {run.digest}")
+    print(f"reached least: {where}, {fewest} times")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
 
@@ -53,11 +54,19 @@ def test_the_engine_is_imported_within_150_ms() -> None:
         ["cost", "--advance", "6000", "--payment", "536x12"],
         ["compare", "--price", "6999", "--rent", "499x12", "--start", "2026-11-23"],
         ["policy", "check", "src/fenqi_server/demo/policy"],
+        ["policy", "explain", "src/fenqi_server/demo/policy", "examples/phone.json"],
+        ["policy", "explain", "src/fenqi_server/demo/policy", "{facts}"],
+        ["policy", "diff", "src/fenqi_server/demo/policy", "src/fenqi_server/demo/policy"],
+        ["policy", "test", "src/fenqi_server/demo/policy"],
+        ["evaluate", "--policy", "src/fenqi_server/demo/policy", "examples/phone.json"],
         ["policy", "pack", "test", "cn-mainland"],
     ],
     ids=lambda words: " ".join(words[:3]),
 )
-def test_the_engines_commands_run_without_the_service(words: list[str]) -> None:
+def test_the_engines_commands_run_without_the_service(words: list[str], tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text('{"cart.amount": "¥6,000"}', encoding="utf-8")
+    words = [word.format(facts=facts) for word in words]
     done = subprocess.run(
         [sys.executable, "-c", _ALONE.format(blocked=_BLOCKED, words=words)], capture_output=True, text=True
     )

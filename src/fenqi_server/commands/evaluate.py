@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from fenqi.calendars import from_epoch
 from fenqi.checkout.document import evaluation_document
 from fenqi.checkout.evaluation import evaluate
 from fenqi.checkout.request import RequestError, read_request
@@ -15,6 +16,7 @@ from fenqi.policy.compile import Policy, compile_policy
 from fenqi.policy.document import load_policy
 from fenqi.problems import BadInput
 from fenqi.texts import LOCALES
+from fenqi_server.cli import note
 
 EXAMPLES = """\
 examples:
@@ -62,8 +64,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the evaluation as JSON. 2 with the reason on standard error where request or policy is wrong."""
+    begins: int | None = None
     if arguments.snapshot is not None:
-        policy = _signed(arguments.snapshot, arguments.trust)
+        policy, begins = _signed(arguments.snapshot, arguments.trust)
     else:
         folder = Path(arguments.policy)
         if not folder.is_dir():
@@ -85,23 +88,29 @@ def run(arguments: argparse.Namespace) -> int:
     if len(data) > MAX_REQUEST_BYTES:
         return _refuse(f"{arguments.request} has more than {MAX_REQUEST_BYTES} bytes")
     try:
-        answer = evaluate(policy, read_request(data, policy))
+        request = read_request(data, policy)
+        answer = evaluate(policy, request)
     except RequestError as error:
         return _refuse(f"{arguments.request}: {error}")
+    if begins is not None and request.at < begins:
+        then = from_epoch(begins, policy.zone).isoformat()
+        note(f"fenqi evaluate: this snapshot is in force from {then} only, which is after the request's time")
     document = evaluation_document(policy, answer, locale=arguments.locale)
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     return 0
 
 
-def _signed(name: str, trusted: list[str]) -> Policy:
-    """The policy of a signed snapshot. Only who asks for one pays for loading what verifies it."""
-    from fenqi.policy.signing import load
+def _signed(name: str, trusted: list[str]) -> tuple[Policy, int | None]:
+    """The policy of a signed snapshot, and from when on it is in force. Only who asks for one pays for loading what verifies it."""
+    from fenqi.policy.signing import load, verify
     from fenqi_server.commands.policy_snapshot import MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, file_bytes
 
     if not trusted:
         raise BadInput("--trust", "missing", "the public key of who signed the snapshot", "FILE.pub")
     keys = [file_bytes(each, "--trust", MAX_KEY_BYTES) for each in trusted]
-    return load(file_bytes(name, "--snapshot", MAX_SNAPSHOT_BYTES), keys)
+    data = file_bytes(name, "--snapshot", MAX_SNAPSHOT_BYTES)
+    header, _ = verify(data, keys)
+    return load(data, keys), header.valid_from
 
 
 def _refuse(message: str) -> int:

@@ -152,7 +152,7 @@ def _request(policy: Policy, data: bytes, at: str | None) -> CheckoutRequest:
         if instant is not None:
             written["at"] = from_epoch(instant, policy.zone).isoformat()
         return read_request(written, policy)
-    now = int(clock.now().timestamp()) if instant is None else instant
+    now = int(clock.system_now().timestamp()) if instant is None else instant
     return _of_facts(policy, _typed(policy, written), now)
 
 

@@ -234,7 +234,10 @@ def test_a_key_pair_a_snapshot_and_an_answer_without_the_policys_folder(
         )
     )  # fmt: skip
     assert main(["evaluate", "--snapshot", out, "--trust", f"{key}.pub", str(request)]) == 0
-    answer = json.loads(capsys.readouterr().out)
+    evaluated = capsys.readouterr()
+    answer = json.loads(evaluated.out)
+    # Signed for later, it answers all the same, and says so.
+    assert "in force from 2026-12-01T00:00:00+08:00 only" in evaluated.err
     assert (answer["policy"], answer["indicative"], answer["decision"]) == (told["digest"], True, None)
     assert "mall_3" in {offer["plan"] for offer in answer["offers"]}
     assert all(offer["quote"] is None for offer in answer["offers"])

@@ -3,7 +3,7 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import announcements, controllers, deliveries, pages, policy, support, wishes
+from fenqi_server.api import announcements, controllers, deliveries, pages, policy, reversals, support, wishes
 
 router = Router(
     "v1/",
@@ -16,6 +16,9 @@ router = Router(
         path("contracts/<str:contract_id>", controllers.ContractController.as_view(), name="contract"),
         path(
             "contracts/<str:contract_id>/payments", controllers.PaymentController.as_view(), name="payments"
+        ),
+        path(
+            "contracts/<str:contract_id>/reversals", reversals.ReversalController.as_view(), name="reversals"
         ),
         path("unapplied-cash", controllers.UnappliedController.as_view(), name="unapplied-cash"),
         path(

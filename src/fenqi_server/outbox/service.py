@@ -52,6 +52,7 @@ EVENTS: Final = (
     "compensation.issued",
     "contract.opened",
     "contract.payment_booked",
+    "contract.payment_reversed",
     "contract.due_moved",
     "hand_off.started",
     "hand_off.approved",

@@ -423,7 +423,23 @@ def reverse(
             settlement=settlement or f"{paid.channel if paid else 'bank'}:{today}",
             reason=reason,
         )
-        return _view(stored, storage.append(stored, [event], at, today))
+        state = storage.append(stored, [event], at, today)
+        enqueue(
+            shop,
+            stored.customer_id,
+            "contract.payment_reversed",
+            {
+                "contract_id": stored.public_id,
+                "payment_ref": payment_ref,
+                "reason": reason,
+                "amount_minor": paid.amount_minor if paid else 0,
+                "balance_minor": state.balance_minor,
+                "currency": stored.terms.currency,
+                "status": state.status,
+            },
+            at,
+        )
+        return _view(stored, state)
 
     return in_transaction(act)
 

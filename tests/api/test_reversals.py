@@ -1,0 +1,66 @@
+"""POST /v1/contracts/{id}/reversals: a payment taken back, once, and said to the shop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.api.world import AT, decoded
+from tests.servicing.opened import make_customer, open_one
+
+from fenqi_server.books.proof import prove_shop
+from fenqi_server.servicing import service as servicing
+
+
+@pytest.fixture
+def contract(mall):
+    return open_one(mall.shop, make_customer(mall.shop, "u-1"), at=AT - timedelta(days=1))
+
+
+@pytest.fixture
+def reverse(mall, call, contract):
+    numbers = iter(range(1, 1_000))
+
+    def send(reference: str, key: str | None = None, *, of: str = contract, **more):
+        body = {"payment_ref": reference, "reason": "bounced"} | more
+        headers = {"Idempotency-Key": key or f"k-{next(numbers)}"}
+        return call("POST", f"/v1/contracts/{of}/reversals", body, key=mall.key, headers=headers)
+
+    return send
+
+
+def test_what_it_paid_is_owed_again_later_money_moves_up_and_twice_is_once(mall, call, contract, reverse):
+    from django.db import connection
+
+    from fenqi_server.outbox import service as outbox
+
+    body = {"url": "https://mall.example/hooks", "events": ["contract.payment_reversed"]}
+    assert "contract.payment_reversed" in outbox.EVENTS
+    with connection.cursor() as cursor:  # an endpoint whose name need not resolve
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, gen_random_uuid(), %s, %s, '', %s)",
+            [mall.shop.id, body["url"], body["events"], AT],
+        )
+    # 53,600 fill the first row, 10,000 go to the second.
+    servicing.pay(mall.shop, contract, 53_600, "received", "p-1", AT)
+    servicing.pay(mall.shop, contract, 10_000, "received", "p-2", AT)
+    first = reverse("p-1", "key")
+    assert first.status_code == 201, first.content
+    after = decoded(first)
+    assert after["balance_minor"] == 643_200 - 10_000
+    assert [row["paid_minor"] for row in after["rows"][:2]] == [10_000, 0]
+    assert after["payments"][0]["reversed_on"] == AT.date().isoformat()
+    assert reverse("p-1", "key").content == first.content
+    assert decoded(reverse("p-1"))["balance_minor"] == after["balance_minor"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT body::jsonb -> 'data' ->> 'balance_minor' FROM outbox_message")
+        assert cursor.fetchall() == [("633200",)]
+    assert prove_shop(mall.shop).ok
+
+
+def test_a_payment_that_is_not_there_and_a_contract_that_is_not_there(mall, contract, reverse):
+    refused = reverse("p-9")
+    assert (refused.status_code, decoded(refused)["code"]) == (409, "payment_unknown")
+    assert reverse("p-9", of="ct_nothing").status_code == 404
+    assert reverse("p-9", reason="because").status_code == 422

@@ -485,6 +485,24 @@ def oracles(
     yield "closed at zero", state.status == "closed" and any(left), False
     yield "below zero", [minor for minor in left if minor < 0], []
     yield "sum", sum(balances.values()), 0
+    yield "teeth", _let_through(state), []
+
+
+def _let_through(state: engine.ContractState) -> list[str]:
+    """What is wrong, and passes the engine's own checks: they have to object to each."""
+    passed = []
+    if not closure.closure_problems(state, {1110: -1, 4010: 1}):
+        passed.append("a receivable below zero")
+    if not closure.closure_problems(state, {1020: 1}):
+        passed.append("a book that does not sum to zero")
+    if state.status == "closed" and not closure.closure_problems(state, {1120: 1, 4110: -1}):
+        passed.append("a closed contract with a fee receivable")
+    try:
+        entries.posting({1020: 1}, {})
+        passed.append("entries that do not balance")
+    except entries.Unbalanced:
+        pass
+    return passed
 
 
 @dataclass(slots=True)
@@ -562,6 +580,11 @@ def step(life: Life, event: Event, refusal: bool, seed: str, number: int, digest
                 life.booked[account] = life.booked.get(account, 0) + minor
             if {code: minor for code, minor in life.booked.items() if minor} != figures.accounts:
                 raise broken("booked", f"{life.booked}, not {figures.accounts}")
+            try:
+                entries.check_fees(entries.Entries((1120, 4110), (10**12, -(10**12))), life.terms)
+                raise broken("teeth", "a fee beyond what is listed is booked")
+            except entries.FeeNotListed:
+                pass
         if life.hits("reordered"):
             life.mark("reordered")
             mixed = told.copy()

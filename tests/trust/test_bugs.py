@@ -1,0 +1,26 @@
+"""Each money bug is found by the simulation: a bug that it does not find is a hole in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.trust.bugs import BUGS, Bug, put_in
+from tests.trust.simulation import Break, simulate
+
+pytestmark = pytest.mark.no_db
+STEPS = 6_000
+"""Within so many steps a bug has to be found; nearly all are found within a few hundred."""
+
+
+def test_there_are_at_least_thirty_and_the_engine_without_them_breaks_nothing() -> None:
+    assert len({bug.name for bug in BUGS}) == len(BUGS) >= 30
+    simulate("bugs", STEPS)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_a_bug_is_caught(bug: Bug, record_property: Callable[[str, object], None]) -> None:
+    with put_in(bug), pytest.raises(Break) as broken:
+        simulate("bugs", STEPS)
+    record_property("caught_by", broken.value.oracle)
+    print(f"{bug.name}: {broken.value.oracle}, by {len(broken.value.told)} events")

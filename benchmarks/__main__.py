@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
+from benchmarks.book import proof_1m
 from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
@@ -29,6 +30,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("price_1m",), price_1m),
     (("columns.decide_1m",), decide_1m),
     (("columns.diff_1m",), diff_1m),
+    (("proof.1m",), proof_1m),
     (("http.evaluations",), http_evaluations),
 )
 

@@ -315,6 +315,8 @@ AUTH_PASSWORD_VALIDATORS = [
 FENQI_JOBS = [
     "fenqi_server.servicing.closing.run_due",
     "fenqi_server.books.settlement.run_settlements",
+    "fenqi_server.books.periods.finish_due",
+    "fenqi_server.books.proofs.prove_due",
     "fenqi_server.funders.health.probe_due",
     "fenqi_server.funders.handoffs.deliver_due",
     "fenqi_server.funders.handoffs.query_due",
@@ -334,7 +336,7 @@ FENQI_JOBS = [
 ]
 if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.
-    FENQI_JOBS.insert(3, "fenqi_server.demo.jobs.answer_assessments")
+    FENQI_JOBS.insert(5, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header, a query string or a value of a failed statement: they carry what belongs to a customer.
 LOGGING = {

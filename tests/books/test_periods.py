@@ -21,7 +21,7 @@ from fenqi_server.books import periods, proofs
 from fenqi_server.books.periods import CloseRefused, begin, close, finish, next_period
 from fenqi_server.books.posting import post
 from fenqi_server.books.proof import prove_shop
-from fenqi_server.books.reading import Balance, trial_balance
+from fenqi_server.books.reading import Balance, trial_balance, trial_digest
 from fenqi_server.books.settlement import settle
 from fenqi_server.db import sqlstate, use_shop
 from fenqi_server.ids import uuid7
@@ -73,8 +73,8 @@ def test_a_month_closes_with_who_when_and_its_trial_balance(shop: Shop) -> None:
         Balance("CNY", 4010, 0, 600_000),
         Balance("CNY", 4110, 0, 3_600),
     )
-    assert periods.trial_digest(shop, LAST, 2, period.balances) == period.digest
-    assert periods.trial_digest(shop, LAST, 3, period.balances) != period.digest
+    assert trial_digest(shop.id, LAST, 2, period.balances) == period.digest
+    assert trial_digest(shop.id, LAST, 3, period.balances) != period.digest
     assert periods.periods(shop) == (period,)
     (entry,) = audit.entries(shop, act="books.close")
     assert (entry.actor, entry.subject, entry.at) == ("staff:fin", "period:2026-11", DECEMBER)

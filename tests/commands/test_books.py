@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
 
 from fenqi_server import clock
+from fenqi_server.books import proofs
 from fenqi_server.cli import main
 from fenqi_server.servicing import closing
+from fenqi_server.db import use_shop
 from fenqi_server.shops.models import Shop
 
 DECEMBER = after(8)
@@ -102,3 +105,33 @@ class TestClosing:
         assert "nowhere" in finance.said
         finance.runs("close", "2026-11", "--shop", "corner", "--actor", "  ", code=2)
         assert "--actor" in finance.said
+
+
+class TestProving:
+    def test_every_shop_is_proven_and_what_was_found_is_kept(self, shop: Shop, finance: Finance) -> None:
+        other = make_shop("other")
+        open_one(shop, make_customer(shop))
+        answer = finance.runs("prove")
+        assert answer["ok"] is True
+        assert [each["shop"] for each in answer["shops"]] == ["corner", "other"]
+        (found, _) = answer["shops"]
+        assert (found["transactions"], found["contracts"], found["replayed"]) == (1, 1, 1)
+        assert (found["sums"], found["problems"]) == ({"CNY": 0}, [])
+        assert [(each.kind, each.actor, each.ok) for each in proofs.latest(shop)] == [("asked", "cli", True)]
+        assert len(proofs.latest(other)) == 1
+
+    def test_the_sums_alone(self, shop: Shop, finance: Finance) -> None:
+        open_one(shop, make_customer(shop))
+        (found,) = finance.runs("prove", "--shop", "corner", "--sums")["shops"]
+        assert (found["contracts"], found["replayed"]) == (1, 0)
+
+    def test_a_broken_book_ends_with_1_and_says_where(self, shop: Shop, finance: Finance) -> None:
+        open_one(shop, make_customer(shop))
+        use_shop(shop.id)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE servicing_state SET booked_amounts[1] = booked_amounts[1] + 1")
+        answer = finance.runs("prove", "--shop", "corner", code=1)
+        assert answer["ok"] is False
+        (problem,) = answer["shops"][0]["problems"]
+        assert "cached balances of principal_receivable" in problem
+        assert proofs.standing_problems(shop) == (problem,)

@@ -15,7 +15,6 @@ Closing never makes a payment wait, and still lets none slip into what is closed
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -28,7 +27,7 @@ from fenqi.calendars import local_date
 from fenqi.problems import BadInput, Problem
 from fenqi_server.books import proofs
 from fenqi_server.books.proof import prove_shop
-from fenqi_server.books.reading import Balance, trial_balance
+from fenqi_server.books.reading import Balance, trial_balance, trial_digest
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.policies import audit
@@ -44,7 +43,6 @@ __all__ = [
     "next_period",
     "parse_period",
     "periods",
-    "trial_digest",
 ]
 
 WAIT_SECONDS: Final = 30.0
@@ -55,7 +53,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     """A month of the book that is closed, or is being closed (`closed_at` is None).
 
     `balances` is the trial balance on its last day, of everything booked until then; `digest` is over it, see
-    `trial_digest`; `transactions` counts those of the month.
+    `reading.trial_digest`; `transactions` counts those of the month.
     """
 
     first_on: date
@@ -103,21 +101,6 @@ def parse_period(text: str, place: str = "period") -> tuple[date, date]:
 
 def _end_of(on: date) -> date:
     return (on.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-
-
-def trial_digest(shop: Shop, last_on: date, transactions: int, balances: tuple[Balance, ...]) -> str:
-    """What a closed month is held to: a digest over its trial balance, in one spelling.
-
-    The values stand in a JSON array, which keeps where one ends and the next begins; its first names the formula.
-    """
-    said = [
-        "fenqi.books.period.1",
-        str(shop.id),
-        last_on.isoformat(),
-        transactions,
-        *(msgspec.structs.astuple(balance) for balance in balances),
-    ]
-    return f"sha256:{hashlib.sha256(msgspec.json.encode(said)).hexdigest()}"
 
 
 _COLUMNS: Final = "first_on, last_on, begun_at, begun_by, closed_at, transactions, balances, digest"
@@ -337,7 +320,7 @@ def _write(shop: Shop, first_on: date, last_on: date, at: datetime) -> bool:
                 at,
                 transactions,
                 msgspec.json.encode([msgspec.structs.astuple(balance) for balance in balances]).decode(),
-                trial_digest(shop, last_on, transactions, balances),
+                trial_digest(shop.id, last_on, transactions, balances),
                 shop.id,
                 last_on,
             ],

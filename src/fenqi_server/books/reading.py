@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +15,7 @@ from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.shops.models import Shop
 
-__all__ = ["PAGE", "Balance", "Page", "page_of", "trial_balance"]
+__all__ = ["PAGE", "Balance", "Page", "page_of", "trial_balance", "trial_digest"]
 
 PAGE: Final = 25
 
@@ -97,3 +98,18 @@ def trial_balance(
             values,
         )
         return tuple(Balance(*row) for row in cursor.fetchall())
+
+
+def trial_digest(shop_id: UUID, last_on: date, transactions: int, balances: tuple[Balance, ...]) -> str:
+    """What a closed month is held to: a digest over its trial balance, in one spelling.
+
+    The values stand in a JSON array, which keeps where one ends and the next begins; its first names the formula.
+    """
+    said = [
+        "fenqi.books.period.1",
+        str(shop_id),
+        last_on.isoformat(),
+        transactions,
+        *(msgspec.structs.astuple(balance) for balance in balances),
+    ]
+    return f"sha256:{hashlib.sha256(msgspec.json.encode(said)).hexdigest()}"

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from fenqi.calendars import to_epoch
 from fenqi_server.announcements import alarms
+from fenqi_server.books import proofs
 from fenqi_server.console.access import Staff
 from fenqi_server.funders import agreements
 from fenqi_server.policies import drafts
@@ -106,6 +107,14 @@ def _breaks(staff: Staff, at: datetime) -> Waiting:
     return Waiting(gettext("Breaks of statements to clear"), waiting, reverse("console:reconciliation"))
 
 
+def _broken_book(staff: Staff, at: datetime) -> Waiting:
+    """What the newest proof of the book found, until a later one finds nothing."""
+    found = proofs.standing_problems(staff.shop)
+    return Waiting(
+        gettext("Problems that the proof of the book found"), len(found), reverse("console:books"), True
+    )
+
+
 Source = tuple[tuple[str, ...], Callable[[Staff, datetime], Waiting]]
 SOURCES: Final[tuple[Source, ...]] = (
     (("support", "supervisor"), _cases),
@@ -116,6 +125,7 @@ SOURCES: Final[tuple[Source, ...]] = (
     (("author", "publisher"), _not_back),
     (("author", "publisher"), _renewals),
     (("finance",), _breaks),
+    (("finance", "auditor"), _broken_book),
 )
 
 

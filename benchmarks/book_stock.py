@@ -24,13 +24,13 @@ def template() -> dict[str, object]:
 
     from fenqi_server.books.settlement import settle
     from fenqi_server.ids import house_party, parse_public_id
-    from fenqi_server.servicing import service
+    from fenqi_server.servicing import closing, service
 
     shop = make_shop("bench")
     contract = open_one(shop, make_customer(shop))
     for month in range(1, 6):
         day = after(31 * month)
-        service.due(shop, day.date(), day)
+        closing.close_day(shop, day.date(), day)
         if month < 5:
             service.pay(shop, contract, 53_600, "received", f"p{month}", day, settlement=f"bank:{month}")
             settle(shop, f"bank:{month}", after(31 * month, 60))

@@ -19,7 +19,7 @@ from fenqi_server.books import periods, proof, proofs
 from fenqi_server.books.proof import prove, prove_contracts, prove_shop, prove_sums, touched
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id
-from fenqi_server.servicing import service
+from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
 
@@ -166,7 +166,7 @@ class TestSumsAlone:
     def contract(self, shop: Shop) -> str:
         contract = open_one(shop, make_customer(shop), at=AT)
         service.pay(shop, contract, 53_600, "received", "a", AT)
-        service.run_due(after(31))
+        closing.run_due(after(31))
         periods.close(shop, "2026-11", "a:1", after(31))
         service.pay(shop, contract, 53_600, "received", "b", after(32))
         return contract

@@ -14,8 +14,8 @@ from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
 from fenqi_server import clock
 from fenqi_server.books import proofs
 from fenqi_server.cli import main
-from fenqi_server.servicing import closing
 from fenqi_server.db import use_shop
+from fenqi_server.servicing import closing
 from fenqi_server.shops.models import Shop
 
 DECEMBER = after(8)

@@ -341,7 +341,12 @@ SELECT customer_id, contract_id, account, sum(minor)::text FROM (
        SELECT customer_id, contract_id, unnest(booked_accounts), -unnest(booked_amounts) FROM servicing_state) AS entry
  GROUP BY 1, 2, 3 HAVING sum(minor) <> 0 ORDER BY 1, 2, 3 LIMIT %s
 """
-_ENDED: Final = ", ".join(str(code) for code, account in CHART.items() if account.zero_at == "close")
+# Accounts that are zero when their contract is closed, and the sign that each never has before.
+_ENDED: Final = {
+    code: "<" if account.normal_side == "debit" else ">"
+    for code, account in CHART.items()
+    if account.zero_at == "close"
+}
 _STATUS: Final = """
 SELECT customer_id, contract_id, status, balance_minor FROM servicing_state
  WHERE (status = 'closed') <> (balance_minor = 0) ORDER BY 1, 2 LIMIT %s
@@ -350,7 +355,8 @@ _CLOSURE: Final = f"""
 SELECT s.customer_id, s.contract_id, s.status, e.account, e.minor
   FROM servicing_state AS s
  CROSS JOIN LATERAL unnest(s.booked_accounts, s.booked_amounts) AS e (account, minor)
- WHERE e.account IN ({_ENDED}) AND e.minor <> 0 AND (s.status = 'closed' OR e.minor < 0)
+ WHERE e.account IN ({", ".join(map(str, _ENDED))}) AND e.minor <> 0
+   AND (s.status = 'closed' OR {" OR ".join(f"e.account = {code} AND e.minor {sign} 0" for code, sign in _ENDED.items())})
  ORDER BY 1, 2, 4 LIMIT %s
 """
 
@@ -378,7 +384,9 @@ def _cached(cursor: Any) -> tuple[int, list[Problem]]:
     cursor.execute(_CLOSURE, [MAX_PROBLEMS])
     for customer_id, contract_id, status, account, minor in cursor.fetchall():
         place = f"contract {_name((customer_id, contract_id))}: {_named(account)}"
-        expected = "0, since the contract is closed" if status == "closed" else "0 or more"
+        expected = "0 or more" if _ENDED[account] == "<" else "0 or less: it is a credit"
+        if status == "closed":
+            expected = "0, since the contract is closed"
         found.append(Problem(place, str(minor), expected))
     return contracts, found
 

@@ -11,5 +11,5 @@ _DOWN = "ALTER TABLE books_proof DROP COLUMN replayed_to; ALTER TABLE books_proo
 
 
 class Migration(migrations.Migration):
-    dependencies = [("books", "0002_periods")]
+    dependencies = [("books", "0004_opening")]
     operations = [migrations.RunSQL(_UP, _DOWN)]

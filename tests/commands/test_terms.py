@@ -176,7 +176,7 @@ def test_a_lease_by_each_of_its_ways(capsys: pytest.CaptureFixture[str], tmp_pat
     # The seventh month began on 23 May: 7 rents.
     assert "given back; rents ¥3,493.00" in shown
     assert "Rents and price: A year's rents of ¥5,988.00" in shown
-    assert "no cost in a year: no_ownership" in shown
+    assert "no cost in a year: nothing is owned at the end" in shown
     assert main(["schedule", str(file), "--ending", "sell"]) != 0
     assert "return, return@DATE, buy_out" in capsys.readouterr().err
 
@@ -285,3 +285,16 @@ def test_a_number_beyond_writing_is_bad_input(
     file = tmp_path / "huge.json"
     file.write_text('{"amount": 1e99999999999999999999}')
     assert "numbers that can be written out" in refusal(capsys, command, str(file))
+
+
+def test_a_rate_that_is_not_one_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def last(*words: str) -> str:
+        assert main(["schedule", "--amount", "6000", "--periods", "12", "--start", "2026-11-23", *words]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    # All that is advanced is kept back, and more: no rate balances that.
+    assert last("--total-fee", "120%", "--fee-timing", "up_front") == (
+        "no cost in a year: nothing is advanced, or nothing is paid"
+    )
+    # 12 x 60 times the price: 1 + the rate of a month, 61.08, to the 12th is 2.7e21; a float has 17 of its digits.
+    assert last("--flat-fee", "6000%").endswith("simple, > 1,000,000,000% compounded")

@@ -37,9 +37,8 @@ from fenqi.terms.cost import (
 from fenqi.terms.disclosure import percent
 from fenqi.terms.intervals import IntervalError, UnitPeriod, periods_per_year
 from fenqi.terms.realised import hidden_cost
-from fenqi.texts import Text
 from fenqi_server.cli import print_json
-from fenqi_server.commands.schedule import amount_of, read_json
+from fenqi_server.commands.schedule import UNDEFINED, amount_of, read_json
 from fenqi_server.commands.table import print_table, shown_percent
 
 EXAMPLES = """\
@@ -74,19 +73,11 @@ AMOUNT[xTIMES][@WHEN]: TIMES payments, one a period; the first at the end of per
 period after the payment before; an advance is at 0, the start). Flows by period show the two usual figures, dated ones the
 laws' too. A year that cannot be said is "undefined", with the reason; it is never 0."""
 
-_REASONS = {
-    "one_signed": Text("没有垫付，或没有付款", "nothing is advanced, or nothing is paid"),
-    "no_root": Text("没有每期 -99% 至 1000% 的利率能使两边相等", "no rate from -99 % to 1000 % a period balances these flows"),
-    "ambiguous": Text("有几个利率都能使两边相等", "several rates balance these flows"),
-    "beyond_measure": Text("利率大到无法书写", "the rate is too large to be written"),
-}  # fmt: skip
 # Flows of which nothing can be asked are refused; several rates, or none, are an answer.
 _NO_QUESTION = (
     ("one_signed", "all of one sign", "something advanced, and something paid for it later"),
     ("beyond_measure", "a rate beyond measure", "a rate of a period below a hundred digits"),
 )
-_MORE_THAN_READ = 10**9
-"""From so many percent on, a table says no more; its digits would not be the rate's."""
 _FILE_FIELDS = {
     "advances",
     "payments",
@@ -282,7 +273,7 @@ def _show(
     roots = _roots(flows, asked)
     for reason in dict.fromkeys(cost.undefined for cost in costs if cost.undefined):
         print()
-        print(("未定义：" if chinese else "undefined: ") + _REASONS[reason].in_(locale))
+        print(("未定义：" if chinese else "undefined: ") + UNDEFINED[reason].in_(locale))
     if len(roots) > 1:
         print(("每期利率：" if chinese else "rates of a period: ") + ", ".join(f"{root}%" for root in roots))
 
@@ -301,8 +292,6 @@ def _sentence(currency: str, advanced: int, paid: int, count: int, *, chinese: b
 def _said(cost: AnnualCost, *, chinese: bool) -> str:
     if cost.rate_e12 is None:
         return "未定义" if chinese else "undefined"
-    if cost.rate_e12 >= _MORE_THAN_READ * 10**10:
-        return f"> {_MORE_THAN_READ:,}%"
     return shown_percent(cost.rate_e12, METHODS[cost.method].places)
 
 
@@ -336,7 +325,7 @@ def _entry(cost: AnnualCost, flows: CashFlows | DatedFlows, asked: _Asked) -> di
         "undefined": cost.undefined,
     }
     if cost.undefined:
-        shown["reason"] = _REASONS[cost.undefined].en
+        shown["reason"] = UNDEFINED[cost.undefined].en
     if isinstance(flows, DatedFlows):
         shown["periods_per_year"] = str(counted(cost.method, flows, _unit_of(flows, asked)).periods_per_year)
     return shown

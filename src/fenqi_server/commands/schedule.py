@@ -306,7 +306,24 @@ _TOTAL: Final = Text("息费{fee}，合计应付{total}", "charges {fee}, to pay
 _COST: Final = Text(
     "一年的成本：单利{simple}，复利{compounded}", "cost in a year: {simple} simple, {compounded} compounded"
 )
-_NO_COST: Final = Text("一年的成本无法定义（{why}）", "no cost in a year: {why}")
+_NO_COST: Final = Text("一年的成本无法定义：{why}", "no cost in a year: {why}")
+UNDEFINED: Final[Mapping[str, Text]] = {
+    "one_signed": Text("没有垫付，或没有付款", "nothing is advanced, or nothing is paid"),
+    "no_root": Text(
+        "没有每期 -99% 至 1000% 的利率能使两边相等",
+        "no rate from -99 % to 1000 % a period balances these flows",
+    ),
+    "ambiguous": Text("有几个利率都能使两边相等", "several rates balance these flows"),
+    "beyond_measure": Text("利率大到无法书写", "the rate is too large to be written"),
+    "no_ownership": Text("期满时商品不归您", "nothing is owned at the end"),
+    "nothing_advanced": Text(
+        "起始付款已不低于商品价格", "as much is paid at the start as the goods cost, or more"
+    ),
+    "below_price": Text(
+        "合计低于商品价格，且押金最后退回", "it comes to less than the price, and the deposit comes back last"
+    ),
+}
+"""Why there is no yearly rate, by the reason of `fenqi.terms.cost`."""
 _CHARGE: Final = Text("其中{code}：{amount}，由{payee}收取", "of these {code}: {amount}, to {payee}")
 _BORNE: Final = Text("{party}另承担{amount}", "{party} bears {amount} beside that")
 _OWNED: Final = Text(
@@ -369,7 +386,7 @@ def _shown(schedule: Schedule, cost: Cost, sheet: LeaseSheet | None, locale: str
         party = _PARTIES[borne.party].in_(locale)
         said.append(_BORNE.in_(locale).format(party=party, amount=money(borne.amount_minor)))
     if cost.simple_e12 is None:
-        said.append(_NO_COST.in_(locale).format(why=cost.undefined))
+        said.append(_NO_COST.in_(locale).format(why=UNDEFINED[cost.undefined or "no_root"].in_(locale)))
     else:
         beyond = "-" if cost.compounded_e12 is None else shown_percent(cost.compounded_e12)
         said.append(_COST.in_(locale).format(simple=shown_percent(cost.simple_e12), compounded=beyond))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 from unicodedata import east_asian_width, normalize
 
 from fenqi.terms.disclosure import percent
@@ -52,12 +53,18 @@ def _on_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+_MORE_THAN_READ: Final = 10**9
+"""From so many percent on, a table says no more; its digits would not be the rate's."""
+
+
 def shown_percent(rate_e12: int, places: int = 2) -> str:
     """A yearly rate (1e-12) as people read it; one that would round to nothing is said to be less than the least shown.
 
     >>> shown_percent(130_342_242_811), shown_percent(0), shown_percent(20_000_000), shown_percent(-20_000_000, 1)
     ('13.03%', '0.00%', '< 0.01%', '> -0.1%')
     """
+    if rate_e12 >= _MORE_THAN_READ * 10**10:
+        return f"> {_MORE_THAN_READ:,}%"
     shown = percent(rate_e12, places)
     if not rate_e12 or shown.strip("0."):
         return f"{shown}%"

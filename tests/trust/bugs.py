@@ -94,6 +94,9 @@ BUGS: Final = (
     Bug("held money does not pay a new charge", contract._charge, "account.apply_held(event.seq)", "pass"),
     Bug("agreed interest is earned only on its day", contract._run, "account.terms.interest is not None", "account.daily"),
     Bug("money of before is used for a charge of before", Account.apply_held, "self.confirmed_on is None", "False"),
+    Bug("money that went out twice is forgotten", contract._pay_back, "    if short:\n        account.reclaim", "    if False:\n        account.reclaim"),
+    Bug("money that went out is not taken from what is held", contract._pay_back, "short -= account.give_back(short)", "pass"),
+    Bug("money that came back from being paid back is forgotten", contract._pay_back, "event.payment_id in account.void", "False"),
     # Twice.
     Bug("a payment may come twice", contract._receive, "event.payment_id in account.credits", "False"),
     Bug("a payment may be taken back twice", contract._reverse, "credit.reversed_on is not None", "False"),

@@ -111,7 +111,7 @@ def _taken_back(told: list[Event]) -> dict[str, date]:
             if event.payment_id not in there or event.payment_id in gone:
                 raise Refused("reversal")
             gone[event.payment_id] = event.occurred_on
-        elif isinstance(event, (PaymentReceived, GoodwillGranted)):
+        elif isinstance(event, (PaymentReceived, GoodwillGranted, PaidBack)):
             there.add(event.payment_id)
     return gone
 
@@ -257,6 +257,11 @@ class _Book:
         if event.amount_minor <= 0 or event.payment_id in self.purses:
             raise Refused("paid back")
         wanted = event.amount_minor
+        if event.payment_id in self.gone:
+            self.purses[event.payment_id] = Purse(
+                event.payment_id, -wanted, True, 0, taken_back=self.gone[event.payment_id]
+            )
+            return
         purse = Purse(event.payment_id, 0, True, 0)
         ahead = [line for line in reversed(self.lines) if line.day > event.occurred_on]
         today = [line for line in self.lines if line.day == event.occurred_on]
@@ -274,13 +279,17 @@ class _Book:
                 purse.amount -= minor
                 purse.used[line.number, part] = -minor
         self.purses[purse.name] = purse
-        self.money_out -= purse.amount
+        self.money_out += event.amount_minor
+        self.take_out(wanted, event.occurred_on)
 
     def refund(self, event: UnappliedRefunded) -> None:
         if event.amount_minor <= 0:
             raise Refused("refund")
-        wanted = event.amount_minor
-        self.money_out += wanted
+        self.money_out += event.amount_minor
+        self.take_out(event.amount_minor, event.occurred_on)
+
+    def take_out(self, wanted: int, on: date) -> None:
+        """Money goes out that no row gives: of what is held, the oldest first; beyond that, it is lent again."""
         for purse in self.purses.values():
             part = min(purse.unused, wanted)
             purse.unused -= part
@@ -289,10 +298,10 @@ class _Book:
             running = [
                 line
                 for line in self.lines
-                if line.kind == "extra" or (line.kind not in AT_START and line.due > event.occurred_on)
+                if line.kind == "extra" or (line.kind not in AT_START and line.due > on)
             ]
-            line = running[0] if running else self.line_at(event.occurred_on)
-            line.due = max(line.due, event.occurred_on)
+            line = running[0] if running else self.line_at(on)
+            line.due = max(line.due, on)
             line.owed["principal"] += wanted
             self.lent_again += wanted
 

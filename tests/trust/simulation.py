@@ -237,7 +237,7 @@ def _take_back(life: Life) -> Event | None:
     standing = [
         event
         for event in life.told
-        if isinstance(event, (PaymentReceived, GoodwillGranted)) and event.payment_id not in gone
+        if isinstance(event, (PaymentReceived, GoodwillGranted, PaidBack)) and event.payment_id not in gone
     ]
     if not standing:
         return None
@@ -393,9 +393,6 @@ def begin(seed: str, number: int) -> Life:
     weights = {kind: chance.choice([0, 0, 1, 2, 5]) for kind in EVENTS}
     weights[Confirmed] = chance.choice([1, 3, 50, 50])
     weights[PaymentReceived] = chance.choice([1, 3, 8])
-    if weights[PaidBack] and weights[PaymentReversed]:
-        # See "blind spots" in docs/trust.md: money paid back out of a payment that bounces later.
-        weights[chance.choice([PaidBack, PaymentReversed])] = 0
     faults = {fault: chance.choice([0.0, 0.0, 0.03, 0.15]) for fault in FAULTS}
     return Life(chance, chance.choice(agreements(seed)), chance.randint(3, 24), weights, faults)
 

@@ -353,7 +353,17 @@ def _pay_back(account: Account, event: PaidBack) -> None:
             "event", event.seq, "a contract whose interest does not run daily", "reverse the payment instead"
         )
     credit = Credit(event.payment_id, event.seq, event.occurred_on, -event.amount_minor, "paid_back", True)
-    account.pay_back(credit)
+    if event.payment_id in account.void:
+        credit.reversed_on, credit.unapplied = account.void[event.payment_id], 0
+        account.credits[credit.name] = credit
+        return
+    short = account.pay_back(credit)
+    if short:
+        # It went out all the same: of what is held, or it is owed again.
+        account.move(event.seq, "unapplied_refunded", short)
+        short -= account.give_back(short)
+    if short:
+        account.reclaim(event.seq, event.occurred_on, short)
 
 
 def _give_back(account: Account, event: UnappliedRefunded) -> None:

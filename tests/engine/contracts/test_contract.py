@@ -17,7 +17,9 @@ from fenqi.contracts.events import (
     Confirmed,
     DueReached,
     Event,
+    PaidBack,
     PaymentReceived,
+    PaymentReversed,
     decode_event,
     encode_event,
 )
@@ -181,6 +183,26 @@ def test_money_that_came_before_the_agreement_is_not_used_for_a_charge_before_it
     events = [*Story(terms).pay(days(-2), 500).events, charged]
     assert replay(terms, events, days(-1)).unapplied_minor == 500
     assert replay(terms, events, START).unapplied_minor == 0
+
+
+def test_what_was_paid_back_is_owed_again_where_the_payment_that_it_came_from_bounces() -> None:
+    # 500 came, 500 went out, and the 500 that came were taken back: the customer has 500 of ours besides the goods.
+    terms = terms_of(FREE_3)
+    dates = {"occurred_on": days(2), "recorded_at": 9}
+    back = PaidBack(seq=9, payment_id="back", amount_minor=500, settlement="bank:2", **dates)
+    events = [*Story(terms).pay(days(1), 500, "in").events, back]
+    bounced = PaymentReversed(
+        seq=10, occurred_on=days(3), recorded_at=10, payment_id="in", settlement="bank:3", reason="bounced"
+    )
+    state = replay(terms, [*events, bounced], days(3))
+    assert position(terms, state.movements) == {1020: -500, 1110: 600_500, 4010: -600_000}
+    assert state.balance_minor == 600_500
+    # The 500 that went out come back as well: nothing happened but the sale.
+    returned = msgspec.structs.replace(bounced, seq=11, payment_id="back")
+    state = replay(terms, [*events, bounced, returned], days(3))
+    assert position(terms, state.movements) == {1110: 600_000, 4010: -600_000}
+    with pytest.raises(EventRefused):
+        replay(terms, [*events, returned, msgspec.structs.replace(returned, seq=12)], days(3))
 
 
 def test_allocation_along_parts_pays_every_fee_before_any_principal() -> None:

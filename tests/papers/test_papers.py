@@ -80,6 +80,10 @@ def test_page_print_and_file_say_what_replay_says(
     for minor in amounts:
         assert close(format_money(minor, "CNY")) in whole
         assert close(format_money(minor, "CNY")) in print_
+    # A statement is read in other years too.
+    said = {"zh-CN": f"{day.year}年{day.month}月{day.day}日", "en": f"{day.day}{day:%b}{day.year}"}[lang]
+    assert said in whole
+    assert said in print_
     word = {"zh-CN": "账单明细", "en": "Statementofaccount"}[lang]
     assert word in whole
     assert word in print_

@@ -7,13 +7,14 @@ So no figure can stand in one of them and not in the others.
 from __future__ import annotations
 
 import csv
-from datetime import date
+from datetime import date, datetime
 from io import StringIO
 from typing import Any, Final
 
 import msgspec
 from django.utils.translation import gettext, pgettext
 
+from fenqi.calendars import format_date, format_instant
 from fenqi.contracts.contract import PaymentState, RowState
 from fenqi.money import CURRENCIES
 from fenqi_server.disclosures.printing import Setter, page_width, put_together
@@ -34,13 +35,15 @@ Cell = Amount | date | str
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table of a statement. `name` says, in the file for a spreadsheet, what a line is."""
+    """A table of a statement. `name` says, in the file for a spreadsheet, what a line is. A narrow screen does without the
+    columns in `wide`."""
 
     name: str
     heading: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     foot: tuple[Cell, ...] = ()
+    wide: frozenset[int] = frozenset()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +64,7 @@ def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
     state = view.state
     facts: list[tuple[str, Cell]] = [
         (gettext("Order"), view.order_ref),
-        (gettext("Agreed on"), voice.instant(view.created_at)),
+        (gettext("Agreed on"), _instant(view.created_at, voice)),
         (gettext("To pay in all"), Amount(sum(row.total_minor for row in state.rows))),
         (gettext("Paid"), Amount(state.paid_minor)),
         (gettext("Left to pay"), Amount(state.balance_minor)),
@@ -72,20 +75,25 @@ def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
     if state.next_due_on is not None:
         facts.append(
             (
-                gettext("Next to pay, on %(day)s") % {"day": voice.day(state.next_due_on)},
+                gettext("Next to pay, on %(day)s") % {"day": format_date(state.next_due_on, voice.locale)},
                 Amount(state.next_due_minor),
             )
         )
     return Statement(
         heading=gettext("Statement of account"),
-        as_of=gettext("As of the end of %(day)s") % {"day": voice.day(state.as_of)},
+        as_of=gettext("As of the end of %(day)s") % {"day": format_date(state.as_of, voice.locale)},
         shop=shop,
         contract=view.contract_id,
-        made=gettext("From what was known on %(at)s.") % {"at": voice.instant(voice.at)},
+        made=gettext("From what was known on %(at)s.") % {"at": _instant(voice.at, voice)},
         facts=tuple(facts),
         tables=(_rows(state.rows), _payments(state.payments, voice)),
         nothing=gettext("None."),
     )
+
+
+def _instant(at: int | datetime, voice: Voice) -> str:
+    # With its year always: a statement is read in other years too.
+    return format_instant(at, voice.zone, voice.locale)
 
 
 _PARTS: Final = ("principal", "fee", "interest", "penalty")
@@ -109,6 +117,7 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
         "upcoming": pgettext("instalment", "to come"),
     }
     return Table(
+        wide=frozenset({*range(2, 2 + len(parts)), 3 + len(parts), 4 + len(parts)}),
         name=gettext("Instalment"),
         heading=gettext("Instalments"),
         head=(
@@ -117,7 +126,7 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
             *(words[part] for part in parts),
             gettext("To pay"),
             gettext("Paid"),
-            gettext("Left to pay"),
+            pgettext("of an instalment", "Left"),
             gettext("State"),
         ),
         rows=tuple(
@@ -167,7 +176,7 @@ def _paid(payment: PaymentState, voice: Voice) -> str:
             % {"amount": voice.money(payment.unapplied_minor)}
         )
     if payment.reversed_on is not None:
-        said.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
+        said.append(gettext("taken back on %(on)s") % {"on": format_date(payment.reversed_on, voice.locale)})
     if not payment.money:
         said.append(gettext("granted by the shop"))
     return "\n".join(said)
@@ -181,26 +190,32 @@ def shown(cell: Cell, voice: Voice) -> str:
 
 
 class TextTable(msgspec.Struct, frozen=True):
-    """A table as text, each cell with whether it is a number."""
+    """A table as text, each cell with the classes it has on the page."""
 
     heading: str
-    head: tuple[tuple[str, bool], ...]
-    rows: tuple[tuple[tuple[str, bool], ...], ...]
-    foot: tuple[tuple[str, bool], ...]
+    head: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[tuple[str, str], ...], ...]
+    foot: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, table: Table, voice: Voice) -> TextTable:
-        numbers = tuple(isinstance(cell, Amount) for cell in (table.rows or (("",) * len(table.head),))[0])
+        first = table.rows[0] if table.rows else ("",) * len(table.head)
 
-        def line(cells: tuple[Cell, ...]) -> tuple[tuple[str, bool], ...]:
-            return tuple((shown(cell, voice), isinstance(cell, Amount)) for cell in cells)
+        def line(cells: tuple[Cell, ...]) -> tuple[tuple[str, str], ...]:
+            return tuple(
+                (shown(cell, voice), _look(like, number in table.wide))
+                for number, (cell, like) in enumerate(zip(cells, first, strict=False))
+            )
 
-        return cls(
-            table.heading,
-            tuple(zip(table.head, numbers, strict=True)),
-            tuple(line(row) for row in table.rows),
-            line(table.foot),
-        )
+        return cls(table.heading, line(table.head), tuple(line(row) for row in table.rows), line(table.foot))
+
+
+def _look(cell: Cell, wide: bool) -> str:
+    words = (
+        "num" if isinstance(cell, Amount) else "nowrap" if isinstance(cell, date) else "",
+        "wide-only" * wide,
+    )
+    return " ".join(filter(None, words))
 
 
 # ------------------------------------------------------------------------------------------------------ the print

@@ -14,7 +14,7 @@ from fenqi.policy.conditions import Clause, parse_instant
 from fenqi.policy.document import load_policy, read_policy
 from fenqi.policy.pack_reading import cases_of, refuses, summary_of
 from fenqi.policy.packs import Case, Pack, shipped_packs, stage_of
-from fenqi.policy.snapshot import Rule, decode, encode
+from fenqi.policy.snapshot import Rule, decode, encode, selects
 
 SHANGHAI = "Asia/Shanghai"
 AT = parse_instant("2026-11-27T12:00", SHANGHAI)
@@ -148,6 +148,16 @@ def test_a_rule_for_each_funder_is_about_that_funder() -> None:
     rules = taken("packs: [{id: cn-mainland}]")
     assert [name for name in rules if name.startswith("cn.consent.")] == ["cn.consent.bank"]
     assert bound(rules["cn.consent.bank"]) == frozenset({"bank"})
+
+
+def test_a_wallets_loan_is_capped_and_asks_for_consent_like_its_lenders() -> None:
+    loaded = read_policy(
+        {"a.yaml": SHOP.replace("kind: bank,", "kind: wallet,") + "packs: [{id: cn-mainland}]\n"}
+    )
+    assert loaded.snapshot is not None, loaded.problems
+    policy = compile_policy(loaded.snapshot)
+    about = {rule.id for rule in policy.rules if selects(rule.applies, policy.plan("loan_12"))}
+    assert {"cn.platform_cost", "cn.consent.bank"} <= about
 
 
 @pytest.mark.parametrize(

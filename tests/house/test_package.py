@@ -60,6 +60,8 @@ def test_the_engine_is_imported_within_150_ms() -> None:
         ["policy", "test", "src/fenqi_server/demo/policy"],
         ["evaluate", "--policy", "src/fenqi_server/demo/policy", "examples/phone.json"],
         ["policy", "pack", "test", "cn-mainland"],
+        ["policy", "test", "src/fenqi_server/demo/policy"],
+        ["policy", "diff", "benchmarks/policy", "src/fenqi_server/demo/policy"],
     ],
     ids=lambda words: " ".join(words[:3]),
 )
@@ -71,3 +73,13 @@ def test_the_engines_commands_run_without_the_service(words: list[str], tmp_path
         [sys.executable, "-c", _ALONE.format(blocked=_BLOCKED, words=words)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_an_extra_brings_is_asked_for_by_its_name() -> None:
+    words = ["policy", "prove", "src/fenqi_server/demo/policy"]
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE.format(blocked=_BLOCKED, words=words)], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "fenqi[check]" in done.stderr
+    assert "Traceback" not in done.stderr

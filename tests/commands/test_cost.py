@@ -314,3 +314,22 @@ def test_a_charge_of_a_fen_is_not_shown_as_nothing(capsys: pytest.CaptureFixture
     assert "  < 0.01%  " in said(capsys, "--advance 6000 --payment 6000.01")
     assert "> -0.01%" in said(capsys, "--advance 6000 --payment 5999.99")
     assert percents(answer(capsys, "--advance 6000 --payment 6000.01"))["cn_irr_x12_simple"] == "0.00"
+
+
+def test_several_amounts_of_one_option_are_several_flows(capsys: pytest.CaptureFixture[str]) -> None:
+    # And never 100 and 250 written together: 100250.
+    together = answer(capsys, "--advance 300 --payment 100 250 x 2 @ 2")
+    assert together == answer(capsys, "--advance 300 --payment 100 --payment 250x2@2")
+    assert together["paid_minor"] == 60_000
+    assert "--payment is CNY" in refusal(capsys, "--advance 300 --payment 100 CNY")
+
+
+def test_goods_that_went_back_are_not_said_to_be_money_paid(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--advance 6000 --payment 536x3 --returned 6000@3 --refunded 1500@3"
+    # 3 x 536 = 1608, of which 1500 came back.
+    assert said(capsys, words + " --lang zh-CN").splitlines()[0] == (
+        "得到 ¥6,000.00，分 3 笔共付 ¥1,608.00；退货 ¥6,000.00，退款 ¥1,500.00：多付 ¥108.00。"
+    )
+    found = answer(capsys, words)
+    assert (found["advanced_minor"] - found["refunded_minor"], found["charge_minor"]) == (600_000, 10_800)
+    assert found["paid_minor"] - found["returned_minor"] == 160_800

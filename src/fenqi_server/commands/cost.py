@@ -105,6 +105,7 @@ _FLOW = re.compile(
     r"(?P<amount>[^x×*@]+)(?:[x×*](?P<times>[0-9]{1,5}))?"
     r"(?:@(?:(?P<at>[0-9]{1,6})|(?P<on>[0-9]{4}-[0-9]{2}-[0-9]{2})))?"
 )
+_SIGNS = re.compile(r"\s*([x×*@])\s*")
 _BY_PERIOD = (SIMPLE, COMPOUNDED)
 _BY_DATE = (SIMPLE, COMPOUNDED, US, EU, UK, ACT365)
 
@@ -258,7 +259,12 @@ def _show(
 ) -> None:
     chinese = locale == "zh-CN"
     advanced, paid = _totals(flows)
-    print(_sentence(asked.currency, advanced, paid, len(flows.payments), chinese=chinese))
+    returned, refunded = _back(asked)
+    count = len(flows.payments) - sum(move.times for move in asked.returned)
+    if returned or refunded:
+        print(_sentence_back(asked.currency, advanced, paid, count, returned, refunded, chinese=chinese))
+    else:
+        print(_sentence(asked.currency, advanced, paid, count, chinese=chinese))
     print()
     head = ["方法", "年化", "定义"] if chinese else ["method", "a year", "defined as"]
     if beside_cash:
@@ -280,13 +286,39 @@ def _show(
 
 def _sentence(currency: str, advanced: int, paid: int, count: int, *, chinese: bool) -> str:
     lent, back = format_money(advanced, currency), format_money(paid, currency)
-    more, less = format_money(paid - advanced, currency), format_money(advanced - paid, currency)
+    end = _charge_said(currency, advanced, paid, chinese=chinese)
     if chinese:
-        end = f"多付 {more}" if paid > advanced else f"少付 {less}" if paid < advanced else "没有费用"
         return f"得到 {lent}，分 {count} 笔共付 {back}：{end}。"
-    end = f"{more} for it" if paid > advanced else f"{less} less" if paid < advanced else "nothing for it"
     payments = "one payment" if count == 1 else f"{count} payments"
     return f"{lent} received, {back} paid in {payments}: {end}."
+
+
+def _sentence_back(
+    currency: str, advanced: int, paid: int, count: int, returned: int, refunded: int, *, chinese: bool
+) -> str:
+    """What was received and paid where goods went back (a payment in kind) or money came back (an advance)."""
+    lent, back = format_money(advanced - refunded, currency), format_money(paid - returned, currency)
+    goods, money = format_money(returned, currency), format_money(refunded, currency)
+    end = _charge_said(currency, advanced, paid, chinese=chinese)
+    if chinese:
+        return f"得到 {lent}，分 {count} 笔共付 {back}；退货 {goods}，退款 {money}：{end}。"
+    payments = "one payment" if count == 1 else f"{count} payments"
+    return f"{lent} received, {back} paid in {payments}; goods of {goods} went back, {money} was refunded: {end}."
+
+
+def _charge_said(currency: str, advanced: int, paid: int, *, chinese: bool) -> str:
+    more, less = format_money(paid - advanced, currency), format_money(advanced - paid, currency)
+    if chinese:
+        return f"多付 {more}" if paid > advanced else f"少付 {less}" if paid < advanced else "没有费用"
+    return f"{more} for it" if paid > advanced else f"{less} less" if paid < advanced else "nothing for it"
+
+
+def _back(asked: _Asked) -> tuple[int, int]:
+    """What goods went back at their price, and what money came back."""
+    returned, refunded = (
+        sum(move.amount_minor * move.times for move in side) for side in (asked.returned, asked.refunded)
+    )
+    return returned, refunded
 
 
 def _said(cost: AnnualCost, *, chinese: bool) -> str:
@@ -305,6 +337,10 @@ def _document(
         "paid_minor": paid,
         "charge_minor": paid - advanced,
     }
+    returned, refunded = _back(asked)
+    if returned or refunded:
+        # Payments and advances of their own kind, in the two sums above.
+        answer |= {"returned_minor": returned, "refunded_minor": refunded}
     if isinstance(flows, CashFlows):
         answer["periods_per_year"] = str(flows.periods_per_year)
     answer["annual_cost"] = [_entry(cost, flows, asked) for cost in costs]
@@ -374,15 +410,14 @@ def _from_options(arguments: argparse.Namespace) -> _Asked:
 
 
 def _written(given: list[list[str]], option: str, currency: str) -> tuple[_Move, ...]:
-    """Flows written AMOUNT[xTIMES][@WHEN], in one word or several."""
+    """Flows written AMOUNT[xTIMES][@WHEN], one after the other; round the signs there may be spaces."""
     moves = []
-    for words in given:
-        text = "".join(words)
+    for text in (word for words in given for word in _SIGNS.sub(r"\1", " ".join(words)).split()):
         found = _FLOW.fullmatch(text)
         if found is None:
             raise BadInput(
                 option,
-                " ".join(words),
+                text,
                 "AMOUNT[xTIMES][@WHEN], WHEN a period or a date",
                 "write 536x12, 536x12@3 or 536@2027-01-10",
             )

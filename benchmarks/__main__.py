@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from benchmarks.book import proof_1m
+from benchmarks.closing import day_close
 from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
@@ -32,6 +33,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("columns.diff_1m",), diff_1m),
     (("proof.1m",), proof_1m),
     (("http.evaluations",), http_evaluations),
+    (("day_close.1m", "day_close.100k", "day_close.ratio"), day_close),
 )
 
 

@@ -180,6 +180,11 @@ def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID
         use_shop(shop.id)
         others.clear()
         with connection.cursor() as cursor:
+            # Where a day is a large share of the tables, the planner would rather read all of them, again for each chunk.
+            cursor.execute(
+                "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
+                " set_config('enable_mergejoin', 'off', true)"
+            )
             cursor.execute(_CHUNK, [shop.id, day, left_out, retry, at, CHUNK])
             found = [Found(*row) for row in cursor.fetchall()]
         if not found:
@@ -321,7 +326,7 @@ def _end(shop: Shop, day: date, at: datetime) -> None:
             cursor.execute(
                 "SELECT FROM servicing_state AS s WHERE s.shop_id = %s AND s.next_due_on <= %s AND NOT EXISTS ("
                 " SELECT FROM servicing_close_failure AS f WHERE f.customer_id = s.customer_id"
-                " AND f.contract_id = s.contract_id AND f.resolved_at IS NULL) LIMIT 1",
+                " AND f.contract_id = s.contract_id AND f.resolved_at IS NULL) ORDER BY s.next_due_on LIMIT 1",
                 [shop.id, day],
             )
             if cursor.fetchone() is not None:

@@ -37,7 +37,7 @@ __all__ = ["CHUNK", "Failure", "Run", "close_day", "failures_of", "run_due", "ru
 log = logging.getLogger(__name__)
 
 CHUNK: Final = 500
-"""How many contracts one transaction holds: for about a tenth of a second."""
+"""How many contracts one transaction holds. A payment for one of them waits until it is done."""
 CHUNKS_A_ROUND: Final = 20
 RETRY_AFTER: Final = timedelta(hours=1)
 MAX_DETAIL: Final = 500

@@ -1,6 +1,6 @@
 """`fenqi`: the engine's questions without a server, and the service's start, stop and care.
 
-Results are JSON on standard output, messages go to standard error. The exit code is 0, 2 for input that cannot be
+Results go to standard output (JSON, or tables where a command takes --json), messages to standard error. The exit code is 0, 2 for input that cannot be
 used (the message says which, and what was expected), 1 when the work itself failed.
 
 Only the engine is imported here. What needs Django, PostgreSQL or Granian is imported inside its command, so that
@@ -57,7 +57,7 @@ examples:
   fenqi staff --help                             who works in the console, and what they may do
   fenqi schedule --help                          what each command takes, with examples of its own
 
-Results are JSON on standard output; messages go to standard error.
+Results go to standard output: as tables for people where a command takes --json, else as JSON. Messages go to standard error.
 Exit codes: 0 done, 1 failed, 2 bad input.
 """
 

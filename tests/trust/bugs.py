@@ -120,6 +120,8 @@ BUGS: Final = (
     Bug("a row is late on its day", contract._state, "due_on == as_of", "False"),
     Bug("a closed contract stays closed when a payment bounces", contract._run, "account.closed_on = None", "pass"),
     Bug("a contract with a fen open is closed", contract._state, "elif not account.outstanding:", "elif account.outstanding <= 1:"),
+    Bug("a paid row is the next to pay", contract._state, "if next_row is None:", "if next_row is None or open_minor > 1:"),
+    Bug("a due date is moved past the next row", contract._put_off, "event.to > following", "event.to > following.replace(year=2039)"),
     Bug("an extra row counts as one that comes", Account.add_row, "self.reached.append(True)", "self.reached.append(False)"),
     Bug("a charge falls to the row before its time", Account.row_for, "if on <= self.due[row]:", "if True:"),
     Bug("what is paid back is paid once more", settling.Backwards.pay, "(slot, -minor)", "(slot, minor)"),
@@ -131,6 +133,7 @@ BUGS: Final = (
     Bug("an open contract is held to zero", closure.closure_problems, 'state.status == "closed" and minor', "minor"),
     Bug("entries that do not balance pass", entries.posting, "sum(minor for _, minor in legs) or any", "any"),
     Bug("a fee beyond the listed passes", entries._check_listed, "if minor > total:", "if False:"),
+    Bug("interest beyond the listed passes", entries.position, 'capped = ("fee_earned", "interest_earned")', 'capped = ("fee_earned",)'),
     Bug("a posting forgets what is booked", entries.posting, "after.get(account, 0) - booked.get(account, 0)", "after.get(account, 0)"),
 )  # fmt: skip
 

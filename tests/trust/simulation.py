@@ -39,6 +39,7 @@ from fenqi.contracts.events import (
     PaymentReversed,
     UnappliedRefunded,
 )
+from fenqi.contracts.movements import Movement
 from fenqi.contracts.terms import ContractTerms, Interest, pin
 from fenqi.ledger import closure, entries
 from fenqi.terms.cost import cost_of
@@ -202,6 +203,9 @@ def _put_off(life: Life) -> Event | None:
         or [rows[place].due_on]
     )
     to = day + timedelta(days=life.chance.randint(1, 3))
+    if place + 1 < len(rows) and life.chance.random() < 0.2:
+        # To the very day of the next row, or one beyond, which is refused.
+        to = rows[place + 1].due_on + timedelta(days=life.chance.randint(0, 1))
     life.mark("outage")
     return DueMoved(**life.dates(), row=rows[place].number, to=to, basis=life.name("b"), announcement="night")
 
@@ -464,6 +468,34 @@ def _told_payments(state: engine.ContractState) -> list[tuple[Any, ...]]:
     return told
 
 
+PARTS: Final = ("penalty", "fee", "interest", "principal")
+
+
+def _left(row: tuple[Any, ...]) -> tuple[int, int, int]:
+    """What a row comes to, what is paid of it, and what is open."""
+    owed, paid = sum(row[-2].values()), sum(row[-1].values())
+    return owed, paid, owed - paid
+
+
+def _left_by_part(figures: Figures) -> list[int]:
+    return [sum(row[-2][part] - row[-1][part] for row in figures.rows) for part in PARTS]
+
+
+def _told_sums(state: engine.ContractState) -> tuple[list[tuple[int, int, int]], list[int]]:
+    return (
+        [(row.total_minor, row.paid_minor, row.outstanding_minor) for row in state.rows],
+        [getattr(state, f"{part}_outstanding_minor") for part in PARTS],
+    )
+
+
+def _next_row(figures: Figures, left: list[tuple[int, int, int]]) -> tuple[int | None, date | None, int]:
+    """The oldest row that is not paid, with its day and what is open of it."""
+    for row, (_, _, still_open) in zip(figures.rows, left, strict=True):
+        if still_open:
+            return row[0], row[1], still_open
+    return None, None, 0
+
+
 def oracles(
     state: engine.ContractState, figures: Figures, balances: dict[int, int]
 ) -> Iterator[tuple[str, object, object]]:
@@ -475,14 +507,26 @@ def oracles(
         (state.status, state.closed_on, state.balance_minor, state.unapplied_minor),
         (figures.status, figures.closed_on, figures.owed, figures.held),
     )
+    left = [_left(row) for row in figures.rows]
+    yield "sums", _told_sums(state), (left, _left_by_part(figures))
+    yield "next row", (state.next_row, state.next_due_on, state.next_due_minor), _next_row(figures, left)
     yield "lateness", (state.overdue_minor, state.days_past_due), (figures.overdue, figures.days_late)
     yield "accounts", balances, figures.accounts
     yield "closure", closure.closure_problems(state, balances), []
-    left = [balances.get(code, 0) for code in RECEIVABLES]
-    yield "closed at zero", state.status == "closed" and any(left), False
-    yield "below zero", [minor for minor in left if minor < 0], []
+    receivable = [balances.get(code, 0) for code in RECEIVABLES]
+    yield "closed at zero", state.status == "closed" and any(receivable), False
+    yield "below zero", [minor for minor in receivable if minor < 0], []
     yield "sum", sum(balances.values()), 0
     yield "teeth", _let_through(state), []
+
+
+def _beyond_the_listed(terms: ContractTerms) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Ways to book more of a fee than the table of costs lists: each has to be refused."""
+    more = 10**12
+    yield "a fee", lambda: entries.check_fees(entries.Entries((1120, 4110), (more, -more)), terms)
+    yield "a fee earned", lambda: entries.position(terms, [Movement(1, "fee_earned", more)])
+    if terms.interest is not None:
+        yield "interest", lambda: entries.position(terms, [Movement(1, "interest_earned", more)])
 
 
 def _let_through(state: engine.ContractState) -> list[str]:
@@ -492,6 +536,8 @@ def _let_through(state: engine.ContractState) -> list[str]:
         passed.append("a receivable below zero")
     if not closure.closure_problems(state, {1020: 1}):
         passed.append("a book that does not sum to zero")
+    if not closure.closure_problems(state, {9_999: 1, 1020: -1}):
+        passed.append("an account that is not in the chart")
     if state.status == "closed" and not closure.closure_problems(state, {1120: 1, 4110: -1}):
         passed.append("a closed contract with a fee receivable")
     try:
@@ -577,11 +623,12 @@ def step(life: Life, event: Event, refusal: bool, seed: str, number: int, digest
                 life.booked[account] = life.booked.get(account, 0) + minor
             if {code: minor for code, minor in life.booked.items() if minor} != figures.accounts:
                 raise broken("booked", f"{life.booked}, not {figures.accounts}")
-            try:
-                entries.check_fees(entries.Entries((1120, 4110), (10**12, -(10**12))), life.terms)
-                raise broken("teeth", "a fee beyond what is listed is booked")
-            except entries.FeeNotListed:
-                pass
+            for what, book in _beyond_the_listed(life.terms):
+                try:
+                    book()
+                except entries.FeeNotListed:
+                    continue
+                raise broken("teeth", f"{what} beyond what is listed is booked")
         if life.hits("reordered"):
             life.mark("reordered")
             mixed = told.copy()

@@ -34,6 +34,8 @@ PLACES = {
     "books_account": "reference",  # the closed chart of accounts
     "books_period": "reference",  # a row a month
     "books_proof": "reference",  # a row a night
+    "books_cell": "control",  # which database this is
+    "books_seal": "control",  # the cell's own chain over its rows
     "funders_health": "reference",
     "funders_outcome": "control",  # how each call to a funder ended: the house's, and nobody's in particular
     "funders_transition": "reference",
@@ -85,6 +87,8 @@ WITHOUT_SHOP = {
     "django_": "the framework's own",
     "shops_shop": "it is the shop",
     "books_account": "one chart for every shop",
+    "books_cell": "the database itself",
+    "books_seal": "one chain for the whole cell; it holds hashes alone",
     "policies_snapshot": "a value named by its digest; which shop publishes it stands in policies_publication",
     "funders_pretend_": "a pretend funder's own memory: it does not know our shops",
     "demo_clock": "one clock for the whole demo",
@@ -97,7 +101,9 @@ WITHOUT_ROW_SECURITY = {
 APPEND_ONLY = (
     "announcements_alarm",
     "announcements_revision",
+    "books_cell",
     "books_proof",
+    "books_seal",
     "books_transaction",
     "customers_alias",
     "decisions_decision",

@@ -34,6 +34,9 @@ def migrate() -> list[str]:
     """Applies what is missing and returns its names. Running it again changes nothing."""
     before = unapplied()
     call_command("migrate", interactive=False, verbosity=0)
+    from fenqi_server.books.sealing import begin_era
+
+    begin_era(connection)
     with connection.cursor() as cursor:
         cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         cursor.execute("GRANT USAGE ON SCHEMA public TO fenqi_service")
@@ -50,7 +53,13 @@ def migrate() -> list[str]:
 
 
 def unapplied() -> list[str]:
-    """Migrations of this release that the database does not have, as `app.name`."""
+    """Migrations of this release that the database does not have, as `app.name`; `books.era` where it was restored from another."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+    found = [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+    if not found:
+        from fenqi_server.books.sealing import era_problem
+
+        # A backup that was put back by hand: what is booked before the new era begins could not be told from the old.
+        found += ["books.era"] if era_problem(connection) else []
+    return found

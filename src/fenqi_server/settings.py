@@ -315,6 +315,7 @@ AUTH_PASSWORD_VALIDATORS = [
 FENQI_JOBS = [
     "fenqi_server.servicing.closing.run_due",
     "fenqi_server.books.settlement.run_settlements",
+    "fenqi_server.books.sealing.seal_due",
     "fenqi_server.books.periods.finish_due",
     "fenqi_server.books.proofs.prove_due",
     "fenqi_server.funders.health.probe_due",
@@ -336,7 +337,7 @@ FENQI_JOBS = [
 ]
 if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.
-    FENQI_JOBS.insert(5, "fenqi_server.demo.jobs.answer_assessments")
+    FENQI_JOBS.insert(6, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header, a query string or a value of a failed statement: they carry what belongs to a customer.
 LOGGING = {

@@ -135,3 +135,46 @@ class TestProving:
         (problem,) = answer["shops"][0]["problems"]
         assert "cached balances of principal_receivable" in problem
         assert proofs.standing_problems(shop) == (problem,)
+
+
+class TestHeads:
+    def test_the_newest_hash_is_printed_and_the_book_held_to_it(
+        self, shop: Shop, finance: Finance, tmp_path: Path
+    ) -> None:
+        assert finance.runs("heads") == {"formula": 1, "heads": []}
+        open_one(shop, make_customer(shop))
+        file = tmp_path / "heads.json"
+        # In this test everything is in a transaction that still runs: a seal waits for its end.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO books_seal (number, version, from_xact, to_xact, shops, counts, digests, leaves, rows, sealed_at,"
+                " previous, digest, key_id, seal) VALUES (1, 1, 0, 1, '{}', '{}', '{}', '{}', 0, %s, '', %s, 'test', %s)",
+                [AT, "a" * 64, "b" * 64],
+            )
+        answer = finance.runs("heads", "--days", "30")
+        (head,) = answer["heads"]
+        assert (head["number"], head["digest"], head["rows"], head["key_id"]) == (1, "a" * 64, 0, "test")
+        file.write_text(json.dumps({"heads": [head, {**head, "digest": "c" * 64}]}))
+        checked = finance.runs("heads", "--check", str(file), code=1)
+        assert checked["checked"] == 2
+        assert f"seal 1 is {'a' * 64}: expected {'c' * 64}, as noted" in checked["problems"]
+        assert "seal 1 is altered: expected what was sealed" in checked["problems"]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "wrote"),
+            ("[]", "wrote"),
+            ('{"heads": []}', "a head or more"),
+            ('{"heads": [{"number": 1}]}', "wrote"),
+        ],
+    )
+    def test_a_file_that_is_none_is_bad_input(
+        self, shop: Shop, finance: Finance, tmp_path: Path, text: str, said: str
+    ) -> None:
+        file = tmp_path / "heads.json"
+        file.write_text(text)
+        finance.runs("heads", "--check", str(file), code=2)
+        assert said in finance.said
+        finance.runs("heads", "--check", str(tmp_path / "nowhere.json"), code=2)
+        finance.runs("heads", "--days", "0", code=2)

@@ -31,6 +31,7 @@ from fenqi.ledger.closure import closure_problems, settlement_problems
 from fenqi.ledger.entries import FeeNotListed, position
 from fenqi.problems import BadInput, Problem
 from fenqi_server.books.reading import Balance, trial_digest
+from fenqi_server.books.sealing import verify
 from fenqi_server.db import use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.servicing.storage import EVENT_SQL
@@ -149,6 +150,7 @@ def prove_sums(connection: Any) -> Report:
         problems += _events(cursor)
         contracts, found = _cached(cursor)
         problems += found
+        problems += verify(connection)
     totals = tuple(_totals(sums, counts))
     transactions = sum(count for _, _, _, count in counts)
     return Report(not problems, tuple(problems[:MAX_PROBLEMS]), totals, contracts, transactions, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +10,7 @@ import msgspec
 from django.db import connection
 
 from fenqi_server.books.posting import Transaction
+from fenqi_server.chain import digest_of
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.shops.models import Shop
@@ -103,7 +103,7 @@ def trial_balance(
 def trial_digest(shop_id: UUID, last_on: date, transactions: int, balances: tuple[Balance, ...]) -> str:
     """What a closed month is held to: a digest over its trial balance, in one spelling.
 
-    The values stand in a JSON array, which keeps where one ends and the next begins; its first names the formula.
+    The first value names the formula.
     """
     said = [
         "fenqi.books.period.1",
@@ -112,4 +112,4 @@ def trial_digest(shop_id: UUID, last_on: date, transactions: int, balances: tupl
         transactions,
         *(msgspec.structs.astuple(balance) for balance in balances),
     ]
-    return f"sha256:{hashlib.sha256(msgspec.json.encode(said)).hexdigest()}"
+    return f"sha256:{digest_of(said)}"

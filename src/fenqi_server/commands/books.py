@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from fenqi.problems import BadInput
 from fenqi_server.commands.shop import shop_of, text_of
 
 if TYPE_CHECKING:
@@ -23,6 +27,9 @@ examples:
   fenqi books periods --shop corner                        the months that are closed, and the one that closes next
   fenqi books prove                                        does everything hold that must? every shop, every contract
   fenqi books prove --shop corner --sums                   its sums alone: seconds for a million transactions
+  fenqi books heads > heads.json                           the newest hash over the book: keep it somewhere else
+  fenqi books heads --days 30                              the last one of each of the newest thirty days
+  fenqi books heads --check heads.json                     is every row still what it was then?
 
 A month closes after its last day, in order, and for good: what is put right later is booked on the day on which it is put
 right. It stays open while something stands in the way (exit code 1, each named): a contract whose book is not what its
@@ -30,6 +37,17 @@ events come to, a settlement that has arrived and left money in transit, a due d
 
 The worker proves every book each night; what it finds stands on the console's home. A proof that finds something ends with 1.
 """
+
+
+class _Noted(msgspec.Struct):
+    number: int
+    digest: str
+
+
+class _Heads(msgspec.Struct):
+    """What `fenqi books heads` wrote, and `--check` reads."""
+
+    heads: tuple[_Noted, ...]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -76,6 +94,14 @@ def add_parser(subparsers: Any) -> None:
         run_prove,
     )
     prove.add_argument("--shop", metavar="CODE", help="whose book (without it: every shop's)")
+    heads = action(
+        "heads",
+        "the newest hash over the whole book",
+        "Prints where the chain of hashes over every book of this installation stands, or holds the book to what was printed.",
+        run_heads,
+    )
+    heads.add_argument("--days", metavar="N", default="1", help="the last head of each of so many days (1)")
+    heads.add_argument("--check", metavar="FILE", type=Path, help="a file that this command wrote")
     prove.add_argument("--sums", action="store_true", help="the sums alone, without replaying contracts")
 
 
@@ -135,6 +161,63 @@ def run_prove(arguments: argparse.Namespace) -> int:
     ok = all(each["ok"] for each in proved)
     print_json({"ok": ok, "shops": proved})
     return 0 if ok else 1
+
+
+def run_heads(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    if not arguments.days.isascii() or not arguments.days.isdigit() or not 0 < int(arguments.days) <= 3660:
+        raise BadInput("--days", arguments.days, "a number of days from 1 to 3660")
+    noted = _noted(arguments.check) if arguments.check else None
+    with open_service():
+        from fenqi_server import clock
+        from fenqi_server.books import sealing
+
+        if noted is not None:
+            return _check_heads(noted)
+        while sealing.seal(clock.now()):
+            pass
+        print_json(
+            {
+                "formula": sealing.VERSION,
+                "heads": [
+                    {**msgspec.to_builtins(each), "sealed_at": each.sealed_at.isoformat()}
+                    for each in sealing.heads(daily=int(arguments.days))
+                ],
+            }
+        )
+    return 0
+
+
+def _check_heads(noted: tuple[tuple[int, str], ...]) -> int:
+    from django.db import connection
+
+    from fenqi_server.books.proof import one_instant
+    from fenqi_server.books.sealing import verify
+    from fenqi_server.cli import print_json
+    from fenqi_server.db import use_shop
+    from fenqi_server.shops.models import Shop
+
+    found: dict[str, Problem] = {}
+    for shop in Shop.objects.order_by("created_at"):
+        use_shop(shop.id)
+        with one_instant(connection):
+            use_shop(shop.id)
+            # What is wrong with the chain itself is found from every shop; once is enough.
+            found.update({problem.sentence: problem for problem in verify(connection, noted=noted)})
+    print_json({"ok": not found, "checked": len(noted), **_problems(tuple(found.values()))})
+    return 1 if found else 0
+
+
+def _noted(file: Path) -> tuple[tuple[int, str], ...]:
+    try:
+        kept = msgspec.json.decode(file.read_bytes(), type=_Heads)
+    except (OSError, msgspec.DecodeError) as problem:
+        raise BadInput("--check", str(file), "a file that `fenqi books heads` wrote", str(problem)) from None
+    if not kept.heads:
+        raise BadInput("--check", str(file), "a file with a head or more", "this one has none")
+    return tuple((each.number, each.digest) for each in kept.heads)
 
 
 def _prove(shop: Shop, *, sums: bool) -> dict[str, Any]:

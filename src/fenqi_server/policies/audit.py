@@ -14,8 +14,6 @@ belongs to a customer.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,12 +23,14 @@ import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 
+from fenqi_server.chain import digest_of, seal_of, sealed
 from fenqi_server.db import use_shop
 from fenqi_server.shops.models import Shop
 
 __all__ = ["Break", "Entry", "Head", "entries", "hold", "record", "verify"]
 
 MAX_ENTRIES: Final = 500
+_SEALED_AS: Final = "fenqi.audit.head"
 _COLUMNS: Final = "number, at, actor, act, subject, reason, before, after, previous, digest"
 
 
@@ -89,7 +89,7 @@ def record(
         key_id = settings.FENQI_SIGNING_KEY_ID
         cursor.execute(
             "UPDATE policies_audit_head SET number = %s, digest = %s, key_id = %s, seal = %s WHERE shop_id = %s",
-            [number, digest, key_id, _seal(shop, number, digest, key_id), shop.id],
+            [number, digest, key_id, seal_of(key_id, _SEALED_AS, shop.id, number, digest), shop.id],
         )
     return Entry(
         number=number,
@@ -188,7 +188,7 @@ def verify(shop: Shop, *, noted: Head | None = None) -> Head | Break:
         return Head(0, "")
     if head[2] not in settings.FENQI_SIGNING_KEYS:
         return Break(number, f"it is sealed with the key {head[2]}, which FENQI_SIGNING_KEYS does not have")
-    if not hmac.compare_digest(head[3], _seal(shop, number, previous, head[2])):
+    if not sealed(head[3], head[2], _SEALED_AS, shop.id, number, previous):
         return Break(number, "the chain was not sealed by this service")
     return Head(number, previous)
 
@@ -240,12 +240,5 @@ def _digest(
     after: str | None,
     previous: str,
 ) -> str:
-    # A JSON array keeps where one value ends and the next begins: "a", "bc" is not "ab", "c".
     said = [str(shop.id), number, at.astimezone(UTC).isoformat(), actor, act, subject, reason, before, after]
-    return hashlib.sha256(msgspec.json.encode([*said, previous])).hexdigest()
-
-
-def _seal(shop: Shop, number: int, digest: str, key_id: str) -> str:
-    key = settings.FENQI_SIGNING_KEYS[key_id]
-    said = f"fenqi.audit.head\n{shop.id}\n{number}\n{digest}".encode()
-    return hmac.new(key, said, hashlib.sha256).hexdigest()
+    return digest_of([*said, previous])

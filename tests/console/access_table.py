@@ -46,6 +46,7 @@ TABLE: dict[str, Row] = {
     "v1/contracts": api(GET="contracts:read", POST="contracts:write"),
     "v1/contracts/<str:contract_id>": api(GET="contracts:read"),
     "v1/contracts/<str:contract_id>/payments": api(POST="payments:write"),
+    "v1/contracts/<str:contract_id>/reversals": api(POST="payments:write"),
     "v1/unapplied-cash": api(GET="contracts:read"),
     "v1/unapplied-cash/<str:unapplied_id>/match": api(POST="payments:write"),
     "v1/policy/snapshot": api(GET="evaluations:write"),

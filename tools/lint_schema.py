@@ -32,6 +32,7 @@ SERVICE = "fenqi_service"
 # *control*: one node, the ORM's; its foreign keys are deferrable because Django makes them so.
 PLACES = {
     "books_account": "reference",  # the closed chart of accounts
+    "books_mapping": "reference",  # the shop's own names of its accounts
     "books_period": "reference",  # a row a month
     "books_proof": "reference",  # a row a night
     "books_cell": "control",  # which database this is
@@ -102,6 +103,7 @@ APPEND_ONLY = (
     "announcements_alarm",
     "announcements_revision",
     "books_cell",
+    "books_mapping",
     "books_proof",
     "books_seal",
     "books_transaction",

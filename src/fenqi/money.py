@@ -26,6 +26,7 @@ __all__ = [
     "apply_rate",
     "check_currency",
     "check_minor",
+    "decimal_text",
     "format_money",
     "format_rate",
     "parse_money",
@@ -189,6 +190,17 @@ def format_money(minor: int, currency: str) -> str:
         return f"{sign}{prefix}{abs(minor):,}"
     whole, part = divmod(abs(minor), 10**exponent)
     return f"{sign}{prefix}{whole:,}.{part:0{exponent}d}"
+
+
+def decimal_text(minor: int, currency: str) -> str:
+    """An amount for another program: digits, a point, a minus where it is below zero, and nothing else.
+
+    >>> decimal_text(-1_234_506, "CNY"), decimal_text(5, "CNY"), decimal_text(120, "JPY")
+    ('-12345.06', '0.05', '120')
+    """
+    exponent = CURRENCIES[check_currency(currency)]
+    sign, digits = "-" if minor < 0 else "", str(abs(minor)).rjust(exponent + 1, "0")
+    return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}" if exponent else f"{sign}{digits}"
 
 
 def round_half_even(numerator: int, denominator: int) -> int:

@@ -15,7 +15,7 @@ from fenqi_server import clock
 from fenqi_server.books import proofs
 from fenqi_server.cli import main
 from fenqi_server.db import use_shop
-from fenqi_server.servicing import closing
+from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 
 DECEMBER = after(8)
@@ -178,3 +178,111 @@ class TestHeads:
         assert said in finance.said
         finance.runs("heads", "--check", str(tmp_path / "nowhere.json"), code=2)
         finance.runs("heads", "--days", "0", code=2)
+
+
+class TestReading:
+    @pytest.fixture
+    def contract(self, shop: Shop) -> str:
+        contract = open_one(shop, make_customer(shop))
+        service.pay(shop, contract, 53_600, "received", "bank-1", after(1))
+        return contract
+
+    def test_the_trial_balance_of_a_day_as_known_at_an_instant(
+        self, shop: Shop, contract: str, finance: Finance
+    ) -> None:
+        answer = finance.runs("balance", "--shop", "corner", "--as-of", "2026-11-23")
+        assert answer["balances"] == [
+            {"account": 1110, "name": "principal_receivable", "currency": "CNY", "debit": "6000.00", "credit": "0.00", "balance": "6000.00"},
+            {"account": 4010, "name": "sales", "currency": "CNY", "debit": "0.00", "credit": "6000.00", "balance": "-6000.00"},
+        ]  # fmt: skip
+        # The shop's clock: the payment was recorded at 10:00 on the 24th.
+        for known_at, accounts in (
+            ("2026-11-24T09:59", 2),
+            ("2026-11-24T10:00", 4),
+            ("2026-11-24T02:00Z", 4),
+        ):
+            found = finance.runs("balance", "--shop", "corner", "--known-at", known_at)
+            assert len(found["balances"]) == accounts
+        finance.runs("balance", "--shop", "corner", "--as-of", "soon", code=2)
+        finance.runs("balance", "--shop", "corner", "--known-at", "soon", code=2)
+
+    def test_an_account_s_statement_is_a_table(
+        self, shop: Shop, contract: str, finance: Finance, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with clock.pinned(DECEMBER):
+            assert main(["books", "statement", "in_transit", "--shop", "corner", "--from", "2026-11-24"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split() for line in lines] == [
+            ["day", "event", "reference", "debit", "credit", "balance"],
+            ["opening", "balance", "0.00"],
+            ["2026-11-24", "payment_received", "bank-1", "536.00", "536.00"],
+            ["closing", "balance", "536.00"],
+        ]
+        finance.runs("statement", "nonsense", "--shop", "corner", code=2)
+        assert "by its code or name" in finance.said
+        finance.runs("statement", "1020", "--shop", "corner", "--currency", "XXX", code=2)
+
+
+class TestExport:
+    @pytest.fixture
+    def contract(self, shop: Shop) -> str:
+        return open_one(shop, make_customer(shop))
+
+    def test_a_month_in_the_shop_s_own_accounts(
+        self, shop: Shop, contract: str, finance: Finance, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "november.csv"
+        words = ("export", "--csv", "--shop", "corner", "--period", "2026-11", "-o", str(file))
+        finance.runs(*words, code=2)
+        assert "1110 principal_receivable, 4010 sales" in finance.said
+        assert [each for each in tmp_path.iterdir() if each.name != ".fenqi"] == [], "nothing is left behind"
+        mapped = ("map", "--shop", "corner", "--actor", "ann")
+        finance.runs(*mapped, "principal_receivable", "1122", "应收账款")
+        listed = finance.runs(*mapped, "4010", "6001", "主营业务收入")["accounts"]
+        assert [(each["account"], each["code"], each["version"]) for each in listed] == [
+            (1110, "1122", 1),
+            (4010, "6001", 1),
+        ]
+        answer = finance.runs(*words)
+        assert (answer["lines"], answer["closed"], answer["debit_minor"]) == (2, False, {"CNY": 600_000})
+        assert "is not closed" in finance.said
+        text = file.read_bytes()
+        assert text.startswith(b"\xef\xbb\xbfdate,voucher,line,")
+        assert "应收账款".encode() in text
+        assert [each for each in tmp_path.iterdir() if each.name != ".fenqi"] == [file]
+
+    def test_the_whole_book_for_beancount(
+        self, shop: Shop, contract: str, finance: Finance, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "book.beancount"
+        answer = finance.runs("export", "--beancount", "--shop", "corner", "-o", str(file))
+        assert (answer["transactions"], answer["assertions"]) == (1, 2)
+        assert "balance Assets:PrincipalReceivable  6000.00 ~ 0 CNY" in file.read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--csv",), "--period is missing"),
+            (("--beancount", "--period", "2026-11"), "exported with --csv"),
+            (("--csv", "--period", "soon"), "a month such as"),
+        ],
+    )
+    def test_words_that_do_not_fit(
+        self, shop: Shop, finance: Finance, tmp_path: Path, words: tuple[str, ...], said: str
+    ) -> None:
+        finance.runs("export", *words, "--shop", "corner", "-o", str(tmp_path / "f"), code=2)
+        assert said in finance.said
+        assert [each for each in tmp_path.iterdir() if each.name != ".fenqi"] == []
+
+    def test_a_file_that_cannot_be_written(
+        self, shop: Shop, contract: str, finance: Finance, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "nowhere" / "f"
+        finance.runs("export", "--beancount", "--shop", "corner", "-o", str(file), code=1)
+        assert "cannot be written" in finance.said
+
+    def test_naming_an_account_needs_three_words_and_an_actor(self, shop: Shop, finance: Finance) -> None:
+        finance.runs("map", "--shop", "corner", "--actor", "ann", "1010", code=2)
+        finance.runs("map", "--shop", "corner", "1010", "1002", "Bank", code=2)
+        assert "--actor" in finance.said
+        assert finance.runs("map", "--shop", "corner")["accounts"] == []

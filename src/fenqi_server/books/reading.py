@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +16,18 @@ from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.shops.models import Shop
 
-__all__ = ["PAGE", "Balance", "Page", "page_of", "trial_balance", "trial_digest"]
+__all__ = [
+    "PAGE",
+    "Balance",
+    "Line",
+    "Page",
+    "Statement",
+    "lines",
+    "page_of",
+    "statement",
+    "trial_balance",
+    "trial_digest",
+]
 
 PAGE: Final = 25
 
@@ -98,6 +110,119 @@ def trial_balance(
             values,
         )
         return tuple(Balance(*row) for row in cursor.fetchall())
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of an account's statement. `balance_minor` is what the account comes to with it, debits positive."""
+
+    booked_on: date
+    recorded_at: datetime
+    transaction_id: UUID
+    line: int
+    occurred_on: date
+    event_kind: str
+    customer_id: UUID
+    contract_id: UUID | None
+    settlement: str | None
+    reference: str
+    amount_minor: int
+    balance_minor: int
+
+    @property
+    def place(self) -> str:
+        """Where the statement goes on after this line, for `statement(after=...)`."""
+        return f"{self.booked_on}~{self.recorded_at.isoformat()}~{self.transaction_id}~{self.line}"
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """An account in one currency over days of the book, oldest line first.
+
+    `opening_minor` is what it came to before the first line here, `closing_minor` at the end of the last day. `more` leads to the lines
+    after these, and is None at the end.
+    """
+
+    account: int
+    currency: str
+    first_on: date | None
+    last_on: date | None
+    opening_minor: int
+    closing_minor: int
+    lines: tuple[Line, ...]
+    more: str | None
+
+
+_ORDER: Final = ("booked_on", "recorded_at", "transaction_id", "line")
+
+
+def statement(
+    shop: Shop,
+    account: int,
+    currency: str,
+    *,
+    first_on: date | None = None,
+    last_on: date | None = None,
+    known_at: datetime | None = None,
+    after: str = "",
+    limit: int = PAGE,
+) -> Statement:
+    """An account's entries, by the days of the book that they count to. The same bounds as `trial_balance`.
+
+    Lines that are added never move what a place that was given out leads to. Raises `ValueError` where `after` is none.
+    """
+    use_shop(shop.id)
+    where: list[str] = ["shop_id = %s", "account = %s", "currency = %s"]
+    values: list[Any] = [shop.id, account, currency]
+    for clause, value in (("booked_on <= %s", last_on), ("recorded_at <= %s", known_at)):
+        if value is not None:
+            where.append(clause)
+            values.append(value)
+    begins, at = "booked_on >= coalesce(%s, '-infinity'::date)", [first_on]
+    if after:
+        begins, at = f"({', '.join(_ORDER)}) > (%s, %s, %s, %s)", list(_parsed(after))
+    own = " AND ".join(where)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce(sum(amount_minor), 0)::bigint, coalesce(sum(amount_minor) FILTER (WHERE NOT {begins}), 0)::bigint"
+            f" FROM books_entry WHERE {own}",
+            [*at, *values],
+        )
+        closing, opening = cursor.fetchone()
+        cursor.execute(
+            f"SELECT {', '.join(Line.__struct_fields__[:-1])} FROM books_entry WHERE {own} AND {begins}"
+            f" ORDER BY {', '.join(_ORDER)} LIMIT %s",
+            [*values, *at, limit + 1],
+        )
+        rows = cursor.fetchall()
+    found, balance = [], opening
+    for row in rows[:limit]:
+        balance += row[-1]
+        found.append(Line(**dict(zip(Line.__struct_fields__, (*row, balance), strict=True))))
+    return Statement(
+        account=account,
+        currency=currency,
+        first_on=first_on,
+        last_on=last_on,
+        opening_minor=opening,
+        closing_minor=closing,
+        lines=tuple(found),
+        more=found[-1].place if len(rows) > limit else None,
+    )
+
+
+def lines(shop: Shop, account: int, currency: str, **bounds: Any) -> Iterator[Line]:
+    """Every line of a statement, page after page."""
+    after = ""
+    while True:
+        page = statement(shop, account, currency, after=after, limit=1000, **bounds)
+        yield from page.lines
+        if page.more is None:
+            return
+        after = page.more
+
+
+def _parsed(place: str) -> tuple[date, datetime, UUID, int]:
+    booked_on, recorded_at, name, line = place.split("~")
+    return date.fromisoformat(booked_on), datetime.fromisoformat(recorded_at), UUID(name), int(line)
 
 
 def trial_digest(shop_id: UUID, last_on: date, transactions: int, balances: tuple[Balance, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ _EXAMPLES = """\
 examples:
   fenqi books close 2026-11 --shop corner --actor ann      nothing more is booked in November; its trial balance is written down
   fenqi books periods --shop corner                        the months that are closed, and the one that closes next
+  fenqi books balance --shop corner --as-of 2026-11-30     the trial balance of a day of the book
+  fenqi books statement in_transit --shop corner --from 2026-11-01 --to 2026-11-30
+  fenqi books map --shop corner --actor ann 1010 100201 "招商银行"     what the shop's own bookkeeping calls an account
+  fenqi books export --csv --shop corner --period 2026-11 -o november.csv
+  fenqi books export --beancount --shop corner -o book.beancount       the whole book; then: bean-check book.beancount
   fenqi books prove                                        does everything hold that must? every shop, every contract
   fenqi books prove --shop corner --sums                   its sums alone: seconds for a million transactions
   fenqi books heads > heads.json                           the newest hash over the book: keep it somewhere else
@@ -87,6 +93,55 @@ def add_parser(subparsers: Any) -> None:
         run_periods,
     )
     _shop(periods)
+    balance = action(
+        "balance",
+        "the trial balance of a day",
+        "Prints what every account comes to, on a day of the book and as it was known at an instant.",
+        run_balance,
+    )
+    _shop(balance)
+    balance.add_argument("--as-of", metavar="DAY", help="the day of the book (without it: everything booked)")
+    _known_at(balance)
+    statement = action(
+        "statement",
+        "every entry of an account",
+        "Prints the entries of an account as a table, with what it came to before, after each and at the end.",
+        run_statement,
+    )
+    statement.add_argument(
+        "account", metavar="ACCOUNT", help="its code or its name, such as 1020 or in_transit"
+    )
+    _shop(statement)
+    statement.add_argument("--currency", metavar="CODE", help="the shop's own without it")
+    statement.add_argument("--from", dest="first_on", metavar="DAY", help="the first day of the book")
+    statement.add_argument("--to", dest="last_on", metavar="DAY", help="the last day of the book")
+    _known_at(statement)
+    mapped = action(
+        "map",
+        "what the shop's own bookkeeping calls an account",
+        "Names an account in the shop's own bookkeeping, in a new version; without words, lists what is named.",
+        run_map,
+    )
+    _shop(mapped)
+    mapped.add_argument("--actor", metavar="NAME", help="who says so, for the record")
+    mapped.add_argument(
+        "words", nargs="*", metavar="ACCOUNT CODE NAME", help='such as 1010 100201 "Main bank"'
+    )
+    export = action(
+        "export",
+        "take the book elsewhere",
+        "Writes a month in the shop's own accounts as CSV, or the whole book for Beancount with balances it can check.",
+        run_export,
+    )
+    kind = export.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--csv", action="store_true", help="a month, one line an entry")
+    kind.add_argument("--beancount", action="store_true", help="the whole book")
+    _shop(export)
+    export.add_argument("--period", metavar="MONTH", help="such as 2026-11; with --csv")
+    export.add_argument(
+        "--mapped-at", metavar="INSTANT", help="with the shop's accounts as they were then; with --csv"
+    )
+    export.add_argument("-o", "--output", required=True, metavar="FILE", type=Path, help="the file to write")
     prove = action(
         "prove",
         "does everything hold that must?",
@@ -107,6 +162,34 @@ def add_parser(subparsers: Any) -> None:
 
 def _shop(parser: Any) -> None:
     parser.add_argument("--shop", required=True, metavar="CODE", help="whose book")
+
+
+def _known_at(parser: Any) -> None:
+    parser.add_argument(
+        "--known-at", metavar="INSTANT", help="without what was recorded after it, such as 2026-12-05T18:00"
+    )
+
+
+def _day(text: str | None, place: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(place, text, "a day such as 2026-11-30") from None
+
+
+def _instant(text: str | None, place: str, shop: Shop) -> datetime | None:
+    """An instant with its offset, or on the shop's clock."""
+    from fenqi.calendars import zone_of
+
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(place, text, "an instant such as 2026-12-05T18:00") from None
+    return found if found.tzinfo else found.replace(tzinfo=zone_of(shop.time_zone))
 
 
 def run_close(arguments: argparse.Namespace) -> int:
@@ -146,6 +229,148 @@ def run_periods(arguments: argparse.Namespace) -> int:
                 "periods": [_period(each) for each in periods.periods(shop)],
             }
         )
+    return 0
+
+
+def run_balance(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    with open_service():
+        from fenqi.ledger.accounts import CHART
+        from fenqi.money import decimal_text
+        from fenqi_server.books.reading import trial_balance
+
+        shop = shop_of(arguments.shop)
+        as_of, known_at = _day(arguments.as_of, "--as-of"), _instant(arguments.known_at, "--known-at", shop)
+        found = trial_balance(shop, as_of=as_of, known_at=known_at)
+        print_json(
+            {
+                "shop": shop.code,
+                "as_of": as_of.isoformat() if as_of else None,
+                "known_at": known_at.isoformat() if known_at else None,
+                "balances": [
+                    {
+                        "account": each.account,
+                        "name": CHART[each.account].name,
+                        "currency": each.currency,
+                        "debit": decimal_text(each.debit_minor, each.currency),
+                        "credit": decimal_text(each.credit_minor, each.currency),
+                        "balance": decimal_text(each.debit_minor - each.credit_minor, each.currency),
+                    }
+                    for each in found
+                ],
+            }
+        )
+    return 0
+
+
+def run_statement(arguments: argparse.Namespace) -> int:
+    from fenqi_server.commands.database import open_service
+
+    with open_service():
+        from fenqi.money import check_currency, decimal_text
+        from fenqi_server.books import mapping, reading
+        from fenqi_server.commands.table import print_table
+        from fenqi_server.ids import public_id
+
+        shop = shop_of(arguments.shop)
+        account = mapping.account_of(arguments.account)
+        currency = check_currency(arguments.currency or shop.currency, place="--currency")
+        bounds = {
+            "first_on": _day(arguments.first_on, "--from"),
+            "last_on": _day(arguments.last_on, "--to"),
+            "known_at": _instant(arguments.known_at, "--known-at", shop),
+        }
+        whole = reading.statement(shop, account.code, currency, limit=1, **bounds)
+        rows = [("", "opening balance", "", "", "", decimal_text(whole.opening_minor, currency))]
+        for line in reading.lines(shop, account.code, currency, **bounds):
+            amount = decimal_text(abs(line.amount_minor), currency)
+            contract = public_id("ct", line.customer_id, line.contract_id) if line.contract_id else ""
+            rows.append(
+                (
+                    line.booked_on.isoformat(),
+                    line.event_kind,
+                    line.reference or line.settlement or contract,
+                    amount if line.amount_minor > 0 else "",
+                    amount if line.amount_minor < 0 else "",
+                    decimal_text(line.balance_minor, currency),
+                )
+            )
+        rows.append(("", "closing balance", "", "", "", decimal_text(whole.closing_minor, currency)))
+        print_table(("day", "event", "reference", "debit", "credit", "balance"), rows, right=(3, 4, 5))
+    return 0
+
+
+def run_map(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    if len(arguments.words) not in (0, 3):
+        raise BadInput(
+            "words", " ".join(arguments.words), 'an account, a code and a name: 1010 100201 "Main bank"'
+        )
+    if arguments.words and not arguments.actor:
+        raise BadInput("--actor", "missing", "who says so, for the record")
+    with open_service():
+        from fenqi_server import clock
+        from fenqi_server.books import mapping
+
+        shop = shop_of(arguments.shop)
+        if arguments.words:
+            account, code, name = arguments.words
+            actor = f"cli:{text_of(arguments.actor, '--actor', longest=MAX_ACTOR)}"
+            mapping.map_account(shop, mapping.account_of(account).code, code, name, actor, clock.now())
+        print_json(
+            {
+                "shop": shop.code,
+                "accounts": [
+                    {
+                        "account": each.account,
+                        "code": each.code,
+                        "name": each.name,
+                        "version": each.version,
+                        "since": each.at.isoformat(),
+                    }
+                    for _, each in sorted(mapping.mapping(shop).items())
+                ],
+            }
+        )
+    return 0
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import Failure, note, print_json
+    from fenqi_server.commands.database import open_service
+
+    if arguments.csv and not arguments.period:
+        raise BadInput("--period", "missing", "the month to export, such as 2026-11")
+    if arguments.beancount and (arguments.period or arguments.mapped_at):
+        raise BadInput("--period", "given", "the whole book", "a month alone is exported with --csv")
+    part = arguments.output.with_name(arguments.output.name + ".part")
+    with open_service():
+        from fenqi_server.books import beancount, journal
+        from fenqi_server.spreadsheet import ENCODING
+
+        shop = shop_of(arguments.shop)
+        written: Any
+        try:
+            if arguments.csv:
+                mapped_at = _instant(arguments.mapped_at, "--mapped-at", shop)
+                with part.open("w", encoding=ENCODING, newline="") as out:
+                    written = journal.write_month(shop, arguments.period, out, mapped_at=mapped_at)
+            else:
+                with part.open("w", encoding="utf-8") as out:
+                    written = beancount.write_book(shop, out)
+            # A file of this name is there whole, or not at all.
+            part.replace(arguments.output)
+        except OSError as problem:
+            raise Failure(f"{arguments.output} cannot be written: {problem.strerror}") from problem
+        finally:
+            part.unlink(missing_ok=True)
+        if arguments.csv and not written.closed:
+            note(f"{written.period} is not closed: what is booked in it later is not in the file.")
+        print_json({"shop": shop.code, "file": str(arguments.output), **msgspec.to_builtins(written)})
     return 0
 
 

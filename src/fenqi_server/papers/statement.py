@@ -16,9 +16,10 @@ from django.utils.translation import gettext, pgettext
 
 from fenqi.calendars import format_date, format_instant
 from fenqi.contracts.contract import PaymentState, RowState
-from fenqi.money import CURRENCIES
+from fenqi.money import decimal_text
 from fenqi_server.disclosures.printing import Setter, page_width, put_together
 from fenqi_server.servicing.service import ContractView
+from fenqi_server.spreadsheet import ENCODING, no_formula
 from fenqi_server.storefront.selector import row_name
 from fenqi_server.storefront.voice import Voice
 
@@ -267,24 +268,17 @@ def as_csv(statement: Statement, voice: Voice) -> bytes:
     writer = csv.writer(out)
     writer.writerow([statement.heading, statement.as_of, voice.currency, statement.contract])
     for label, cell in statement.facts:
-        writer.writerow(["", _safe(label), _plain(cell, voice)])
+        writer.writerow(["", no_formula(label), _plain(cell, voice)])
     for table in statement.tables:
-        writer.writerow([table.heading, *map(_safe, table.head)])
+        writer.writerow([table.heading, *map(no_formula, table.head)])
         for row in table.rows:
             writer.writerow([table.name, *(_plain(cell, voice) for cell in row)])
         if table.foot:
             writer.writerow(["", *(_plain(cell, voice) for cell in table.foot)])
-    return out.getvalue().encode("utf-8-sig")
+    return out.getvalue().encode(ENCODING)
 
 
 def _plain(cell: Cell, voice: Voice) -> str:
     if isinstance(cell, Amount):
-        exponent = CURRENCIES[voice.currency]
-        sign, digits = "-" if cell.minor < 0 else "", str(abs(cell.minor)).rjust(exponent + 1, "0")
-        return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}" if exponent else f"{sign}{digits}"
-    return cell.isoformat() if isinstance(cell, date) else _safe(cell)
-
-
-def _safe(text: str) -> str:
-    """A payer's words are no formula, whatever they begin with."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        return decimal_text(cell.minor, voice.currency)
+    return cell.isoformat() if isinstance(cell, date) else no_formula(cell)

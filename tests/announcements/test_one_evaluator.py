@@ -106,9 +106,10 @@ def test_only_the_decision_function_runs_a_policys_rules() -> None:
 def test_only_a_checkouts_evaluation_asks_the_decision_function() -> None:
     found = {name for name, tree in _modules() if ("fenqi.policy.verdict", "decide") in _imported(tree)}
     assert found <= MAY_DECIDE, found
-    # The same rules without their reasons: for the search of a nearest change, and of who gains or loses a plan.
+    # The same rules without their reasons: for the search of a nearest change, of who gains or
+    # loses a plan, and whether a plan whose price depends on the day opens on another.
     only = {name for name, tree in _modules() if ("fenqi.policy.verdict", "in_the_way") in _imported(tree)}
-    assert only == {"fenqi/checkout/nearest.py", "fenqi/policy/gains.py"}
+    assert only == {"fenqi/checkout/nearest.py", "fenqi/checkout/evaluation.py", "fenqi/policy/gains.py"}
     assert "fenqi/checkout/evaluation.py" in found, "the search finds what it looks for"
 
 

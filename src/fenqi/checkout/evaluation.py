@@ -25,7 +25,7 @@ from fenqi.policy.facts import Facts, FactValue, clock_facts
 from fenqi.policy.placement import Placed
 from fenqi.policy.snapshot import LAYERS, ceiling_of
 from fenqi.policy.snapshot import Group as GroupId
-from fenqi.policy.verdict import Reason, Until, Verdict, decide, decide_deposits
+from fenqi.policy.verdict import Reason, Until, Verdict, decide, decide_deposits, in_the_way
 from fenqi.terms.cost import Cost, cost_of
 from fenqi.terms.disclosure import Disclosure, Manner, disclose
 from fenqi.terms.lease import CampaignClosed
@@ -419,14 +419,14 @@ def _opens_priced(
         )
     except (TermsError, MoneyError, CalendarError):
         return _UNKNOWN
-    priced = policy.second[policy.plan_index[plan.id]]
-    if priced is None or offer is None:
+    if offer is None:
         return until
     then = {**facts, **clock_facts(until.at, policy.zone)}
     # What stands in the way at today's price too has been counted, and ends by then.
-    before = priced(then, offer)
-    after = priced(then, priced_facts(schedule, cost_of(schedule, plan), plan.periods))
-    return _UNKNOWN if (after[0] | after[2]) & ~(before[0] | before[2]) else until
+    before = {rule.id for rule in in_the_way(policy, then, plan.id, offer)}
+    new_offer = priced_facts(schedule, cost_of(schedule, plan), plan.periods)
+    after = {rule.id for rule in in_the_way(policy, then, plan.id, new_offer)}
+    return until if after <= before else _UNKNOWN
 
 
 def is_waived(verdict: Verdict | None) -> bool:

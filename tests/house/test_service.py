@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from fenqi_server import clock
+from fenqi_server.cli import main
 from fenqi_server.headers import PathOnly, WithoutValues
+from fenqi_server.processes import free_port
 from fenqi_server.worker import Worker
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -183,3 +185,22 @@ def test_signing_keys_that_could_not_be_told_apart_in_a_token_are_refused_at_the
     with pytest.raises(ImproperlyConfigured, match="id:hex"):
         _signing_keys(keys)
     assert list(_signing_keys(f"k2:{'a' * 64}, k-1:{'b' * 64}")) == ["k2", "k-1"]
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_nothing_is_started_over_a_database_that_may_lose_what_was_answered(
+    command, committed_db, capsys, monkeypatch, tmp_path
+):
+    """The tests' own server is such a one: it writes nothing to the disk in time."""
+    started = []
+    monkeypatch.setattr("fenqi_server.processes.Server.start", started.append)
+    monkeypatch.setenv("FENQI_DATABASE_URL", committed_db.service_url)
+    monkeypatch.setenv("FENQI_OWNER_URL", committed_db.owner_url)
+    monkeypatch.setenv("FENQI_HOME", str(tmp_path / ".fenqi"))
+    monkeypatch.setenv("FENQI_DEMO", "")
+    assert main([command, "--port", str(free_port())]) == 1
+    assert (
+        "the database runs with fsync = off: a payment that was answered could be lost"
+        in capsys.readouterr().err
+    )
+    assert started == [], "neither the service nor the worker"

@@ -21,7 +21,7 @@ from fenqi.calendars import local_date, local_minute_of_day
 from fenqi.problems import Problem
 from fenqi_server.books.proof import Key, Report, one_instant, prove_contracts, prove_sums, touched
 from fenqi_server.db import use_shop
-from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.ids import parse_public_id, public_id, uuid7_after
 from fenqi_server.shops.models import Shop
 
 __all__ = ["Kind", "Proof", "latest", "prove_due", "prove_night", "record", "standing_problems"]
@@ -81,8 +81,9 @@ def record(
     sentences = [problem.sentence for problem in found]
     if len(sentences) > MAX_KEPT:
         sentences[MAX_KEPT - 1 :] = [f"and {len(sentences) - MAX_KEPT + 1} more"]
+    before = latest(shop, limit=1)
     proof = Proof(
-        id=uuid7(at),
+        id=uuid7_after(before[0].id if before and before[0].at == at else None, at),
         at=at,
         kind=kind,
         subject=subject,

@@ -33,6 +33,7 @@ _HAPPENED: Final = {
     "settlement": gettext_noop("Settlement arrived at the bank"),
     "unmatched_money": gettext_noop("Money that names no contract"),
     "opening_balance": gettext_noop("Opening balance of an imported contract"),
+    "converted": gettext_noop("Currency exchanged"),
     "matched_money": gettext_noop("Money matched to its contract"),
 }
 
@@ -97,7 +98,7 @@ def book(request: HttpRequest) -> HttpResponse:
         {
             "transactions": [_transaction(each, voice) for each in page.transactions],
             "older": page.older,
-            "totals": _totals(balances, voice),
+            "totals": totals_of(balances, voice),
             "contract": contract,
             "wrong": wrong,
             "proof": _proof(shop) if request.GET.get("prove") else None,
@@ -111,7 +112,7 @@ def _transaction(booked: Transaction, voice: Voice) -> TransactionView:
     money = booked.currency
     return TransactionView(
         str(booked.transaction_id),
-        gettext(_HAPPENED.get(booked.event_kind, booked.event_kind)),
+        happened(booked.event_kind),
         public_id("ct", booked.customer_id, booked.contract_id) if booked.contract_id else "",
         booked.settlement or "",
         booked.reference,
@@ -126,6 +127,11 @@ def _transaction(booked: Transaction, voice: Voice) -> TransactionView:
     )
 
 
+def happened(kind: str) -> str:
+    """What an event is, in words."""
+    return gettext(_HAPPENED.get(kind, kind))
+
+
 def _line(account: int, debit: int, credit: int, currency: str, voice: Voice) -> LineView:
     known = CHART.get(account)
     return LineView(
@@ -136,7 +142,8 @@ def _line(account: int, debit: int, credit: int, currency: str, voice: Voice) ->
     )
 
 
-def _totals(balances: tuple[Balance, ...], voice: Voice) -> list[TotalsView]:
+def totals_of(balances: tuple[Balance, ...], voice: Voice) -> list[TotalsView]:
+    """A trial balance as it is shown, currency by currency."""
     views = []
     for currency in dict.fromkeys(balance.currency for balance in balances):
         own = [balance for balance in balances if balance.currency == currency]

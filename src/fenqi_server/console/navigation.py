@@ -75,6 +75,8 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry(_PEOPLE, gettext_noop("Reply templates"), "console:templates", ("support", "supervisor")),
     Entry(_RECORDS, gettext_noop("Audit log"), "console:audit", ("auditor", "admin")),
     Entry(_RECORDS, gettext_noop("Books"), "console:books", ("finance", "auditor")),
+    Entry(_RECORDS, gettext_noop("Months of the book"), "console:books_months", ("finance", "auditor")),
+    Entry(_RECORDS, gettext_noop("Proofs of the book"), "console:books_proofs", ("finance", "auditor")),
     Entry(_RECORDS, gettext_noop("Reconciliation"), "console:reconciliation", ("finance", "auditor")),
     Entry(_RECORDS, gettext_noop("Closed days"), "console:closings", ("finance", "auditor")),
 )

@@ -111,7 +111,10 @@ def _broken_book(staff: Staff, at: datetime) -> Waiting:
     """What the newest proof of the book found, until a later one finds nothing."""
     found = proofs.standing_problems(staff.shop)
     return Waiting(
-        gettext("Problems that the proof of the book found"), len(found), reverse("console:books"), True
+        gettext("Problems that the proof of the book found"),
+        len(found),
+        reverse("console:books_proofs"),
+        True,
     )
 
 

@@ -1,6 +1,7 @@
 """What the measurements of the book run as the service, each in a process of its own.
 
 python -m benchmarks.book_stock template     a contract with four months behind it, to be multiplied; prints its keys
+python -m benchmarks.book_stock seal         hash what is booked; prints how many batches it took
 python -m benchmarks.book_stock prove        prove the sums of the whole book some times over; prints the seconds
 """
 
@@ -45,6 +46,17 @@ def template() -> dict[str, object]:
     }
 
 
+def seal() -> dict[str, object]:
+    """Seal everything, as the worker does."""
+    from fenqi_server import clock
+    from fenqi_server.books import sealing
+
+    began, batches = time.perf_counter(), 0
+    while sealing.seal(clock.now()):
+        batches += 1
+    return {"batches": batches, "seconds": time.perf_counter() - began}
+
+
 def prove() -> dict[str, object]:
     """The seconds of each run, and what was looked at."""
     from django.db import connection
@@ -84,4 +96,4 @@ def _stat(pid: int) -> list[str]:
 
 if __name__ == "__main__":
     django.setup()
-    print(json.dumps({"template": template, "prove": prove}[sys.argv[1]]()))
+    print(json.dumps({"template": template, "seal": seal, "prove": prove}[sys.argv[1]]()))

@@ -7,11 +7,12 @@ import hashlib
 import hmac
 import re
 import struct
-import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -51,9 +52,15 @@ def sign_in(client: Client, password: str = PASSWORD, name: str = "ann") -> str:
     return answer.headers.get("Location", f"{answer.status_code}")
 
 
+@pytest.fixture(autouse=True)
+def _one_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authenticator's clock stands still: a code that changes while a busy machine works is another code."""
+    monkeypatch.setattr(totp, "time", SimpleNamespace(time=lambda: AT.timestamp()))
+
+
 def code(secret: str) -> str:
     """What an authenticator app shows now (RFC 6238)."""
-    count = struct.pack(">Q", int(time.time()) // 30)
+    count = struct.pack(">Q", int(totp.time.time()) // 30)
     mac = hmac.new(base64.b32decode(secret), count, hashlib.sha1).digest()
     start = mac[-1] & 15
     return f"{(int.from_bytes(mac[start : start + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"

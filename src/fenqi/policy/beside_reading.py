@@ -6,6 +6,7 @@ A table is `tables/NAME.csv`, a set `sets/NAME.txt`; the YAML describes the one 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -56,7 +57,7 @@ def is_policy_file(name: str) -> bool:
     return _TABLE_FILE.fullmatch(name) is not None or _SET_FILE.fullmatch(name) is not None
 
 
-class BesideReading(Reader):
+class BesideReading(Reader, ABC):
     """The part of a policy's reader that is about tables, sets, rollouts and ages."""
 
     def __init__(self) -> None:
@@ -74,8 +75,9 @@ class BesideReading(Reader):
     def dialect(self) -> Dialect:
         return Dialect(self.vocabulary, self.currency, self.zone, self.sets)
 
+    @abstractmethod
     def rule_of(self, node: Node, fields: Fields, what: str) -> Rule:
-        raise NotImplementedError
+        """A rule as the policy's reader reads it, from its fields."""
 
     def beside(self, files: Mapping[str, str]) -> None:
         """Take in the tables' text and read the sets."""

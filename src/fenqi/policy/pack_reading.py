@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
@@ -61,7 +62,46 @@ class _PackInUse(msgspec.Struct, frozen=True):
     rule_nodes: list[Node]
 
 
-class PackReading(Reader):
+class PackText(Reader):
+    """What a pack says of itself: its parameters, with their dates."""
+
+    def pack_parameters(self, written: Mapping[str, Node]) -> dict[str, Parameter]:
+        found: dict[str, Parameter] = {}
+        for node in self.items(written["parameters"], "parameters") if "parameters" in written else []:
+            fields = self.fields(
+                node,
+                "a parameter",
+                ("id", "type"),
+                ("value", "values", "times", "of", "source", "confirmed", "note"),
+            )
+            name = self.scalar(fields["id"], "id")
+            values: tuple[tuple[int | None, str], ...]
+            if "value" in fields:
+                values = ((None, self.scalar(fields["value"], "value")),)
+            elif "of" in fields:
+                # 4 x LPR: the rule's own arithmetic, done once here and never in a condition.
+                times = self.integer(fields["times"], "times")
+                base = found[self.scalar(fields["of"], "of")]
+                values = tuple((start, _times(times, text)) for start, text in base.values)
+            else:
+                values = tuple(self.dated(item) for item in self.items(fields["values"], "values"))
+            found[name] = Parameter(
+                name,
+                self.scalar(fields["type"], "type"),
+                values,
+                self.optional(fields, "source", self.scalar, ""),
+                self.optional(fields, "confirmed", self.boolean, False),
+                self.integer(fields["times"], "times") if "times" in fields else 0,
+                self.scalar(fields["of"], "of") if "of" in fields else "",
+            )
+        return found
+
+    def dated(self, node: Node) -> tuple[int | None, str]:
+        fields = self.fields(node, "a dated value", ("from", "value"))
+        return self.instant(fields["from"], "from"), self.scalar(fields["value"], "value")
+
+
+class PackReading(PackText, ABC):
     """The part of a policy's reader that is about packs."""
 
     def __init__(self) -> None:
@@ -70,11 +110,13 @@ class PackReading(Reader):
         self.packs: list[_PackInUse] = []
         self.parameters: Mapping[str, str] = {}
 
+    @abstractmethod
     def fact(self, node: Node) -> FactType:
-        raise NotImplementedError
+        """A fact as the policy's reader reads it."""
 
+    @abstractmethod
     def rule(self, node: Node, more: tuple[str, ...] = ()) -> Rule:
-        raise NotImplementedError
+        """A rule as the policy's reader reads it; `more` are keys that a pack's rule has beside."""
 
     def pack_use(self, node: Node) -> None:
         """A pack that the policy takes in: its parameters, facts and rules, which become rules of this policy."""
@@ -144,41 +186,6 @@ class PackReading(Reader):
                 [],
             )
         )
-
-    def pack_parameters(self, written: Mapping[str, Node]) -> dict[str, Parameter]:
-        found: dict[str, Parameter] = {}
-        for node in self.items(written["parameters"], "parameters") if "parameters" in written else []:
-            fields = self.fields(
-                node,
-                "a parameter",
-                ("id", "type"),
-                ("value", "values", "times", "of", "source", "confirmed", "note"),
-            )
-            name = self.scalar(fields["id"], "id")
-            values: tuple[tuple[int | None, str], ...]
-            if "value" in fields:
-                values = ((None, self.scalar(fields["value"], "value")),)
-            elif "of" in fields:
-                # 4 x LPR: the rule's own arithmetic, done once here and never in a condition.
-                times = self.integer(fields["times"], "times")
-                base = found[self.scalar(fields["of"], "of")]
-                values = tuple((start, _times(times, text)) for start, text in base.values)
-            else:
-                values = tuple(self.dated(item) for item in self.items(fields["values"], "values"))
-            found[name] = Parameter(
-                name,
-                self.scalar(fields["type"], "type"),
-                values,
-                self.optional(fields, "source", self.scalar, ""),
-                self.optional(fields, "confirmed", self.boolean, False),
-                self.integer(fields["times"], "times") if "times" in fields else 0,
-                self.scalar(fields["of"], "of") if "of" in fields else "",
-            )
-        return found
-
-    def dated(self, node: Node) -> tuple[int | None, str]:
-        fields = self.fields(node, "a dated value", ("from", "value"))
-        return self.instant(fields["from"], "from"), self.scalar(fields["value"], "value")
 
     def pack_settings(
         self, fields: Mapping[str, Node], parameters: Mapping[str, Parameter]
@@ -442,7 +449,7 @@ class PackError(BadInput):
     """A pack that is not as packs are."""
 
 
-class _Cases(PackReading):
+class _Cases(PackText):
     def __init__(self, zone: str) -> None:
         super().__init__()
         self.zone = zone

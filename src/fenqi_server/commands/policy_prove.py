@@ -51,7 +51,7 @@ Every case has been asked of the same rules as a checkout. Where a question take
 "not proven", and says what. Prices (offer.*) count as anything until a case is found; then as what the plan really costs.
 
 Exit codes: 0 nothing is wrong and all of it is proven; 1 something is, or is not proven; 2 it is not a policy (what can be read
-of it is looked at all the same)."""
+of it is looked at all the same), or the solver is not installed."""
 
 DEFAULT_LIMIT_MS: Final = 2_000
 MAX_LIMIT_MS: Final = 600_000

@@ -9,10 +9,11 @@ the rows are `fenqi.contracts.accrual`'s, fetched after each step (`_fetch`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final
 
+from fenqi.calendars import add_months
 from fenqi.contracts.accrual import Accrual, RunningRow
 from fenqi.contracts.allocation import (
     FEE,
@@ -27,19 +28,37 @@ from fenqi.contracts.allocation import (
     parts_in_full,
     rule_for,
 )
-from fenqi.contracts.events import EventRefused
+from fenqi.contracts.events import Event, EventRefused, Instruction, PaymentFailed, PayoffQuoted
 from fenqi.contracts.movements import Movement, MovementKind
 from fenqi.contracts.settling import Backwards, settle
 from fenqi.contracts.terms import ContractTerms
+from fenqi.money import round_half_even
+from fenqi.terms.interest import Period
 from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly
 from fenqi.terms.schedule import RowKind, periods_of
 
-__all__ = ["Account", "Credit"]
+__all__ = ["EARNED", "WRITTEN_OFF", "Account", "Credit", "Kinds", "refused"]
 
-_MONEY: Final[tuple[MovementKind, ...]] = ("penalty_paid", "fee_paid", "interest_paid", "principal_paid")
-_GOODWILL: Final[tuple[MovementKind, ...]] = ("penalty_waived", "fee_waived", "interest_waived", "goodwill")
+Kinds = tuple[MovementKind, MovementKind, MovementKind, MovementKind]
+"""The kind of a movement for each part, in the order of `PARTS`."""
+
+_MONEY: Final[Kinds] = ("penalty_paid", "fee_paid", "interest_paid", "principal_paid")
+_GOODWILL: Final[Kinds] = ("penalty_waived", "fee_waived", "interest_waived", "goodwill")
+WRITTEN_OFF: Final[Kinds] = (
+    "written_off_penalty",
+    "written_off_fee",
+    "written_off_interest",
+    "written_off_principal",
+)
+EARNED: Final[Kinds] = ("penalty_charged", "fee_earned", "interest_earned", "sold")
+"""What lessening undoes instead, where it never was to be earned."""
 _BEAR_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
 _AT_START: Final = ("down_payment", "up_front")
+
+
+def refused(event: Event, state: str, rule: str, way_out: str) -> EventRefused:
+    """An event that cannot follow: in which state, by which rule, and what can be done."""
+    return EventRefused(str(event.__struct_config__.tag), state, rule, way_out)
 
 
 class Credit:
@@ -53,6 +72,7 @@ class Credit:
         "on",
         "paid",
         "purpose",
+        "recovered",
         "reversed_on",
         "seq",
         "unapplied",
@@ -68,12 +88,13 @@ class Credit:
         self.paid: list[tuple[int, int]] = []
         self.later: list[tuple[int, date, int, int]] = []
         self.unapplied = amount
+        self.recovered = 0
         self.reversed_on: date | None = None
 
     def copy(self) -> Credit:
         twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
         twin.paid, twin.later = self.paid.copy(), self.later.copy()
-        twin.unapplied, twin.reversed_on = self.unapplied, self.reversed_on
+        twin.unapplied, twin.recovered, twin.reversed_on = self.unapplied, self.recovered, self.reversed_on
         return twin
 
 
@@ -106,6 +127,22 @@ class Account:
         self.closed_on: date | None = None
         self.charges: dict[str, tuple[int, int, int, date]] = {}
         self.void: dict[str, date] = {}
+        self.instructions: dict[str, tuple[Instruction, ...]] = {}
+        self.past: list[Event] = []
+        self.newest = 0
+        self.shipped_on: date | None = None
+        self.cancelled_on: date | None = None
+        self.accelerated_on: date | None = None
+        self.written_off_on: date | None = None
+        self.written_off = 0
+        self.recovered = 0
+        self.returned: list[tuple[str, int, int]] = []
+        self.lent_since = 0
+        self.closed: set[int] = set()
+        self.refund_due = 0
+        self.quotes: dict[str, PayoffQuoted] = {}
+        self.failures: list[PaymentFailed] = []
+        self.pauses: list[tuple[date, date]] = []
         self.by_age = not terms.allocation.rules
         self.accrual: Accrual | None = None
         self.running: dict[int, int] = {}
@@ -135,6 +172,13 @@ class Account:
             "charges",
             "void",
             "running",
+            "instructions",
+            "past",
+            "returned",
+            "quotes",
+            "failures",
+            "pauses",
+            "closed",
         ):
             setattr(twin, name, getattr(self, name).copy())
         twin.credits = {name: credit.copy() for name, credit in self.credits.items()}
@@ -216,7 +260,7 @@ class Account:
             and not any(self.owed[4 * row : 4 * row + 4])
         )
 
-    def add_row(self, kind: RowKind, due_on: date) -> int:
+    def add_row(self, kind: RowKind, due_on: date, *, reached: bool = True) -> int:
         """A row that was not agreed, in the order of its date; its number follows the last one."""
         place = len(self.numbers)
         self.numbers.append(max(self.numbers) + 1)
@@ -224,7 +268,7 @@ class Account:
         self.due.append(due_on)
         self.owed += (0, 0, 0, 0)
         self.left += (0, 0, 0, 0)
-        self.reached.append(True)
+        self.reached.append(reached)
         self.earned.append(0)
         self.interest_earned.append(0)
         after = len(self.sequence)
@@ -241,12 +285,46 @@ class Account:
         self.outstanding += minor
         self._line_up()
 
+    def lessen(self, seq: int, row: int, part: int, minor: int, kinds: Kinds) -> None:
+        """Less is owed of what is open of a row. Only what was earned of it moves: what was not, nobody booked."""
+        if not minor:
+            return
+        self.owe(row, part, -minor)
+        sign = -1 if kinds is EARNED else 1
+        if part == FEE:
+            earned = self.earned
+        elif part == INTEREST:
+            earned = self.interest_earned
+        else:
+            self.move(seq, kinds[part], minor * sign, row)
+            return
+        excess = earned[row] - self.owed[4 * row + part]
+        if excess > 0:
+            earned[row] -= excess
+            self.move(seq, kinds[part], excess * sign, row)
+
+    def shift(self, source: int, target: int, part: int, minor: int) -> None:
+        """What is open of one row is owed with another instead; what was earned of it stays earned."""
+        if not minor:
+            return
+        earned = self.earned if part == FEE else self.interest_earned if part == INTEREST else None
+        if earned is not None:
+            over = max(earned[source] - (self.owed[4 * source + part] - minor), 0)
+            earned[source] -= over
+            earned[target] += over
+        self.owe(source, part, -minor)
+        self.owe(target, part, minor)
+
+    def rows_later(self, on: date) -> list[int]:
+        """The rows that are due after a day and still run: those that were spread over new ones do not."""
+        return [row for row in self.sequence if self.due_on(row) > on and row not in self.closed]
+
     def row_for(self, on: date) -> int:
         """The row in whose time a day lies: the first regular one that is due on it or later, or one after the last."""
         last: int | None = None
         for row in self.sequence:
             kind = self.kinds[row]
-            if kind in _AT_START:
+            if kind in _AT_START or row in self.closed:
                 continue
             if kind == "extra":
                 last = row
@@ -314,6 +392,61 @@ class Account:
         accrual.come_to(on)
         self._fetch()
 
+    def stop_interest(self, on: date) -> None:
+        """No more interest runs: what there is up to a day is what there is."""
+        accrual = self.accrual
+        if not self.daily or accrual is None:
+            return
+        accrual.come_to(on)
+        accrual.freeze(on)
+        self._fetch()
+        self.daily = False
+        self._line_up()
+
+    def redate(self, rows: list[int], new: list[date]) -> None:
+        """Rows are due on other days; the time for which their interest runs follows."""
+        for row, on in zip(rows, new, strict=True):
+            self.due[row] = on
+            self.moved.pop(row, None)
+        accrual = self.accrual
+        running = [(self.running[row], on) for row, on in zip(rows, new, strict=True) if row in self.running]
+        if not self.daily or accrual is None or not running:
+            return
+        plan = self.terms.plan
+        ends = [on for _, on in running]
+        step = plan.every * (1 if plan.unit in ("month", "half_month", "day") else 7)
+        first = ends[0]
+        whole_from = add_months(first, -step) if plan.unit == "month" else first - timedelta(days=step)
+        accrual.redate(running[0][0], ends, [whole_from, *[None] * (len(ends) - 1)])
+        self._fetch()
+
+    def stop_between(self, since: date, until: date) -> None:
+        """No interest runs after one day and up to another."""
+        assert self.accrual is not None
+        self.accrual.stop(since, until)
+        self._fetch()
+
+    def start_anew(self, on: date, rows: list[int], periods: list[Period]) -> None:
+        """What is owed where interest runs is spread over new rows."""
+        assert self.accrual is not None
+        first = len(self.accrual.rows)
+        self.accrual.start_anew(on, periods)
+        for number, row in enumerate(rows):
+            self.running[row] = first + number
+        self._fetch()
+
+    def spread_arrears(self, on: date) -> None:
+        """What is past due where interest runs is spread over the rows to come."""
+        assert self.accrual is not None
+        self.accrual.spread_arrears(on)
+        self._fetch()
+
+    def note(self, seq: int, on: date, name: str, purpose: Purpose, paid: list[tuple[int, int]]) -> None:
+        """Remember what was paid by something that is no money, to say later what paid each row."""
+        credit = Credit(name, seq, on, sum(minor for _, minor in paid), purpose, False)
+        credit.paid, credit.unapplied = paid, 0
+        self.credits[name] = credit
+
     def _fetch(self) -> None:
         """Take interest and principal of the rows over from the accrual."""
         accrual = self.accrual
@@ -375,12 +508,26 @@ class Account:
             credit.reversed_on = self.void[credit.name]
             credit.unapplied = 0
             return
+        if self.written_off_on is not None and credit.money:
+            credit.recovered = min(self.written_off - self.recovered, credit.unapplied)
+            credit.unapplied -= credit.recovered
+            self.recovered += credit.recovered
+            self.move(seq, "recovered", credit.recovered)
         if self.confirmed_on is not None:
-            start = len(credit.paid)
+            if credit.name in self.instructions:
+                self._instructed(credit)
             self.allocate(credit, credit.on, self._rule(credit.purpose))
-            self._book(seq, credit, credit.paid[start:])
+            self.book(seq, credit.paid, _MONEY if credit.money else _GOODWILL)
         if credit.unapplied:
             self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", credit.unapplied)
+
+    def _instructed(self, credit: Credit) -> None:
+        """What the customer said a payment is for comes first, as far as it is owed."""
+        for each in self.instructions[credit.name]:
+            row = self.place_of(each.row, credit.seq)
+            most = min(each.amount_minor, credit.unapplied)
+            early = credit.on < self.due_on(row)
+            credit.unapplied -= self.pay(row, PARTS.index(each.part), most, credit.on, early, credit.paid)
 
     def _rule(self, purpose: Purpose) -> Rule | None:
         if self.by_age:
@@ -441,11 +588,37 @@ class Account:
             return on
         return max(on, accrual.rows[accrual.running(on)].period.due_on)
 
+    def spare_fees(self, seq: int, on: date) -> None:
+        """Let go what a payoff on a day does not owe of the fees of rows that are not due yet, where rows are fixed."""
+        spares = self.terms.payoff.fees
+        if spares == "whole" or self.daily:
+            return
+        running = True
+        for row in self.sequence:
+            due_on = self.due_on(row)
+            if due_on <= on:
+                continue
+            for part in (FEE, INTEREST):
+                slot = 4 * row + part
+                owed = 0
+                if running and spares == "to_period_end":
+                    owed = self.owed[slot]
+                elif running:
+                    begins_on = max(self.begins_on(row), self.confirmed_on or date.min)
+                    owed = round_half_even(
+                        self.owed[slot] * max((on - begins_on).days, 0), (due_on - begins_on).days
+                    )
+                paid = self.owed[slot] - self.left[slot]
+                self.lessen(seq, row, part, self.left[slot] - max(owed - paid, 0), WRITTEN_OFF)
+            running = False
+
     def payoff_minor(self, on: date) -> int:
-        """What settles everything on a day."""
+        """What settles everything on a day, but for a charge."""
         accrual = self.accrual
         if not self.daily or accrual is None:
-            return self.outstanding
+            twin = self.copy()
+            twin.spare_fees(0, on)
+            return twin.outstanding
         twin = self.copy()
         day = twin.interest_day(on)
         twin.come_to(day)
@@ -473,6 +646,8 @@ class Account:
                 minor = min(max(due - (self.owed[slot] - self.left[slot]), 0), most)
             else:
                 minor = min(self.left[slot], most)
+            if part == PRINCIPAL:
+                minor = min(minor, accrual.owed())
             if minor <= 0:
                 return 0
             if part == PRINCIPAL:
@@ -493,8 +668,8 @@ class Account:
         paid.append((slot, minor))
         return minor
 
-    def _book(self, seq: int, credit: Credit, paid: Iterable[tuple[int, int]]) -> None:
-        kinds = _MONEY if credit.money else _GOODWILL
+    def book(self, seq: int, paid: Iterable[tuple[int, int]], kinds: Kinds) -> None:
+        """The movements of what was paid."""
         reached, earned, numbers, move = self.reached, self.earned, self.numbers, self.movements.append
         for slot, minor in paid:
             row, part = slot >> 2, slot & 3
@@ -522,12 +697,71 @@ class Account:
             new = credit.paid[before:]
             if not new:
                 continue
-            self._book(seq, credit, new)
+            self.book(seq, new, _MONEY if credit.money else _GOODWILL)
             if credit.seq != seq:
                 del credit.paid[before:]
                 credit.later += [(seq, day, slot, minor) for slot, minor in new]
             self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", credit.unapplied - held)
         self.gather(seq, start)
+
+    # --------------------------------------------------------------------------------------------- lateness
+
+    @property
+    def penalties(self) -> int:
+        """The penalties charged so far."""
+        return sum(minor for _, part, minor, _ in self.charges.values() if part == PENALTY)
+
+    @property
+    def cap_basis(self) -> str:
+        late = self.terms.late
+        return "" if late is None else late.cap_basis
+
+    def paused_days(self, since: date, until: date) -> int:
+        """The days of a time on which the contract was paused."""
+        return sum(max((min(until, last) - max(since, first)).days, 0) for first, last in self.pauses)
+
+    def penalty_at(self, rate: Fraction, on: date) -> int:
+        """What a yearly rate on principal that was late comes to by a day."""
+        late = self.terms.late
+        if late is None:
+            return 0
+        paid: dict[int, list[tuple[date, int]]] = {}
+        for credit in self.credits.values():
+            for slot, minor in credit.paid:
+                if slot & 3 == PRINCIPAL:
+                    paid.setdefault(slot >> 2, []).append((credit.on, minor))
+            for _, day, slot, minor in credit.later:
+                if slot & 3 == PRINCIPAL:
+                    paid.setdefault(slot >> 2, []).append((day, minor))
+        days = 0
+        for row in self.sequence:
+            since = self.due_on(row) + timedelta(days=late.grace_days)
+            if since >= on:
+                continue
+            times = sorted((day, minor) for day, minor in paid.get(row, ()) if since < day < on)
+            open_minor = self.left[4 * row + PRINCIPAL] + sum(minor for _, minor in times)
+            for day, minor in [*times, (on, 0)]:
+                days += open_minor * ((day - since).days - self.paused_days(since, day))
+                open_minor -= minor
+                since = day
+        return round_half_even(days * rate.numerator, rate.denominator * late.year_days)
+
+    def penalty_most(self, on: date) -> int | None:
+        """The most that the law lets be charged for being late by a day; None where nothing was pinned."""
+        late = self.terms.late
+        if late is None or late.cap_rate is None:
+            return None
+        return self.penalty_at(Fraction(late.cap_rate), on)
+
+    def penalty_due(self, on: date) -> int:
+        """What is to be charged for being late by a day beyond what was: at the agreed rate, or at the law's most."""
+        late = self.terms.late
+        if late is None:
+            return 0
+        rate = Fraction(late.annual_rate)
+        if late.cap_rate is not None:
+            rate = min(rate, Fraction(late.cap_rate))
+        return max(self.penalty_at(rate, on) - self.penalties, 0)
 
     @property
     def held(self) -> int:
@@ -553,7 +787,7 @@ class Account:
         credit.amount += short
         self.outstanding -= sum(minor for _, minor in credit.paid)
         self.credits[credit.name] = credit
-        self._book(credit.seq, credit, credit.paid)
+        self.book(credit.seq, credit.paid, _MONEY)
         self._line_up()
         return short
 
@@ -569,6 +803,7 @@ class Account:
                     each
                     for each in self.sequence
                     if self.kinds[each] not in _AT_START
+                    and each not in self.closed
                     and (self.due[each] > on or self.kinds[each] == "extra")
                 ),
                 -1,

@@ -45,12 +45,15 @@ class RunningRow:
     """One instalment while interest runs: what is agreed, what was paid, and what is due of it as things stand.
 
     `instalment` may come to less than `agreed` in the last rows that are open. `brought_up_minor` is interest of later, paid rows'
-    time that this row takes, since it is the last that is open; those rows are `quiet` then.
+    time that this row takes, since it is the last that is open; those rows are `quiet` then. `carried_in` is interest of rows
+    that this one stands for now; such rows are `closed`.
     """
 
     __slots__ = (
         "agreed",
         "brought_up_minor",
+        "carried_in",
+        "closed",
         "due_interest",
         "due_principal",
         "factors",
@@ -69,7 +72,8 @@ class RunningRow:
         self.agreed = self.instalment = instalment
         self.interest_free = interest_free
         self.brought_up_minor = 0
-        self.quiet = False
+        self.carried_in = 0
+        self.quiet = self.closed = False
         self.lent_again = 0
         self.paid_principal = self.paid_interest = 0
         self.due_principal = self.due_interest = self.unplaced = 0
@@ -88,7 +92,7 @@ class RunningRow:
     @property
     def total(self) -> int:
         """What is to be paid of it in all."""
-        return self.instalment + self.lent_again + self.brought_up_minor
+        return self.instalment + self.lent_again + self.brought_up_minor + self.carried_in
 
     @property
     def open_principal(self) -> int:
@@ -111,6 +115,7 @@ class Accrual:
         self.rate = rate
         self.rows = list(rows)
         self.flat = isinstance(plan.pricing, FlatInterest)
+        self.flat_base: int | None = None
         self.changes: list[tuple[date, int]] = []
         self.lent: list[tuple[date, int]] = []
         self.stopped: list[tuple[date, date]] = []
@@ -123,6 +128,7 @@ class Accrual:
         twin.rows = [row.copy() for row in self.rows]
         twin.changes, twin.lent, twin.stopped = self.changes.copy(), self.lent.copy(), self.stopped.copy()
         twin.on, twin.until = self.on, self.until
+        twin.flat_base = self.flat_base
         return twin
 
     def remember_agreed(self, financed: int) -> None:
@@ -146,6 +152,8 @@ class Accrual:
         self.changes.append((on, minor))
         self.changes.sort()
         self.lent.append((on, minor))
+        if self.flat_base is not None:
+            self.flat_base += minor
         if not replan:
             self.reckon()
             return
@@ -156,6 +164,8 @@ class Accrual:
     def lend_again(self, on: date, minor: int) -> bool:
         """Principal that was paid back goes out again: it is due with the row that runs. False after the last row."""
         for row in self.rows:
+            if row.closed:
+                continue
             if on < row.period.due_on or (row is self.rows[-1] and on == row.period.due_on):
                 break
         else:
@@ -220,6 +230,77 @@ class Accrual:
         self.reckon()
         self.settle_last(since)
 
+    def freeze(self, on: date) -> None:
+        """No interest beyond a day, for good."""
+        self.until = on
+        self.reckon()
+        self.settle_last(on)
+
+    def redate(self, first: int, ends: Sequence[date], regular: Sequence[date | None]) -> None:
+        """Rows from `first` on end on other days; `regular` says where a whole period up to each would have begun."""
+        since = self.rows[first].period.from_on
+        for row, end, whole_from in zip(self.rows[first:], ends, regular, strict=True):
+            row.period = Period(since, end, whole_from)
+            row.factors = {}
+            since = end
+        self.reckon()
+        self.settle_last(self.rows[first].period.due_on)
+
+    def start_anew(self, on: date, periods: Sequence[Period]) -> None:
+        """Close the rows with what was paid of them, and spread what is owed over new ones: interest so far with the first."""
+        owed, interest = self.payoff(on)
+        for row in self.rows:
+            self._close(row)
+        rows = [RunningRow(period, 0) for period in periods]
+        rows[0].carried_in = interest
+        self.rows += rows
+        self.on = on if self.on is None or self.on < on else self.on
+        if self.flat:
+            self.flat_base = owed
+            self._plan_flat(rows, owed)
+        else:
+            factors = [self._whole_factor(row) for row in rows]
+            instalment = equal_instalment(owed, factors, self.plan.conventions)
+            for row in rows:
+                row.instalment = row.agreed = instalment
+        self.reckon()
+        self.settle_last(rows[0].period.due_on)
+
+    def spread_arrears(self, on: date) -> None:
+        """Spread everything that is owed over the rows that are not due yet; interest so far goes with the next."""
+        owed, interest = self.payoff(on)
+        later = [row for row in self.rows if row.period.due_on > on and not row.closed]
+        running = later[0]
+        self.on = on if self.on is None or self.on < on else self.on
+        for row in self.rows:
+            if row.period.due_on <= on:
+                self._close(row)
+        past = interest - max(self._interest_of(running, on) - running.paid_interest, 0)
+        running.carried_in += max(past, 0)
+        if self.flat:
+            self._plan_flat(later, owed)
+        else:
+            factors = [self._whole_factor(row) for row in later]
+            instalment = equal_instalment(owed, factors, self.plan.conventions)
+            for row in later:
+                row.instalment = row.agreed = max(instalment, row.paid - row.carried_in)
+        self.reckon()
+        self.settle_last(running.period.due_on)
+
+    def _close(self, row: RunningRow) -> None:
+        """A row that owes no more than was paid of it."""
+        row.closed = True
+        if row.lent_again:
+            self.lent.append((row.period.due_on, row.lent_again))
+        row.brought_up_minor = row.carried_in = row.lent_again = 0
+        row.instalment = row.paid
+
+    def _interest_of(self, row: RunningRow, on: date) -> int:
+        """What a row's own time cost until a day."""
+        twin = self.copy()
+        twin.until = on
+        return twin._interest(row, 0)
+
     # ------------------------------------------------------------------------------------ what can be asked of it
 
     def owed(self) -> int:
@@ -270,7 +351,7 @@ class Accrual:
     def running(self, on: date) -> int:
         """The row in whose time a day lies: after its start, and up to its end. The last one from then on."""
         for index, row in enumerate(self.rows):
-            if on <= row.period.due_on:
+            if on <= row.period.due_on and not row.closed:
                 return index
         return len(self.rows) - 1
 
@@ -281,9 +362,9 @@ class Accrual:
         ahead = carried = 0
         for row in self.rows:
             own = 0
-            if not (row.quiet or row.interest_free or not self.rate):
+            if not (row.quiet or row.closed or row.interest_free or not self.rate):
                 own = self._interest(row, ahead)
-            accrued = own + row.brought_up_minor + carried
+            accrued = own + row.brought_up_minor + row.carried_in + carried
             total = row.total
             share = max(total - accrued, 0)
             if row.paid_principal > share:
@@ -320,7 +401,9 @@ class Accrual:
             balance = sum(minor for day, minor in self.changes if day <= start)
             if self.flat:
                 # Flat interest is on what was lent, until all of it is paid back.
-                balance = sum(minor for day, minor in self.lent if day <= start) if balance > 0 else 0
+                if balance > 0:
+                    lent = sum(minor for day, minor in self.lent if day <= start)
+                    balance = lent if self.flat_base is None else self.flat_base
             elif ahead and (on is None or start >= on):
                 balance -= ahead
             if balance > 0:
@@ -348,7 +431,7 @@ class Accrual:
                 changed = True
             excess = row.open_principal - owed
             if excess > 0:
-                row.instalment = max(row.instalment - excess, row.paid - row.lent_again, 0)
+                row.instalment = max(row.instalment - excess, row.paid - row.lent_again - row.carried_in, 0)
                 changed = True
         if changed:
             self.reckon()
@@ -360,7 +443,7 @@ class Accrual:
             lent = sum(minor for _, minor in self.lent) + sum(row.lent_again for row in self.rows)
             interest = sum(row.due_interest for row in self.rows)
             last.instalment += lent + interest - sum(row.total for row in self.rows)
-            floor = last.paid - last.lent_again
+            floor = max(last.paid - last.lent_again - last.carried_in, 0)
             if last.instalment >= floor:
                 self.reckon()
                 self._bring_up(last, day)
@@ -409,12 +492,16 @@ class Accrual:
     def _replan(self, on: date) -> int:
         """Equal instalments from the row that runs, for what is then open if every row before it is paid. Says which row."""
         first = next(
-            (index for index, row in enumerate(self.rows) if on < row.period.due_on), len(self.rows) - 1
+            (index for index, row in enumerate(self.rows) if on < row.period.due_on and not row.closed),
+            len(self.rows) - 1,
         )
         twin = self.copy()
         twin.on = twin.until = None
         twin.changes = list(twin.lent)
         for row in twin.rows:
+            if row.closed:
+                twin.changes.append((date.min, -row.paid_principal))
+                continue
             row.paid_principal = row.paid_interest = row.brought_up_minor = row.lent_again = 0
             row.quiet = False
         twin.reckon()

@@ -72,6 +72,7 @@ Purpose = Literal[
     "interest_refund",
     "interest_waiver",
     "paid_back",
+    "goods_returned",
 ]
 """What a payment or a credit is: from the customer, from the seller for goods that went back, or from ourselves."""
 

@@ -14,20 +14,36 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fenqi.contracts.account import Account, Credit
+from fenqi.contracts.acts import agreement, charging, dates, distress, goods, money
 from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL, Purpose
 from fenqi.contracts.events import (
+    Accelerated,
+    AllocatedByInstruction,
+    Cancelled,
     Charged,
     Confirmed,
     Disbursed,
+    DueDayChanged,
     DueMoved,
     DueReached,
     Event,
     EventRefused,
+    GoodsReturned,
     GoodwillGranted,
     PaidBack,
+    Paused,
+    PaymentFailed,
     PaymentReceived,
     PaymentReversed,
+    PayoffQuoted,
+    ReAged,
+    ReAmortised,
+    Recovered,
+    RefundPaid,
+    Shipped,
     UnappliedRefunded,
+    Waived,
+    WrittenOff,
 )
 from fenqi.contracts.movements import Movement, MovementKind
 from fenqi.contracts.terms import ContractTerms
@@ -41,7 +57,10 @@ __all__ = [
     "PaidPart",
     "PaymentState",
     "RowState",
+    "Running",
     "account_of",
+    "apply",
+    "begin",
     "paid_by",
     "replay",
 ]
@@ -124,12 +143,15 @@ class PaymentState(msgspec.Struct, frozen=True):
     reversed_on: date | None = None
     purpose: Purpose = "repayment"
     money: bool = True
+    recovered_minor: int = 0
 
 
 class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     """A contract on a day.
 
-    `next_*` is the oldest row that is not paid, late or not. `unapplied_minor` is money received beyond what was owed.
+    `next_*` is the oldest row that is not paid, late or not. `unapplied_minor` is money received beyond what was owed,
+    `refund_due_minor` what is to be paid out for goods that went back. What was written off is a claim still:
+    `written_off_minor` of it there was, and `recovered_minor` came.
     """
 
     as_of: date
@@ -150,6 +172,17 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     movements: tuple[Movement, ...]
     interest_outstanding_minor: int = 0
     penalty_outstanding_minor: int = 0
+    refund_due_minor: int = 0
+    returned_minor: int = 0
+    written_off_minor: int = 0
+    recovered_minor: int = 0
+    shipped_on: date | None = None
+    cancelled_on: date | None = None
+    accelerated_on: date | None = None
+    written_off_on: date | None = None
+    paused_until: date | None = None
+    failures: tuple[PaymentFailed, ...] = ()
+    quotes: tuple[PayoffQuoted, ...] = ()
 
     @property
     def balance_minor(self) -> int:
@@ -194,8 +227,48 @@ def account_of(
     ]
     known.sort(key=_order)
     account = Account(terms)
+    account.newest = max([event.seq for event in known], default=0)
     _run(account, known)
     return account
+
+
+class Running:
+    """A contract with its account kept, so that one more event costs one step. It is never changed: `apply` gives another."""
+
+    __slots__ = ("account", "events", "terms")
+
+    def __init__(self, terms: ContractTerms, events: tuple[Event, ...], account: Account) -> None:
+        self.terms = terms
+        self.events = events
+        self.account = account
+
+    def state(self, as_of: date) -> ContractState:
+        """The contract at the end of a day, from every event there is. The day is not before the last event's."""
+        account = self.account
+        if account.daily:
+            account = account.copy()
+            account.come_to(as_of)
+        return _state(account, as_of)
+
+
+def begin(terms: ContractTerms, events: Iterable[Event] = ()) -> Running:
+    """A contract to which events are applied one by one."""
+    told = tuple(sorted(events, key=_order))
+    return Running(terms, told, account_of(terms, told, date.max))
+
+
+def apply(running: Running, event: Event) -> Running:
+    """The contract with one more event: one step where it is the latest, from the start where it is told late.
+
+    Raises `EventRefused`, with `running` as it was. What comes out is what `replay` gives.
+    """
+    events = running.events
+    if events and _order(event) < _order(events[-1]):
+        return begin(running.terms, (*events, event))
+    account = running.account.copy()
+    account.newest = max(account.newest, event.seq)
+    step(account, event)
+    return Running(running.terms, (*events, event), account)
 
 
 def paid_by(state: ContractState, row: int) -> tuple[tuple[PaymentState, PaidPart], ...]:
@@ -209,184 +282,52 @@ def _order(event: Event) -> tuple[date, int, int]:
 
 def _run(account: Account, events: list[Event]) -> None:
     """Let events happen, in their order."""
-    for index, event in enumerate(events):
-        kind = type(event)
-        if kind is PaymentReversed:
-            _reverse(account, event, events[:index])  # type: ignore[arg-type]
-        else:
-            _VERBS[kind](account, event)
-        if account.terms.interest is not None:
-            # What was agreed to the fen is earned by being paid early, too: or a receivable would be below zero.
-            account.recognise(event.seq)
-        if account.outstanding:
-            account.closed_on = None
-        elif account.closed_on is None and account.confirmed_on is not None:
-            account.closed_on = event.occurred_on
+    for event in events:
+        step(account, event)
 
 
-def _confirm(account: Account, event: Confirmed) -> None:
-    if account.confirmed_on is not None:
-        raise EventRefused("event", event.seq, "a contract that is not confirmed yet")
-    account.confirmed_on = event.occurred_on
-    terms = account.terms
-    others = terms.for_other_sellers_minor
-    principal = sum(row.principal_minor for row in terms.rows)
-    account.move(event.seq, "sold", principal - others)
-    account.move(event.seq, "sold_for_others", others)
-    if terms.interest is not None:
-        at_start = sum(row.principal_minor for row in terms.rows if row.kind in ("down_payment", "up_front"))
-        account.lend(terms.interest.begins_on, principal - at_start, replan=False)
-    if account.credits:
-        # Money came before the agreement: now there is something to pay with it.
-        account.apply_held(event.seq, event.occurred_on)
+def step(account: Account, event: Event) -> None:
+    """Let one event happen after those before it."""
+    kind = type(event)
+    if kind is PaymentReversed:
+        money.reverse(account, event, _run)  # type: ignore[arg-type]
+    elif kind is AllocatedByInstruction:
+        money.instruct(account, event, _run)  # type: ignore[arg-type]
+    else:
+        _ACTS[kind](account, event)
+    account.past.append(event)
+    if account.terms.interest is not None:
+        account.recognise(event.seq)
+    if account.outstanding:
+        account.closed_on = None
+    elif account.closed_on is None and account.confirmed_on is not None:
+        account.closed_on = event.occurred_on
 
 
-def _reach(account: Account, event: DueReached) -> None:
-    row = account.place_of(event.row, event.seq)
-    if account.reached[row]:
-        raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
-    account.reached[row] = True
-    rest = account.owed[4 * row + FEE] - account.earned[row]
-    if rest:
-        account.earned[row] += rest
-        account.move(event.seq, "fee_earned", rest, row)
-    account.recognise(event.seq)
-
-
-def _put_off(account: Account, event: DueMoved) -> None:
-    """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
-    row = account.place_of(event.row, event.seq)
-    due_on = account.due_on(row)
-    if event.to <= due_on:
-        raise EventRefused("to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due")
-    at = account.sequence.index(row) + 1
-    if at < len(account.sequence):
-        following = account.due_on(account.sequence[at])
-        if event.to > following:
-            raise EventRefused(
-                "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
-            )
-    account.moved[row] = (event.to, event.announcement)
-
-
-def _receive(account: Account, event: PaymentReceived) -> None:
-    if event.amount_minor <= 0:
-        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    if event.payment_id in account.credits:
-        raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
-    if account.daily:
-        account.come_to(event.occurred_on, event.amount_minor)
-    account.take(
-        Credit(event.payment_id, event.seq, event.occurred_on, event.amount_minor, event.purpose, True)
-    )
-
-
-def _grant(account: Account, event: GoodwillGranted) -> None:
-    if event.amount_minor <= 0:
-        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    if event.payment_id in account.credits:
-        raise EventRefused("payment_id", event.payment_id, "a credit that is not booked yet")
-    account.come_to(event.occurred_on)
-    account.take(
-        Credit(event.payment_id, event.seq, event.occurred_on, event.amount_minor, event.purpose, False)
-    )
-
-
-def _reverse(account: Account, event: PaymentReversed, past: list[Event]) -> None:
-    """Without the payment, everything up to now went otherwise: the event's movements are the difference."""
-    credit = account.credits.get(event.payment_id)
-    if credit is None:
-        raise EventRefused("payment_id", event.payment_id, "a payment received on or before that day")
-    if credit.reversed_on is not None:
-        raise EventRefused("payment_id", event.payment_id, "a payment that was not reversed before")
-    anew = Account(account.terms)
-    anew.void = {**account.void, event.payment_id: event.occurred_on}
-    _run(anew, [each for each in past if type(each) is not PaymentReversed])
-    before, after = account.movements, anew.movements
-    kept = len(before)
-    undone = [Movement(event.seq, each.kind, -each.amount_minor, each.row) for each in before]
-    anew.movements = before + after + undone
-    anew.gather(event.seq, kept)
-    account.__dict__ = anew.__dict__
-
-
-def _disburse(account: Account, event: Disbursed) -> None:
-    if account.confirmed_on is None:
-        raise EventRefused("event", event.seq, "a contract that is confirmed")
-    if account.accrual is None:
-        raise EventRefused(
-            "event",
-            event.seq,
-            "a contract with interest",
-            "make a contract of its own for what is bought besides",
-        )
-    if not 0 <= event.down_payment_minor <= event.amount_minor or not event.amount_minor:
-        raise EventRefused("down_payment_minor", event.down_payment_minor, f"0 to {event.amount_minor}")
-    account.come_to(event.occurred_on)
-    account.move(event.seq, "sold", event.amount_minor)
-    if event.down_payment_minor:
-        row = account.add_row("down_payment", event.occurred_on)
-        account.owe(row, PRINCIPAL, event.down_payment_minor)
-    account.lend(event.occurred_on, event.amount_minor - event.down_payment_minor, replan=True)
-    account.apply_held(event.seq, event.occurred_on, "repayment")
-
-
-def _charge(account: Account, event: Charged) -> None:
-    if event.amount_minor <= 0:
-        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    if event.charge_id in account.charges:
-        raise EventRefused("charge_id", event.charge_id, "a charge that is not booked yet")
-    if all(cost.code != event.code for cost in account.terms.plan.contingent):
-        raise EventRefused("code", event.code, "a cost that the disclosure named as one that may arise")
-    part = PENALTY if event.part == "penalty" else FEE
-    account.charge(event.seq, event.charge_id, part, event.amount_minor, event.due_on)
-    account.apply_held(event.seq)
-
-
-def _pay_back(account: Account, event: PaidBack) -> None:
-    if event.amount_minor <= 0:
-        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    if event.payment_id in account.credits:
-        raise EventRefused("payment_id", event.payment_id, "a payment that is not booked yet")
-    if account.daily:
-        raise EventRefused(
-            "event", event.seq, "a contract whose interest does not run daily", "reverse the payment instead"
-        )
-    credit = Credit(event.payment_id, event.seq, event.occurred_on, -event.amount_minor, "paid_back", True)
-    if event.payment_id in account.void:
-        credit.reversed_on, credit.unapplied = account.void[event.payment_id], 0
-        account.credits[credit.name] = credit
-        return
-    short = account.pay_back(credit)
-    if short:
-        # It went out all the same: of what is held, or it is owed again.
-        account.move(event.seq, "unapplied_refunded", short)
-        short -= account.give_back(short)
-    if short:
-        account.reclaim(event.seq, event.occurred_on, short)
-
-
-def _give_back(account: Account, event: UnappliedRefunded) -> None:
-    """What is given back of money that turned out to be owed after all is owed again."""
-    if event.amount_minor <= 0:
-        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    account.come_to(event.occurred_on)
-    short = event.amount_minor - account.give_back(event.amount_minor)
-    account.move(event.seq, "unapplied_refunded", event.amount_minor)
-    if short:
-        account.reclaim(event.seq, event.occurred_on, short)
-
-
-_VERBS: Final[dict[type, Callable[[Account, Any], None]]] = {
-    Confirmed: _confirm,
-    DueReached: _reach,
-    DueMoved: _put_off,
-    PaymentReceived: _receive,
-    GoodwillGranted: _grant,
-    Disbursed: _disburse,
-    Charged: _charge,
-    PaidBack: _pay_back,
-    UnappliedRefunded: _give_back,
+_ACTS: Final[dict[type, Callable[[Account, Any], None]]] = {
+    Confirmed: agreement.confirm,
+    Shipped: agreement.ship,
+    Cancelled: agreement.cancel,
+    Disbursed: agreement.disburse,
+    GoodsReturned: goods.take_back,
+    RefundPaid: goods.pay_refund,
+    DueReached: dates.reach,
+    DueMoved: dates.put_off,
+    DueDayChanged: dates.change_day,
+    Paused: dates.pause,
+    PaymentReceived: money.receive,
+    PaymentFailed: money.fail,
+    PaidBack: money.pay_back,
+    UnappliedRefunded: money.give_back,
+    GoodwillGranted: money.grant,
+    PayoffQuoted: money.quote,
+    Charged: charging.charge,
+    Waived: charging.waive,
+    ReAged: distress.re_age,
+    ReAmortised: distress.re_amortise,
+    Accelerated: distress.accelerate,
+    WrittenOff: distress.write_off,
+    Recovered: distress.recover,
 }
 
 
@@ -427,6 +368,8 @@ def _state(account: Account, as_of: date) -> ContractState:
                 overdue += open_minor
                 if not late_days:
                     late_days = (as_of - due_on).days
+                    if account.pauses:
+                        late_days -= account.paused_days(due_on, as_of)
         penalty, fee, interest, principal = owed[at : at + 4]
         rows.append(
             RowState(
@@ -476,6 +419,17 @@ def _state(account: Account, as_of: date) -> ContractState:
         movements=tuple(account.movements),
         interest_outstanding_minor=interests,
         penalty_outstanding_minor=penalties,
+        refund_due_minor=account.refund_due,
+        returned_minor=sum(minor for _, minor, _ in account.returned),
+        written_off_minor=account.written_off,
+        recovered_minor=account.recovered,
+        shipped_on=account.shipped_on,
+        cancelled_on=account.cancelled_on,
+        accelerated_on=account.accelerated_on,
+        written_off_on=account.written_off_on,
+        paused_until=max([until for _, until in account.pauses], default=None),
+        failures=tuple(account.failures),
+        quotes=tuple(account.quotes.values()),
     )
 
 
@@ -533,4 +487,5 @@ def _payment(account: Account, credit: Credit) -> PaymentState:
         credit.reversed_on,
         credit.purpose,
         credit.money,
+        credit.recovered,
     )

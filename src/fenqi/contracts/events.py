@@ -12,22 +12,38 @@ from typing import Literal
 
 import msgspec
 
-from fenqi.contracts.allocation import Purpose
+from fenqi.contracts.allocation import Part, Purpose
 from fenqi.problems import BadInput
 
 __all__ = [
+    "Accelerated",
+    "AllocatedByInstruction",
+    "Cancelled",
     "Charged",
     "Confirmed",
     "Disbursed",
+    "DueDayChanged",
     "DueMoved",
     "DueReached",
     "Event",
     "EventRefused",
+    "GoodsReturned",
     "GoodwillGranted",
+    "Instruction",
     "PaidBack",
+    "Paused",
+    "PaymentFailed",
     "PaymentReceived",
     "PaymentReversed",
+    "PayoffQuoted",
+    "ReAged",
+    "ReAmortised",
+    "Recovered",
+    "RefundPaid",
+    "Shipped",
     "UnappliedRefunded",
+    "Waived",
+    "WrittenOff",
     "decode_event",
     "encode_event",
 ]
@@ -44,15 +60,82 @@ class _Dated(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=Fal
     occurred_on: date
     recorded_at: int
 
+    @property
+    def reference(self) -> str:
+        """What makes it this event and not another of its kind in the same contract."""
+        return ""
+
+
+# ---------------------------------------------------------------------------------------------- agreeing and delivering
+
 
 class Confirmed(_Dated, frozen=True, kw_only=True, tag="confirmed", gc=False):
     """The customer agreed, and what was sold is owed from here on."""
+
+
+class Cancelled(_Dated, frozen=True, kw_only=True, tag="cancelled", gc=False):
+    """The sale was called off before anything was shipped: nothing is owed, and what was paid goes back."""
+
+    reason: str = ""
+
+
+class Shipped(_Dated, frozen=True, kw_only=True, tag="shipped", gc=False):
+    """Goods, or a part of them, went out. From here on a sale is not cancelled: goods are returned."""
+
+    shipment_id: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.shipment_id
+
+
+class Disbursed(_Dated, frozen=True, kw_only=True, tag="disbursed", gc=False):
+    """More was lent under the contract: what is open is spread anew. Its own down payment is due on the day."""
+
+    amount_minor: int
+    down_payment_minor: int = 0
+    disbursement_id: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.disbursement_id or str(self.seq)
+
+
+class GoodsReturned(_Dated, frozen=True, kw_only=True, tag="goods_returned", gc=False):
+    """Goods went back, at the price they were bought for. What they settle is agreed (`fenqi.contracts.agreed.ReturnTerms`)."""
+
+    return_id: str
+    amount_minor: int
+    for_other_sellers_minor: int = 0
+
+    @property
+    def reference(self) -> str:
+        return self.return_id
+
+
+class RefundPaid(_Dated, frozen=True, kw_only=True, tag="refund_paid", gc=False):
+    """What the customer had to get back was paid. `settlement` is the batch that it left with."""
+
+    refund_id: str
+    amount_minor: int
+    settlement: str
+
+    @property
+    def reference(self) -> str:
+        return self.refund_id
+
+
+# ---------------------------------------------------------------------------------------------- rows falling due
 
 
 class DueReached(_Dated, frozen=True, kw_only=True, tag="due_reached", gc=False):
     """The due date of a row came: its fee is earned, whether or not anything was paid."""
 
     row: int
+
+    @property
+    def reference(self) -> str:
+        return str(self.row)
 
 
 class DueMoved(_Dated, frozen=True, kw_only=True, tag="due_moved", gc=False):
@@ -66,12 +149,31 @@ class DueMoved(_Dated, frozen=True, kw_only=True, tag="due_moved", gc=False):
     basis: str
     announcement: str
 
+    @property
+    def reference(self) -> str:
+        return f"{self.row}:{self.announcement}:{self.to}"
+
+
+class DueDayChanged(_Dated, frozen=True, kw_only=True, tag="due_day_changed", gc=False):
+    """The customer's day of the month, from row `from_row` on (31: the month's last day)."""
+
+    day: int
+    from_row: int
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+# ---------------------------------------------------------------------------------------------- money
+
 
 class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received", gc=False):
     """Money arrived. `settlement` is the batch in which whoever collected it will hand it over.
 
     `purpose` says what it is for where it is no repayment: a down payment, or what a seller sends for goods that went back.
-    `operator` is who took it at a till.
+    `operator` is who took it at a till. `settles` names the quote by which it pays everything off; past its date, or too
+    little, it is an ordinary payment.
     """
 
     payment_id: str
@@ -80,6 +182,11 @@ class PaymentReceived(_Dated, frozen=True, kw_only=True, tag="payment_received",
     channel: str = "bank"
     purpose: Purpose = "repayment"
     operator: str = ""
+    settles: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.payment_id
 
 
 class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed", gc=False):
@@ -89,21 +196,84 @@ class PaymentReversed(_Dated, frozen=True, kw_only=True, tag="payment_reversed",
     settlement: str
     reason: Literal["charged_back", "bounced", "booked_in_error"]
 
+    @property
+    def reference(self) -> str:
+        return self.payment_id
 
-class Disbursed(_Dated, frozen=True, kw_only=True, tag="disbursed", gc=False):
-    """More was lent under the contract: what is open is spread anew. Its own down payment is due on the day."""
 
+class PaymentFailed(_Dated, frozen=True, kw_only=True, tag="payment_failed", gc=False):
+    """An attempt to collect came to nothing: nothing is owed or paid by it, and it is remembered."""
+
+    attempt_id: str
     amount_minor: int
-    down_payment_minor: int = 0
+    reason: str
+
+    @property
+    def reference(self) -> str:
+        return self.attempt_id
 
 
-class GoodwillGranted(_Dated, frozen=True, kw_only=True, tag="goodwill", gc=False):
-    """We take on ourselves a part of what is owed: it pays as money would, and is none."""
+class Instruction(msgspec.Struct, frozen=True):
+    """So much of a payment is for one part of a row."""
+
+    row: int
+    part: Part
+    amount_minor: int
+
+
+class AllocatedByInstruction(_Dated, frozen=True, kw_only=True, tag="allocated_by_instruction", gc=False):
+    """The customer said what a payment is for: that much of it goes there, and the rest by the usual order."""
+
+    payment_id: str
+    parts: tuple[Instruction, ...]
+
+    @property
+    def reference(self) -> str:
+        return f"{self.payment_id}:{self.seq}"
+
+
+class PaidBack(_Dated, frozen=True, kw_only=True, tag="paid_back", gc=False):
+    """Money that had paid rows goes back to the customer: what was paid last, and in advance, is owed again first."""
 
     payment_id: str
     amount_minor: int
-    purpose: Purpose = "goodwill"
-    reason: str = ""
+    settlement: str
+
+    @property
+    def reference(self) -> str:
+        return self.payment_id
+
+
+class UnappliedRefunded(_Dated, frozen=True, kw_only=True, tag="unapplied_refunded", gc=False):
+    """Money that nothing was owed for went back to the customer, or to what it was really for (`matched_to`).
+
+    `settlement` is the batch that it left with.
+    """
+
+    amount_minor: int
+    settlement: str
+    refund_id: str = ""
+    matched_to: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.refund_id
+
+
+class PayoffQuoted(_Dated, frozen=True, kw_only=True, tag="payoff_quoted", gc=False):
+    """What settles everything until `valid_until` was told to the customer: see `fenqi.contracts.payoff.payoff_quote`."""
+
+    quote_id: str
+    amount_minor: int
+    valid_until: date
+    charge_minor: int = 0
+
+    @property
+    def reference(self) -> str:
+        return self.quote_id
+
+
+# ---------------------------------------------------------------------------------------------- charges and what is let go
 
 
 class Charged(_Dated, frozen=True, kw_only=True, tag="charged", gc=False):
@@ -118,21 +288,103 @@ class Charged(_Dated, frozen=True, kw_only=True, tag="charged", gc=False):
     due_on: date
     code: str
 
+    @property
+    def reference(self) -> str:
+        return self.charge_id
 
-class PaidBack(_Dated, frozen=True, kw_only=True, tag="paid_back", gc=False):
-    """Money that had paid rows goes back to the customer: what was paid last, and in advance, is owed again first."""
+
+class Waived(_Dated, frozen=True, kw_only=True, tag="waived", gc=False):
+    """A part of what is owed besides the price is not asked for: of one row, or of the oldest that owe it (`row` None)."""
+
+    waiver_id: str
+    part: Literal["fee", "penalty", "interest"]
+    amount_minor: int
+    row: int | None = None
+    reason: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.waiver_id
+
+
+class GoodwillGranted(_Dated, frozen=True, kw_only=True, tag="goodwill", gc=False):
+    """We take on ourselves a part of what is owed: it pays as money would, and is none."""
+
+    payment_id: str
+    amount_minor: int
+    purpose: Purpose = "goodwill"
+    reason: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.payment_id
+
+
+# ---------------------------------------------------------------------------------------------- hardship and losses
+
+
+class Paused(_Dated, frozen=True, kw_only=True, tag="paused", gc=False):
+    """Hardship: what falls due after the day is due so many periods later. Meanwhile nothing is charged for being late.
+
+    With `interest` stopped, none runs for that long either.
+    """
+
+    periods: int
+    interest: Literal["stops", "runs"] = "runs"
+    reason: str = ""
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+class ReAged(_Dated, frozen=True, kw_only=True, tag="re_aged", gc=False):
+    """Everything that is owed is spread over `periods` new rows, the first due on `first_due_on`."""
+
+    periods: int
+    first_due_on: date
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+class ReAmortised(_Dated, frozen=True, kw_only=True, tag="re_amortised", gc=False):
+    """What is past due is spread over the rows that are not due yet."""
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+class Accelerated(_Dated, frozen=True, kw_only=True, tag="accelerated", gc=False):
+    """Everything is called due at once, since it was demanded on `demanded_on` and not paid in time."""
+
+    demanded_on: date
+    basis: str = ""
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+class WrittenOff(_Dated, frozen=True, kw_only=True, tag="written_off", gc=False):
+    """What is owed is given up in the book. The claim stays: what still comes is recovered."""
+
+    reason: str = ""
+
+
+class Recovered(_Dated, frozen=True, kw_only=True, tag="recovered", gc=False):
+    """Something came of a claim that was written off; `cost_minor` of it stayed with whoever collected it."""
 
     payment_id: str
     amount_minor: int
     settlement: str
+    cost_minor: int = 0
 
-
-class UnappliedRefunded(_Dated, frozen=True, kw_only=True, tag="unapplied_refunded", gc=False):
-    """Money that nothing was owed for went back to the customer. `settlement` is the batch that it left with."""
-
-    amount_minor: int
-    settlement: str
-    refund_id: str = ""
+    @property
+    def reference(self) -> str:
+        return self.payment_id
 
 
 Event = (
@@ -141,11 +393,26 @@ Event = (
     | DueMoved
     | PaymentReceived
     | PaymentReversed
-    | Disbursed
-    | GoodwillGranted
+    | Accelerated
+    | AllocatedByInstruction
+    | Cancelled
     | Charged
+    | Disbursed
+    | DueDayChanged
+    | GoodsReturned
+    | GoodwillGranted
     | PaidBack
+    | Paused
+    | PaymentFailed
+    | PayoffQuoted
+    | ReAged
+    | ReAmortised
+    | Recovered
+    | RefundPaid
+    | Shipped
     | UnappliedRefunded
+    | Waived
+    | WrittenOff
 )
 
 

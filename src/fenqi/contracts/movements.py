@@ -43,6 +43,7 @@ MovementKind = Literal[
     "written_off_penalty",
     "written_off_rent",
     "recovered",
+    "collection_cost",
     "subsidy_granted",
     "subsidy_earned",
     "deposit_held",

@@ -15,6 +15,7 @@ import msgspec
 
 from fenqi.calendars import zone_of
 from fenqi.contracts.accrual import accrues_daily
+from fenqi.contracts.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms, check_agreed
 from fenqi.contracts.allocation import Allocation, Part, check_allocation
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
@@ -64,6 +65,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     `rows` may begin with what is paid at the start (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
     part of the price that belongs to sellers other than the lender. `charges` divide the rows' fees where several were
     agreed (empty: all of them are the plan's `fee_code`). With `interest`, the rows' fees are interest.
+    `payoff`, `late`, `returns` and `acceleration` say what was agreed for when things go otherwise.
     """
 
     plan: Plan
@@ -79,6 +81,10 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     semantics: int = SEMANTICS
     charges: tuple[Charge, ...] = ()
     interest: Interest | None = None
+    payoff: PayoffTerms = PayoffTerms()
+    late: LateTerms | None = None
+    returns: ReturnTerms = ReturnTerms()
+    acceleration: AccelerationTerms = AccelerationTerms()
 
 
 def pin(
@@ -91,6 +97,10 @@ def pin(
     for_other_sellers_minor: int = 0,
     allocation: Allocation | None = None,
     interest: Interest | None = None,
+    payoff: PayoffTerms | None = None,
+    late: LateTerms | None = None,
+    returns: ReturnTerms | None = None,
+    acceleration: AccelerationTerms | None = None,
 ) -> ContractTerms:
     """The terms of a contract, from the offer that was accepted. The calendar by which its dates moved is kept by name.
 
@@ -149,6 +159,9 @@ def pin(
         raise TermsMismatch(wrong.place, wrong.value, wrong.expected, wrong.way_out)
     if interest is not None:
         _check_interest(plan, interest, schedule)
+    payoff, acceleration = payoff or PayoffTerms(), acceleration or AccelerationTerms()
+    for wrong in check_agreed(payoff, late, acceleration, {cost.code for cost in plan.contingent}):
+        raise TermsMismatch(wrong.place, wrong.value, wrong.expected, wrong.way_out)
     return ContractTerms(
         plan=plan,
         currency=schedule.currency,
@@ -162,6 +175,10 @@ def pin(
         allocation=allocation,
         charges=schedule.charges,
         interest=interest,
+        payoff=payoff,
+        late=late,
+        returns=returns or ReturnTerms(),
+        acceleration=acceleration,
     )
 
 

@@ -16,6 +16,7 @@ from fenqi.contracts.terms import ContractTerms, charged_codes, listed_fees
 from fenqi.ledger.accounts import (
     ACCUMULATED_DEPRECIATION,
     CHART,
+    COLLECTION_COST,
     COST_OF_SALES,
     CREDIT_LOSS,
     DEFERRED_INCOME,
@@ -65,7 +66,7 @@ POSTINGS: Final[dict[MovementKind, tuple[int, int]]] = {
     "sold_for_others": (PRINCIPAL_RECEIVABLE, MERCHANT_PAYABLE),
     "principal_paid": (IN_TRANSIT, PRINCIPAL_RECEIVABLE),
     "fee_earned": (FEE_RECEIVABLE, FEE_INCOME),
-    "fee_charged": (FEE_RECEIVABLE, FEE_INCOME),
+    "fee_charged": (FEE_RECEIVABLE, OTHER_INCOME),
     "fee_paid": (IN_TRANSIT, FEE_RECEIVABLE),
     "fee_waived": (GOODWILL, FEE_RECEIVABLE),
     "fee_returned": (FEE_INCOME, REFUND_PAYABLE),
@@ -92,6 +93,7 @@ POSTINGS: Final[dict[MovementKind, tuple[int, int]]] = {
     "written_off_penalty": (PENALTY_INCOME, PENALTY_RECEIVABLE),
     "written_off_rent": (LEASE_INCOME, RENT_RECEIVABLE),
     "recovered": (IN_TRANSIT, RECOVERIES),
+    "collection_cost": (COLLECTION_COST, IN_TRANSIT),
     "subsidy_granted": (SUBSIDY_RECEIVABLE, DEFERRED_INCOME),
     "subsidy_earned": (DEFERRED_INCOME, INTEREST_INCOME),
     "deposit_held": (IN_TRANSIT, DEPOSITS_HELD),
@@ -130,15 +132,12 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
     balances: dict[int, int] = {}
     fees = 0
     capped: tuple[MovementKind, ...] = ("fee_earned",)
-    if terms.interest is not None and not terms.interest.daily:
-        # Interest that was agreed to the fen is listed to the fen.
-        capped = ("fee_earned", "interest_earned")
     for movement in movements:
         debit, credit = POSTINGS[movement.kind]
         amount = movement.amount_minor
         balances[debit] = balances.get(debit, 0) + amount
         balances[credit] = balances.get(credit, 0) - amount
-        if movement.kind in capped:
+        if movement.kind == "fee_earned":
             fees += amount
     if fees:
         _check_listed(terms, fees)
@@ -166,7 +165,8 @@ def check_fees(entries: Entries, terms: ContractTerms | None) -> None:
     if FEE_INCOME in entries.accounts:
         if terms is None:
             raise FeeNotListed("fee", earned, "a contract whose disclosure lists it")
-        _check_listed(terms, earned)
+        if earned > 0:
+            _check_listed(terms, earned)
 
 
 def fees_of(entries: Entries) -> int:

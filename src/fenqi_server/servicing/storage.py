@@ -12,9 +12,6 @@ from django.db import connection
 
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
-    Confirmed,
-    DueMoved,
-    DueReached,
     Event,
     PaymentReceived,
     decode_event,
@@ -65,6 +62,10 @@ class Stored(msgspec.Struct, kw_only=True):
         that one's event out would un-book it.
         """
         return self.state(max(today, *[event.occurred_on for event in self.events]))
+
+    def told(self) -> ContractState:
+        """As of the last event: what is cached does not age, even where interest runs from day to day."""
+        return self.state(max([event.occurred_on for event in self.events], default=date.min))
 
 
 _terms: Final[msgspec.json.Decoder[ContractTerms]] = msgspec.json.Decoder(ContractTerms)
@@ -205,20 +206,12 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
             **each,
         )
     contract.events, contract.booked = grown.events, before
-    _write_cache(contract, state)
+    _write_cache(contract, state if contract.terms.interest is None else contract.told())
     return state
 
 
 def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
-
-
-def _reference(event: Event) -> str:
-    if isinstance(event, Confirmed):
-        return ""
-    if isinstance(event, DueMoved):
-        return f"{event.row}:{event.announcement}:{event.to}"
-    return str(event.row) if isinstance(event, DueReached) else event.payment_id
 
 
 def _insert_event(contract: Stored, event: Event, name: UUID, at: datetime) -> None:
@@ -236,7 +229,7 @@ def _insert_event(contract: Stored, event: Event, name: UUID, at: datetime) -> N
                 contract.shop_id,
                 name,
                 _kind(event),
-                _reference(event),
+                event.reference,
                 event.occurred_on,
                 at,
                 msgspec.json.encode(body).decode(),
@@ -284,7 +277,7 @@ def rebuild(customer_id: UUID, contract_id: UUID) -> None:
     if contract is None:
         raise LookupError(f"no contract {contract_id}")
     contract.booked = balances_of(customer_id, contract_id)
-    _write_cache(contract, contract.state(date.max))
+    _write_cache(contract, contract.told())
 
 
 def has_payment(contract: Stored, payment_id: str) -> PaymentReceived | None:

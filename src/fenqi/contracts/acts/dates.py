@@ -1,0 +1,119 @@
+"""Due dates: reached, put off for an outage, moved to another day of the month, or paused in hardship."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from fenqi.calendars import add_months
+from fenqi.contracts.account import Account, refused
+from fenqi.contracts.acts.agreement import check_running
+from fenqi.contracts.allocation import FEE
+from fenqi.contracts.events import DueDayChanged, DueMoved, DueReached, EventRefused, Paused
+
+__all__ = ["change_day", "pause", "put_off", "reach"]
+
+
+def reach(account: Account, event: DueReached) -> None:
+    """Its fee is earned, whether or not anything was paid."""
+    row = account.place_of(event.row, event.seq)
+    if account.reached[row]:
+        raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
+    account.reached[row] = True
+    rest = account.owed[4 * row + FEE] - account.earned[row]
+    if rest:
+        account.earned[row] += rest
+        account.move(event.seq, "fee_earned", rest, row)
+    account.recognise(event.seq)
+
+
+def put_off(account: Account, event: DueMoved) -> None:
+    """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
+    row = account.place_of(event.row, event.seq)
+    due_on = account.due_on(row)
+    if event.to <= due_on:
+        raise EventRefused("to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due")
+    at = account.sequence.index(row) + 1
+    if at < len(account.sequence):
+        following = account.due_on(account.sequence[at])
+        if event.to > following:
+            raise EventRefused(
+                "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
+            )
+    account.moved[row] = (event.to, event.announcement)
+
+
+def change_day(account: Account, event: DueDayChanged) -> None:
+    """From a row on, what is due is due on another day of the month; interest that runs follows."""
+    check_running(account, event)
+    if not 1 <= event.day <= 31:
+        raise EventRefused("day", event.day, "1 to 31 (31 is a month's last day)")
+    if account.terms.plan.unit != "month":
+        raise refused(
+            event,
+            f"rows of every {account.terms.plan.unit}",
+            "rows that are due by the month",
+            "pause instead",
+        )
+    first = account.place_of(event.from_row, event.seq)
+    at = account.sequence.index(first)
+    rows = [row for row in account.sequence[at:] if row not in account.closed]
+    if first in account.closed:
+        raise refused(
+            event,
+            f"row {event.from_row} spread over new rows",
+            "a row that still runs",
+            "begin with one of the new rows",
+        )
+    if account.due_on(first) <= event.occurred_on:
+        raise refused(
+            event,
+            f"row {event.from_row} due on {account.due_on(first)}",
+            f"a row that is due after {event.occurred_on}",
+            "begin with a later row",
+        )
+    new = [_on_day(account.due[row], event.day) for row in rows]
+    before = account.due_on(account.sequence[at - 1]) if at else event.occurred_on
+    if new[0] <= max(before, event.occurred_on):
+        new = [_on_day(add_months(on.replace(day=1), 1), event.day) for on in new]
+    account.redate(rows, new)
+
+
+def _on_day(on: date, day: int) -> date:
+    """A day of a date's month, or the month's last."""
+    return add_months(date(2000, 1, 31).replace(day=day), (on.year - 2000) * 12 + on.month - 1)
+
+
+def pause(account: Account, event: Paused) -> None:
+    """What falls due later is due so many periods later still. Meanwhile nothing is late that was not before."""
+    check_running(account, event)
+    if not 1 <= event.periods <= 24:
+        raise EventRefused("periods", event.periods, "1 to 24")
+    rows = account.rows_later(event.occurred_on)
+    if not rows:
+        raise refused(
+            event,
+            "every row has fallen due",
+            f"a row that is due after {event.occurred_on}",
+            "spread what is owed over new rows",
+        )
+    on = event.occurred_on
+    until = later(account, on, event.periods)
+    account.pauses.append((on, until))
+    account.redate(rows, [later(account, account.due[row], event.periods) for row in rows])
+    if event.interest == "stops" and account.daily:
+        account.stop_between(on, until)
+
+
+def later(account: Account, on: date, periods: int) -> date:
+    """So many periods of the plan after a day; the day of the month is the agreed rows'."""
+    plan = account.terms.plan
+    steps = plan.every * periods
+    if plan.unit in ("month", "half_month"):
+        months, half = divmod(steps, 2) if plan.unit == "half_month" else (steps, 0)
+        day = max(row.due_on.day for row in account.terms.rows if row.number)
+        if on.day < day and (on + timedelta(days=1)).day == 1:
+            moved = add_months(date(on.year, 1, 31).replace(day=day), on.month - 1 + months)
+        else:
+            moved = add_months(on, months)
+        return moved + timedelta(days=15 * half)
+    return on + timedelta(days=steps * (7 if plan.unit == "week" else 1))

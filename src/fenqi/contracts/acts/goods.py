@@ -1,0 +1,172 @@
+"""Goods that go back: what they settle of the price, what happens to the fee, and what is paid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fenqi.contracts.account import WRITTEN_OFF, Account, refused
+from fenqi.contracts.allocation import FEE, INTEREST, PRINCIPAL
+from fenqi.contracts.events import EventRefused, GoodsReturned, RefundPaid
+from fenqi.money import round_half_even
+
+__all__ = ["give_back_price", "pay_refund", "take_back"]
+
+
+def _bought(account: Account) -> tuple[int, int]:
+    """The price of what is still with the customer: in all, and of other sellers."""
+    terms = account.terms
+    whole = sum(row.principal_minor for row in terms.rows) + account.lent_since
+    returned = sum(minor for _, minor, _ in account.returned)
+    others = sum(minor for _, _, minor in account.returned)
+    return whole - returned, terms.for_other_sellers_minor - others
+
+
+def take_back(account: Account, event: GoodsReturned) -> None:
+    """Goods go back: principal that is not paid is settled first, and what was paid for them is owed to the customer."""
+    if account.confirmed_on is None or account.cancelled_on is not None:
+        state = "not confirmed" if account.confirmed_on is None else f"cancelled on {account.cancelled_on}"
+        raise refused(event, state, "a contract that was confirmed and not cancelled", "check the contract")
+    if any(name == event.return_id for name, _, _ in account.returned):
+        raise EventRefused("return_id", event.return_id, "a return that is not booked yet")
+    bought, bought_of_others = _bought(account)
+    minor, others = event.amount_minor, event.for_other_sellers_minor
+    if not 0 <= others <= minor or not minor:
+        raise EventRefused("for_other_sellers_minor", others, f"0 to {minor}, the price of what went back")
+    if minor > bought or others > bought_of_others or minor - others > bought - bought_of_others:
+        if event.seq == account.newest:
+            raise refused(
+                event,
+                f"goods of {minor} ({others} of them of other sellers)",
+                f"no more than was bought and not returned yet: {bought} ({bought_of_others} of other sellers)",
+                "return what was bought, at the price it was bought for",
+            )
+        others = min(others, bought_of_others)
+        minor = others + min(minor - others, bought - bought_of_others)
+    account.returned.append((event.return_id, minor, others))
+    seq, start = event.seq, len(account.movements)
+    account.come_to(event.occurred_on)
+    paid_fee = sum(
+        account.owed[4 * row + part] - account.left[4 * row + part]
+        for row in account.sequence
+        for part in (FEE, INTEREST)
+    )
+    if account.daily:
+        settled = _settle_running(account, event, minor)
+    else:
+        settled = _settle_rows(account, seq, minor)
+    _book(account, seq, minor, others, settled)
+    if account.terms.returns.paid_fee == "returned" and paid_fee:
+        back = round_half_even(paid_fee * minor, bought)
+        fee = account.terms.interest is None
+        account.move(seq, "fee_returned" if fee else "interest_returned", back)
+        account.refund_due += back
+    account.gather(seq, start)
+
+
+def _book(account: Account, seq: int, minor: int, others: int, settled: Sequence[tuple[int, int]]) -> None:
+    """`settled` came off the rows; the rest was paid and goes back. Either is the other sellers' in proportion."""
+    off = sum(part for _, part in settled)
+    off_others = round_half_even(off * others, minor)
+    left_others = off_others
+    for index, (row, part) in enumerate(settled):
+        share = left_others if index == len(settled) - 1 else min(part * off_others // off, left_others)
+        left_others -= share
+        account.move(seq, "returned_for_others", share, row)
+        account.move(seq, "returned", part - share, row)
+    due = minor - off
+    account.move(seq, "refund_due_for_others", others - off_others)
+    account.move(seq, "refund_due", due - (others - off_others))
+    account.refund_due += due
+
+
+def _settle_rows(account: Account, seq: int, minor: int) -> list[tuple[int, int]]:
+    """Take principal off rows that are open, with the same part of their open fee; say how much of which."""
+    settles = account.terms.returns.settles
+    rows = [row for row in account.sequence if account.left[4 * row + PRINCIPAL]]
+    parts = _parts([account.left[4 * row + PRINCIPAL] for row in rows], minor, settles)
+    settled: list[tuple[int, int]] = []
+    for row, part in zip(rows, parts, strict=True):
+        if not part:
+            continue
+        open_principal = account.left[4 * row + PRINCIPAL]
+        for fee in (FEE, INTEREST):
+            off = round_half_even(account.left[4 * row + fee] * part, open_principal)
+            account.lessen(seq, row, fee, off, WRITTEN_OFF)
+        account.owe(row, PRINCIPAL, -part)
+        settled.append((row, part))
+    return settled
+
+
+def _parts(open_principal: Sequence[int], minor: int, settles: str) -> list[int]:
+    """How much comes off each row: from the last, from the next, or in proportion (the last row takes what is left over)."""
+    parts = [0] * len(open_principal)
+    whole = sum(open_principal)
+    minor = min(minor, whole)
+    if settles == "proportional":
+        rest = minor
+        for index, each in enumerate(open_principal):
+            parts[index] = min(round_half_even(minor * each, whole), rest, each)
+            rest -= parts[index]
+        for index in reversed(range(len(parts))):
+            more = min(rest, open_principal[index] - parts[index])
+            parts[index] += more
+            rest -= more
+        return parts
+    order = range(len(parts)) if settles == "from_next" else reversed(range(len(parts)))
+    for index in order:
+        parts[index] = min(minor, open_principal[index])
+        minor -= parts[index]
+    return parts
+
+
+def _settle_running(account: Account, event: GoodsReturned, minor: int) -> list[tuple[int, int]]:
+    """Where interest runs, what goes back is principal paid on the day: it bears none from then on."""
+    settles = account.terms.returns.settles
+    paid: list[tuple[int, int]] = []
+    while minor:
+        rows = [row for row in account.sequence if account.left[4 * row + PRINCIPAL]]
+        if not rows:
+            break
+        if settles == "proportional":
+            parts = _parts([account.left[4 * row + PRINCIPAL] for row in rows], minor, settles)
+            row, most = next((row, part) for row, part in zip(rows, parts, strict=True) if part)
+        else:
+            row, most = rows[0 if settles == "from_next" else -1], minor
+        early = account.due_on(row) > event.occurred_on
+        done = account.pay(row, PRINCIPAL, most, event.occurred_on, early, paid) or account.pay(
+            row, PRINCIPAL, most, event.occurred_on, False, paid
+        )
+        if not done:
+            break
+        minor -= done
+    sums: dict[int, int] = {}
+    for slot, part in paid:
+        sums[slot >> 2] = sums.get(slot >> 2, 0) + part
+    if paid:
+        account.note(event.seq, event.occurred_on, event.return_id, "goods_returned", paid)
+    return list(sums.items())
+
+
+def give_back_price(account: Account, seq: int) -> None:
+    """Everything goes back: what is open of the price is not owed, what was paid of it is owed to the customer."""
+    bought, others = _bought(account)
+    rows = [row for row in account.sequence if account.left[4 * row + PRINCIPAL]]
+    settled = [(row, account.left[4 * row + PRINCIPAL]) for row in rows]
+    for row, part in settled:
+        account.owe(row, PRINCIPAL, -part)
+    _book(account, seq, bought, others, settled)
+
+
+def pay_refund(account: Account, event: RefundPaid) -> None:
+    """What was owed to the customer is paid out."""
+    if event.amount_minor <= 0:
+        raise EventRefused("amount_minor", event.amount_minor, "more than 0")
+    if event.seq == account.newest and event.amount_minor > account.refund_due:
+        raise refused(
+            event,
+            f"{account.refund_due} to be refunded",
+            f"no more than that, not {event.amount_minor}",
+            "refund what is due",
+        )
+    account.refund_due -= event.amount_minor
+    account.move(event.seq, "refunded", event.amount_minor)

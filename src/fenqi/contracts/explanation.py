@@ -1,0 +1,155 @@
+"""Why a figure changed: two states of one contract side by side, row by row.
+
+A payment that is told late, one that is undone, goods that go back: each makes later rows other than they were said to be. This
+says what is other, as values with sentences in both languages, so that nobody has to guess.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final, Literal
+
+import msgspec
+
+from fenqi.calendars import format_date
+from fenqi.contracts.contract import ContractState, PaymentState, RowState
+from fenqi.money import format_money
+from fenqi.texts import Text
+
+__all__ = ["Difference", "PaymentChange", "RowChange", "explain"]
+
+Figure = Literal[
+    "principal",
+    "fee",
+    "interest",
+    "penalty",
+    "principal_paid",
+    "fee_paid",
+    "interest_paid",
+    "penalty_paid",
+]
+_FIGURES: Final[tuple[tuple[Figure, str], ...]] = (
+    ("principal", "principal_minor"),
+    ("fee", "fee_minor"),
+    ("interest", "interest_minor"),
+    ("penalty", "penalty_minor"),
+    ("principal_paid", "principal_paid_minor"),
+    ("fee_paid", "fee_paid_minor"),
+    ("interest_paid", "interest_paid_minor"),
+    ("penalty_paid", "penalty_paid_minor"),
+)
+_WORDS: Final[dict[Figure, Text]] = {
+    "principal": Text("本金", "principal"),
+    "fee": Text("手续费", "fee"),
+    "interest": Text("利息", "interest"),
+    "penalty": Text("违约金", "penalty"),
+    "principal_paid": Text("已还本金", "principal paid"),
+    "fee_paid": Text("已还手续费", "fee paid"),
+    "interest_paid": Text("已还利息", "interest paid"),
+    "penalty_paid": Text("已还违约金", "penalty paid"),
+}
+
+
+class RowChange(msgspec.Struct, frozen=True):
+    """One figure of one row, before and after. None: the row was not there, or is not there any more."""
+
+    row: int
+    figure: Figure | Literal["due_on"]
+    before: int | date | None
+    after: int | date | None
+    currency: str
+
+    @property
+    def text(self) -> Text:
+        """The change in a sentence."""
+        zh, en = (self._shown(locale) for locale in ("zh-CN", "en"))
+        if self.figure == "due_on":
+            return Text(
+                f"第{self.row}期的到期日由{zh[0]}变为{zh[1]}。",
+                f"Instalment {self.row} is due on {en[1]}, not {en[0]}.",
+            )
+        word = _WORDS[self.figure]
+        return Text(
+            f"第{self.row}期的{word.zh_cn}由{zh[0]}变为{zh[1]}。",
+            f"Instalment {self.row}: {word.en} is {en[1]}, not {en[0]}.",
+        )
+
+    def _shown(self, locale: str) -> tuple[str, str]:
+        def show(value: int | date | None) -> str:
+            if value is None:
+                return "无" if locale == "zh-CN" else "nothing"
+            if isinstance(value, date):
+                return format_date(value, locale)
+            return format_money(value, self.currency)
+
+        return show(self.before), show(self.after)
+
+
+class PaymentChange(msgspec.Struct, frozen=True):
+    """A payment that paid something else than before: its parts by row, before and after (empty: it was not there)."""
+
+    payment_id: str
+    before: tuple[tuple[int, int], ...]
+    after: tuple[tuple[int, int], ...]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Everything that is other in `after` than in `before`."""
+
+    rows: tuple[RowChange, ...]
+    payments: tuple[PaymentChange, ...]
+    balance_before_minor: int
+    balance_after_minor: int
+    unapplied_before_minor: int
+    unapplied_after_minor: int
+
+    @property
+    def balance_change_minor(self) -> int:
+        """How much more is owed."""
+        return self.balance_after_minor - self.balance_before_minor
+
+
+def explain(before: ContractState, after: ContractState) -> Difference:
+    """What changed from one state of a contract to another. The two are of one contract, as of one day or of two."""
+    old = {row.number: row for row in before.rows}
+    new = {row.number: row for row in after.rows}
+    numbers = [row.number for row in after.rows]
+    numbers += [row.number for row in before.rows if row.number not in new]
+    changes: list[RowChange] = []
+    for number in numbers:
+        changes += _row(number, old.get(number), new.get(number), after.currency)
+    paid_before = {payment.payment_id: _parts(payment) for payment in before.payments}
+    paid_after = {payment.payment_id: _parts(payment) for payment in after.payments}
+    payments = tuple(
+        PaymentChange(name, paid_before.get(name, ()), paid_after.get(name, ()))
+        for name in [*paid_after, *[name for name in paid_before if name not in paid_after]]
+        if paid_before.get(name) != paid_after.get(name)
+    )
+    return Difference(
+        tuple(changes),
+        payments,
+        before.balance_minor,
+        after.balance_minor,
+        before.unapplied_minor,
+        after.unapplied_minor,
+    )
+
+
+def _row(number: int, old: RowState | None, new: RowState | None, currency: str) -> list[RowChange]:
+    changes: list[RowChange] = []
+    dates = (None if old is None else old.due_on, None if new is None else new.due_on)
+    if dates[0] != dates[1]:
+        changes.append(RowChange(number, "due_on", *dates, currency))
+    for figure, field in _FIGURES:
+        was = 0 if old is None else getattr(old, field)
+        now = 0 if new is None else getattr(new, field)
+        if was != now:
+            changes.append(RowChange(number, figure, was, now, currency))
+    return changes
+
+
+def _parts(payment: PaymentState) -> tuple[tuple[int, int], ...]:
+    sums: dict[int, int] = {}
+    for part in payment.parts:
+        sums[part.row] = sums.get(part.row, 0) + part.total_minor
+    return tuple(sums.items())

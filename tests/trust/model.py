@@ -96,7 +96,7 @@ def reckon(
         (e for e in events if e.occurred_on <= as_of and (known_at is None or e.recorded_at <= known_at)),
         key=lambda e: (e.occurred_on, e.recorded_at, e.seq),
     )
-    book = _Book(terms, _taken_back(told))
+    book = _Book(terms, _taken_back(told), max((event.seq for event in told), default=0))
     for event in told:
         book.happen(event)
     return book.figures(as_of)
@@ -117,9 +117,11 @@ def _taken_back(told: list[Event]) -> dict[str, date]:
 
 
 class _Book:
-    def __init__(self, terms: ContractTerms, gone: dict[str, date]) -> None:
+    def __init__(self, terms: ContractTerms, gone: dict[str, date], newest: int) -> None:
         self.terms = terms
         self.gone = gone
+        self.newest = newest
+        """Only what was learnt last is held to what there is to give back: what was taken before stays."""
         self.lines: list[Line] = []
         for row in terms.rows:
             charged = "fee" if terms.interest is None else "interest"
@@ -133,7 +135,9 @@ class _Book:
         self.charges: set[str] = set()
         self.confirmed_on: date | None = None
         self.closed_on: date | None = None
-        self.money_in = self.money_out = self.granted = self.lent_again = self.penalties = 0
+        self.money_in = self.money_out = self.granted = self.lent_again = self.penalties = (
+            self.fees_charged
+        ) = 0
 
     def happen(self, event: Event) -> None:
         if isinstance(event, Confirmed):
@@ -248,6 +252,7 @@ class _Book:
         line.owed[event.part] += event.amount_minor
         if event.part == "fee":
             line.earned += event.amount_minor
+            self.fees_charged += event.amount_minor
         else:
             self.penalties += event.amount_minor
         self.use_what_is_held()
@@ -262,6 +267,8 @@ class _Book:
                 event.payment_id, -wanted, True, 0, taken_back=self.gone[event.payment_id]
             )
             return
+        if event.seq == self.newest and wanted > sum(sum(line.paid.values()) for line in self.lines):
+            raise Refused("more than was paid")
         purse = Purse(event.payment_id, 0, True, 0)
         ahead = [line for line in reversed(self.lines) if line.day > event.occurred_on]
         today = [line for line in self.lines if line.day == event.occurred_on]
@@ -280,11 +287,16 @@ class _Book:
                 purse.used[line.number, part] = -minor
         self.purses[purse.name] = purse
         self.money_out += event.amount_minor
+        self.use_what_is_held()
         self.take_out(wanted, event.occurred_on)
 
     def refund(self, event: UnappliedRefunded) -> None:
         if event.amount_minor <= 0:
             raise Refused("refund")
+        if event.seq == self.newest and event.amount_minor > sum(
+            purse.unused for purse in self.purses.values()
+        ):
+            raise Refused("more than is held")
         self.money_out += event.amount_minor
         self.take_out(event.amount_minor, event.occurred_on)
 
@@ -351,9 +363,10 @@ class _Book:
             2010: -others,
             2110: -held,
             4010: others - sold,
-            4110: -fees,
+            4110: self.fees_charged - fees,
             4120: -interest,
             4130: -self.penalties,
+            4190: -self.fees_charged,
             5120: self.granted,
         }
         return {code: minor for code, minor in balances.items() if minor}

@@ -131,15 +131,22 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
     """What movements come to, account by account. Raises `FeeNotListed`."""
     balances: dict[int, int] = {}
     fees = 0
+    sales: set[int] = set()
     capped: tuple[MovementKind, ...] = ("fee_earned",)
+    if terms.interest is not None and not terms.interest.daily:
+        # Interest that was agreed to the fen is listed to the fen.
+        capped = ("fee_earned", "interest_earned")
     for movement in movements:
         debit, credit = POSTINGS[movement.kind]
         amount = movement.amount_minor
         balances[debit] = balances.get(debit, 0) + amount
         balances[credit] = balances.get(credit, 0) - amount
-        if movement.kind == "fee_earned":
+        if movement.kind in capped:
             fees += amount
-    if fees:
+        elif movement.kind == "sold":
+            sales.add(movement.event_seq)
+    # What was lent later bears interest that no disclosure of the first amount could list.
+    if fees and len(sales) < 2:
         _check_listed(terms, fees)
     return {account: minor for account, minor in sorted(balances.items()) if minor}
 

@@ -18,7 +18,8 @@ def charge(account: Account, event: Charged) -> None:
         raise EventRefused("amount_minor", event.amount_minor, "more than 0")
     if event.charge_id in account.charges:
         raise EventRefused("charge_id", event.charge_id, "a charge that is not booked yet")
-    check_running(account, event)
+    if account.confirmed_on is not None:
+        check_running(account, event)
     if all(cost.code != event.code for cost in account.terms.plan.contingent):
         raise EventRefused("code", event.code, "a cost that the disclosure named as one that may arise")
     if event.part == "penalty" and event.seq == account.newest:

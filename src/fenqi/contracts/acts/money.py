@@ -164,6 +164,11 @@ def pay_back(account: Account, event: PaidBack) -> None:
             "reverse the payment, or refund what nothing is owed for",
         )
     credit = _credit(account, event, "paid_back", True)
+    if event.payment_id in account.void:
+        credit.amount, credit.unapplied = -event.amount_minor, 0
+        credit.reversed_on = account.void[event.payment_id]
+        account.credits[credit.name] = credit
+        return
     paid = sum(account.owed) - sum(account.left)
     if event.seq == account.newest and event.amount_minor > paid:
         raise refused(event, f"{paid} paid", f"no more than that, not {event.amount_minor}", "pay that back")

@@ -52,6 +52,11 @@ WRITTEN_OFF: Final[Kinds] = (
 )
 EARNED: Final[Kinds] = ("penalty_charged", "fee_earned", "interest_earned", "sold")
 """What lessening undoes instead, where it never was to be earned."""
+_OF_CHARGES: Final[dict[MovementKind, MovementKind]] = {
+    "written_off_fee": "written_off_charge",
+    "fee_earned": "fee_charged",
+}
+"""What is charged beside the agreed fees is another income than they are."""
 _BEAR_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
 _AT_START: Final = ("down_payment", "up_front")
 
@@ -138,6 +143,7 @@ class Account:
         self.recovered = 0
         self.returned: list[tuple[str, int, int]] = []
         self.lent_since = 0
+        self.fees_charged: dict[int, int] = {}
         self.closed: set[int] = set()
         self.refund_due = 0
         self.quotes: dict[str, PayoffQuoted] = {}
@@ -179,6 +185,7 @@ class Account:
             "failures",
             "pauses",
             "closed",
+            "fees_charged",
         ):
             setattr(twin, name, getattr(self, name).copy())
         twin.credits = {name: credit.copy() for name, credit in self.credits.items()}
@@ -291,17 +298,23 @@ class Account:
             return
         self.owe(row, part, -minor)
         sign = -1 if kinds is EARNED else 1
+        kind = kinds[part]
         if part == FEE:
+            charged = min(minor, self.fees_charged.get(row, 0))
+            if charged:
+                self.fees_charged[row] -= charged
+                self.earned[row] -= charged
+                self.move(seq, _OF_CHARGES.get(kind, kind), charged * sign, row)
             earned = self.earned
         elif part == INTEREST:
             earned = self.interest_earned
         else:
-            self.move(seq, kinds[part], minor * sign, row)
+            self.move(seq, kind, minor * sign, row)
             return
         excess = earned[row] - self.owed[4 * row + part]
         if excess > 0:
             earned[row] -= excess
-            self.move(seq, kinds[part], excess * sign, row)
+            self.move(seq, kind, excess * sign, row)
 
     def shift(self, source: int, target: int, part: int, minor: int) -> None:
         """What is open of one row is owed with another instead; what was earned of it stays earned."""
@@ -823,4 +836,5 @@ class Account:
             self.move(seq, "penalty_charged", minor, row)
         else:
             self.earned[row] += minor
+            self.fees_charged[row] = self.fees_charged.get(row, 0) + minor
             self.move(seq, "fee_charged", minor, row)

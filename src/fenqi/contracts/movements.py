@@ -40,6 +40,7 @@ MovementKind = Literal[
     "written_off_principal",
     "written_off_interest",
     "written_off_fee",
+    "written_off_charge",
     "written_off_penalty",
     "written_off_rent",
     "recovered",

@@ -90,6 +90,7 @@ POSTINGS: Final[dict[MovementKind, tuple[int, int]]] = {
     "written_off_principal": (CREDIT_LOSS, PRINCIPAL_RECEIVABLE),
     "written_off_interest": (INTEREST_INCOME, INTEREST_RECEIVABLE),
     "written_off_fee": (FEE_INCOME, FEE_RECEIVABLE),
+    "written_off_charge": (OTHER_INCOME, FEE_RECEIVABLE),
     "written_off_penalty": (PENALTY_INCOME, PENALTY_RECEIVABLE),
     "written_off_rent": (LEASE_INCOME, RENT_RECEIVABLE),
     "recovered": (IN_TRANSIT, RECOVERIES),
@@ -172,8 +173,7 @@ def check_fees(entries: Entries, terms: ContractTerms | None) -> None:
     if FEE_INCOME in entries.accounts:
         if terms is None:
             raise FeeNotListed("fee", earned, "a contract whose disclosure lists it")
-        if earned > 0:
-            _check_listed(terms, earned)
+        _check_listed(terms, earned)
 
 
 def fees_of(entries: Entries) -> int:

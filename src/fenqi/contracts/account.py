@@ -316,8 +316,8 @@ class Account:
             earned[row] -= excess
             self.move(seq, kind, excess * sign, row)
 
-    def shift(self, source: int, target: int, part: int, minor: int) -> None:
-        """What is open of one row is owed with another instead; what was earned of it stays earned."""
+    def shift(self, seq: int, source: int, target: int, part: int, minor: int) -> None:
+        """What is open of one row is owed with another instead; what was earned of it stays earned, with that one."""
         if not minor:
             return
         earned = self.earned if part == FEE else self.interest_earned if part == INTEREST else None
@@ -325,6 +325,9 @@ class Account:
             over = max(earned[source] - (self.owed[4 * source + part] - minor), 0)
             earned[source] -= over
             earned[target] += over
+            if part == FEE and self.reached[target]:
+                earned[target] += minor - over
+                self.move(seq, "fee_earned", minor - over, target)
         self.owe(source, part, -minor)
         self.owe(target, part, minor)
 

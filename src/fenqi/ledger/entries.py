@@ -144,7 +144,7 @@ def position(terms: ContractTerms, movements: Iterable[Movement]) -> dict[int, i
         balances[credit] = balances.get(credit, 0) - amount
         if movement.kind in capped:
             fees += amount
-        elif movement.kind == "sold":
+        elif movement.kind in ("sold", "sold_for_others"):
             sales.add(movement.event_seq)
     # What was lent later bears interest that no disclosure of the first amount could list.
     if fees and len(sales) < 2:

@@ -54,10 +54,12 @@ def re_age(account: Account, event: ReAged) -> None:
         spans += [Period(since, until) for since, until in pairwise(due)]
         account.start_anew(event.occurred_on, new, spans)
     parts = (PENALTY, FEE) if account.daily else (PENALTY, FEE, INTEREST, PRINCIPAL)
-    _spread(account, old, new, parts)
+    _spread(account, event.seq, old, new, parts)
 
 
-def _spread(account: Account, sources: list[int], targets: list[int], parts: tuple[int, ...]) -> None:
+def _spread(
+    account: Account, seq: int, sources: list[int], targets: list[int], parts: tuple[int, ...]
+) -> None:
     """Move what is open of some rows to others, each part in equal shares; the remainder lies where the plan puts it."""
     for part in parts:
         whole = sum(account.left[4 * row + part] for row in sources)
@@ -67,7 +69,7 @@ def _spread(account: Account, sources: list[int], targets: list[int], parts: tup
             rest = account.left[4 * source + part]
             while rest:
                 minor = min(rest, shares[at])
-                account.shift(source, targets[at], part, minor)
+                account.shift(seq, source, targets[at], part, minor)
                 rest -= minor
                 shares[at] -= minor
                 while at < len(shares) - 1 and not shares[at]:
@@ -89,7 +91,13 @@ def re_amortise(account: Account, event: ReAmortised) -> None:
         raise refused(event, state, "rows past due and rows to come", "spread everything over new rows")
     if account.daily and account.accrual is not None:
         account.spread_arrears(on)
-    _spread(account, late, to_come, (PENALTY, FEE) if account.daily else (PENALTY, FEE, INTEREST, PRINCIPAL))
+    _spread(
+        account,
+        event.seq,
+        late,
+        to_come,
+        (PENALTY, FEE) if account.daily else (PENALTY, FEE, INTEREST, PRINCIPAL),
+    )
 
 
 def accelerate(account: Account, event: Accelerated) -> None:

@@ -617,13 +617,12 @@ class Account:
             for part in (FEE, INTEREST):
                 slot = 4 * row + part
                 owed = 0
-                if running and spares == "to_period_end":
+                begins_on = max(self.begins_on(row), self.confirmed_on or date.min)
+                if running and begins_on < on:
+                    # On its first day a period has not cost anything yet.
                     owed = self.owed[slot]
-                elif running:
-                    begins_on = max(self.begins_on(row), self.confirmed_on or date.min)
-                    owed = round_half_even(
-                        self.owed[slot] * max((on - begins_on).days, 0), (due_on - begins_on).days
-                    )
+                    if spares == "to_date":
+                        owed = round_half_even(owed * (on - begins_on).days, (due_on - begins_on).days)
                 paid = self.owed[slot] - self.left[slot]
                 self.lessen(seq, row, part, self.left[slot] - max(owed - paid, 0), WRITTEN_OFF)
             running = False

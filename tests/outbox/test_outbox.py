@@ -74,6 +74,27 @@ def test_the_signature_is_that_of_the_standard_webhooks_specification():
     )
 
 
+def test_the_published_library_takes_what_we_send_and_signs_alike(mall, endpoint, receiver):
+    from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+    from fenqi_server.outbox import service as outbox
+    from fenqi_server.outbox.signing import sign
+
+    done = _opened(mall)
+    assert outbox.deliver_due(AT) == 1
+    headers, body = receiver.got[0]
+    theirs = Webhook(endpoint["secret"])
+    # `verify` looks at the system's clock, as a receiver does; a message is sent now.
+    assert theirs.verify(body, headers)["data"]["contract_id"] == done.contract_id
+    with pytest.raises(WebhookVerificationError):
+        theirs.verify(body.replace(b"contract", b"contrast", 1), headers)
+    # The library takes any instant for one of UTC, whatever its zone: it is given none but UTC's.
+    for instant in (datetime(2026, 11, 24, 2, 0, tzinfo=UTC), datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)):
+        for text in ("{}", '{"name":"分期"}'):
+            ours = sign(endpoint["secret"], "msg_1", int(instant.timestamp()), text.encode())
+            assert ours == theirs.sign("msg_1", instant, text)
+
+
 def test_an_opened_contract_is_told_signed_once_and_the_row_is_gone(mall, endpoint, receiver):
     from fenqi_server.clock import system_now
     from fenqi_server.outbox import service as outbox

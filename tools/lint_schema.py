@@ -31,6 +31,8 @@ SERVICE = "fenqi_service"
 # Longest prefix first. *sharded*: a customer's rows live on one node. *reference*: small, copied to every node.
 # *control*: one node, the ORM's; its foreign keys are deferrable because Django makes them so.
 PLACES = {
+    "autopay_setting": "reference",  # a shop's own rules of trying again
+    "autopay_": "sharded",
     "books_account": "reference",  # the closed chart of accounts
     "books_mapping": "reference",  # the shop's own names of its accounts
     "books_period": "reference",  # a row a month
@@ -102,6 +104,9 @@ WITHOUT_ROW_SECURITY = {
 APPEND_ONLY = (
     "announcements_alarm",
     "announcements_revision",
+    "autopay_mandate",
+    "autopay_outcome",
+    "autopay_withdrawal",
     "books_cell",
     "books_mapping",
     "books_proof",

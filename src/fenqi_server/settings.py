@@ -163,6 +163,7 @@ INSTALLED_APPS = [
     "fenqi_server.policies",
     "fenqi_server.decisions",
     "fenqi_server.servicing",
+    "fenqi_server.autopay",
     "fenqi_server.disclosures",
     "fenqi_server.books",
     "fenqi_server.reconciliation",

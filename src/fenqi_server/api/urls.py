@@ -3,7 +3,17 @@
 from django.urls import path
 from dmr.routing import Router
 
-from fenqi_server.api import announcements, controllers, deliveries, pages, policy, reversals, support, wishes
+from fenqi_server.api import (
+    announcements,
+    controllers,
+    deliveries,
+    mandates,
+    pages,
+    policy,
+    reversals,
+    support,
+    wishes,
+)
 
 router = Router(
     "v1/",
@@ -55,6 +65,13 @@ router = Router(
             "compensations/<str:compensation_id>/redeem",
             announcements.RedemptionController.as_view(),
             name="compensation-redeem",
+        ),
+        path("mandates", mandates.MandatesController.as_view(), name="mandates"),
+        path("mandates/<str:mandate_id>", mandates.MandateController.as_view(), name="mandate"),
+        path(
+            "mandates/<str:mandate_id>/withdraw",
+            mandates.WithdrawalController.as_view(),
+            name="mandate-withdraw",
         ),
         path("policy/snapshot", policy.SnapshotController.as_view(), name="policy-snapshot"),
         path("wishes", wishes.WishesController.as_view(), name="wishes"),

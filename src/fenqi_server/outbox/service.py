@@ -54,6 +54,8 @@ EVENTS: Final = (
     "contract.payment_booked",
     "contract.payment_reversed",
     "contract.due_moved",
+    "mandate.given",
+    "mandate.withdrawn",
     "hand_off.started",
     "hand_off.approved",
     "hand_off.declined",

@@ -64,6 +64,9 @@ SCOPES: Final = (
     "compensations:read",
     "compensations:write",
     "wishes:write",
+    "mandates:read",
+    "mandates:write",
+    "autopay:write",
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -46,6 +47,7 @@ def open_one(
     at: datetime = AT,
     order_ref: str = "order-1",
     allocation: Allocation | None = None,
+    **agreed: Any,
 ) -> str:
     bill, table = offer(plan, amount_minor, at.astimezone(UTC).date())
     with transaction.atomic():
@@ -60,4 +62,5 @@ def open_one(
             order_ref=order_ref,
             at=at,
             allocation=allocation,
+            **agreed,
         )

@@ -134,7 +134,7 @@ class EndpointIn(_In, frozen=True, kw_only=True):
     """Where events go: an https address, and which events."""
 
     url: Annotated[str, msgspec.Meta(max_length=1000)]
-    events: Annotated[list[str], msgspec.Meta(min_length=1, max_length=20)]
+    events: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
 
 
 class ChangedOut(msgspec.Struct, frozen=True):

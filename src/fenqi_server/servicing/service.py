@@ -14,15 +14,19 @@ from uuid import UUID, uuid5
 import msgspec
 from django.db import connection
 
-from fenqi.calendars import local_date, to_epoch
+from fenqi.calendars import format_date, local_date, to_epoch
+from fenqi.contracts.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms
 from fenqi.contracts.contract import ContractState, PaidPart
 from fenqi.contracts.events import (
     Confirmed,
     DueMoved,
     DueReached,
     Event,
+    PaymentFailed,
     PaymentReceived,
     PaymentReversed,
+    PayoffQuoted,
+    Shipped,
 )
 from fenqi.contracts.terms import Allocation, ContractTerms, pin
 from fenqi.ledger.accounts import IN_TRANSIT, UNAPPLIED_CASH
@@ -43,6 +47,7 @@ from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
 __all__ = [
+    "LEAVE_A_QUOTE",
     "STANDING_SQL",
     "ContractView",
     "DueReport",
@@ -65,6 +70,7 @@ __all__ = [
     "reference_reused",
     "reverse",
     "standing",
+    "view_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -81,9 +87,10 @@ class NoContract(LookupError):
 
 
 class Refusal(Exception):  # an answer, and nothing was written
-    """A request that was not done, and why. `code`: above_debt, payment_ref_reused, already_matched.
+    """A request that was not done, and why: `code` for programs, the rest for people in both languages.
 
-    `owed_minor` is what could be paid now; `asked_minor` what was asked.
+    `owed_minor` is what could be paid now; `asked_minor` what was asked. Of an act that cannot follow the state, `state`, `rule`
+    and `way_out` say each by itself what `detail` says together.
     """
 
     def __init__(
@@ -92,9 +99,12 @@ class Refusal(Exception):  # an answer, and nothing was written
         title: Text,
         detail: Text,
         *,
-        asked_minor: int,
-        owed_minor: int,
-        currency: str,
+        asked_minor: int = 0,
+        owed_minor: int = 0,
+        currency: str = "",
+        state: Text | None = None,
+        rule: Text | None = None,
+        way_out: Text | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail.en}")
         self.code = code
@@ -103,6 +113,9 @@ class Refusal(Exception):  # an answer, and nothing was written
         self.asked_minor = asked_minor
         self.owed_minor = owed_minor
         self.currency = currency
+        self.state = state
+        self.rule = rule
+        self.way_out = way_out
 
 
 class ContractView(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,10 +200,15 @@ def open_contract(
     decision_id: str = "",
     for_other_sellers_minor: int = 0,
     allocation: Allocation | None = None,
+    payoff: PayoffTerms | None = None,
+    late: LateTerms | None = None,
+    returns: ReturnTerms | None = None,
+    acceleration: AccelerationTerms | None = None,
 ) -> str:
     """Make a contract in the caller's transaction, book it, and return its public id.
 
-    The caller holds the customer (`lock_customer`), and has decided. Raises `fenqi.contracts.terms.TermsMismatch` where
+    The caller holds the customer (`lock_customer`), and has decided. `payoff`, `late`, `returns` and `acceleration` are what is agreed
+    for when things go otherwise (`fenqi.contracts.agreed`). Raises `fenqi.contracts.terms.TermsMismatch` where
     schedule and disclosure disagree.
     """
     assert connection.in_atomic_block, "a contract is opened inside the transaction that confirms it"
@@ -203,6 +221,10 @@ def open_contract(
         policy_digest=policy_digest,
         for_other_sellers_minor=for_other_sellers_minor,
         allocation=allocation,
+        payoff=payoff,
+        late=late,
+        returns=returns,
+        acceleration=acceleration,
     )
     today = local_date(at, shop.time_zone)
     contract = Stored(
@@ -246,13 +268,13 @@ def get(
     stored = storage.load(customer_id, contract_id)
     if stored is None or stored.shop_id != shop.id:
         raise NoContract(contract)
-    return _view(stored, stored.state(as_of, None if known_at is None else to_epoch(known_at)))
+    return view_of(stored, stored.state(as_of, None if known_at is None else to_epoch(known_at)))
 
 
 def contracts_of(shop: Shop, customer_id: UUID, as_of: date) -> list[ContractView]:
     """A customer's contracts, newest first."""
     use_shop(shop.id)
-    return [_view(stored, stored.state(as_of)) for stored in storage.load_many(customer_id)]
+    return [view_of(stored, stored.state(as_of)) for stored in storage.load_many(customer_id)]
 
 
 def pay(
@@ -267,12 +289,16 @@ def pay(
     channel: str = "bank",
     settlement: str | None = None,
     operator: str = "",
+    settles: str = "",
 ) -> PaymentResult:
     """Money for a contract. `payment_ref` is the payer's or the bank's number of the payment, and is booked once.
 
     A `request` above what is owed raises `Refusal` with the amount owed, and for a contract that is not there,
     `NoContract`. Money `received` is always booked: what nothing is owed for, and what names no contract of ours, is
     unapplied cash. The same payment again (same reference, same amount) returns the first result with `repeated`.
+
+    `settles` names the payoff quote by which it pays everything off (`fenqi_server.servicing.payoffs`). A request by one that does
+    not stand any more, or of less than it says, raises `Refusal`; money received by it is an ordinary payment then.
 
     Raises `fenqi.problems.BadInput` where amount, date or reference cannot be used.
     """
@@ -298,6 +324,7 @@ def pay(
         settlement=settlement or f"{channel}:{today}",
         channel=channel,
         operator=operator,
+        settles=settles,
     )
 
     def act() -> PaymentResult:
@@ -326,7 +353,10 @@ def book_payment(
             raise reference_reused(payment, state.balance_minor, contract.terms.currency)
         return _payment_result(contract, state, payment.payment_id, repeated=True)
     if kind == "request":
-        owed = contract.latest(today).balance_minor
+        state = contract.latest(today)
+        owed = state.balance_minor
+        if payment.settles:
+            owed = _by_quote(contract, state, payment, today)
         if payment.amount_minor > owed:
             raise _above_debt(payment.amount_minor, owed, contract.terms.currency)
     event = msgspec.structs.replace(payment, seq=len(contract.events) + 1)
@@ -349,6 +379,68 @@ def book_payment(
         at,
     )
     return result
+
+
+def _by_quote(contract: Stored, state: ContractState, payment: PaymentReceived, today: date) -> int:
+    """What may be asked for by a payoff quote. Raises `Refusal` where the quote does not stand, or more is to be paid."""
+    currency = contract.terms.currency
+    quote = next((each for each in state.quotes if each.quote_id == payment.settles), None)
+    if quote is None:
+        raise Refusal(
+            "quote_unknown",
+            Text("没有这个结清报价", "No such payoff quote"),
+            Text(
+                "本合同没有这个结清报价。请重新获取报价。",
+                "The contract has no such payoff quote. Ask for a new one.",
+            ),
+            asked_minor=payment.amount_minor,
+            owed_minor=state.balance_minor,
+            currency=currency,
+        )
+    until_zh, until_en = (format_date(quote.valid_until, locale) for locale in ("zh-CN", "en"))
+    if payment.occurred_on > quote.valid_until or today > quote.valid_until:
+        raise Refusal(
+            "quote_expired",
+            Text("结清报价已过期", "The payoff quote has expired"),
+            Text(
+                f"结清报价有效至{until_zh}。请重新获取报价，再按新报价付款。",
+                f"The payoff quote stood until {until_en}. Ask for a new one and pay that.",
+            ),
+            asked_minor=payment.amount_minor,
+            owed_minor=state.balance_minor,
+            currency=currency,
+        )
+    if any(event.seq > quote.seq and not isinstance(event, LEAVE_A_QUOTE) for event in contract.events):
+        raise Refusal(
+            "quote_outdated",
+            Text("结清报价已不适用", "The payoff quote does not fit any more"),
+            Text(
+                "报价之后合同有了变化。请重新获取报价，再按新报价付款。",
+                "The contract has changed since the quote. Ask for a new one and pay that.",
+            ),
+            asked_minor=payment.amount_minor,
+            owed_minor=state.balance_minor,
+            currency=currency,
+        )
+    needed = quote.amount_minor - state.unapplied_minor
+    if payment.amount_minor < needed:
+        shown = format_money(needed, currency)
+        raise Refusal(
+            "below_quote",
+            Text("少于结清金额", "Less than settles it"),
+            Text(
+                f"结清需要{shown}。请付这个金额，或不按报价付款。",
+                f"{shown} settles the contract. Pay that, or pay without the quote.",
+            ),
+            asked_minor=payment.amount_minor,
+            owed_minor=needed,
+            currency=currency,
+        )
+    return needed
+
+
+LEAVE_A_QUOTE: Final = (DueReached, PayoffQuoted, PaymentFailed, Shipped)
+"""What may happen after a quote without making it another."""
 
 
 def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: datetime) -> PaymentResult:
@@ -413,14 +505,14 @@ def reverse(
         if stored is None or stored.shop_id != shop.id:
             raise NoContract(contract)
         if any(isinstance(e, PaymentReversed) and e.payment_id == payment_ref for e in stored.events):
-            return _view(stored, stored.latest(today))
+            return view_of(stored, stored.latest(today))
         paid = storage.has_payment(stored, payment_ref)
         event = PaymentReversed(
             seq=len(stored.events) + 1,
             occurred_on=today,
             recorded_at=to_epoch(at),
             payment_id=payment_ref,
-            settlement=settlement or f"{paid.channel if paid else 'bank'}:{today}",
+            settlement=settlement or f"{getattr(paid, 'channel', 'bank')}:{today}",
             reason=reason,
         )
         state = storage.append(stored, [event], at, today)
@@ -439,26 +531,21 @@ def reverse(
             },
             at,
         )
-        return _view(stored, state)
+        return view_of(stored, state)
 
     return in_transaction(act)
 
 
 def reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:
     """The due dates of a contract that come by `on` and are not recorded yet, as events that follow the `after`-th."""
-    reached = {event.row for event in contract.events if isinstance(event, DueReached)}
-    moved: dict[int, date] = {}
-    for event in contract.events:
-        if isinstance(event, DueMoved):
-            moved[event.row] = max(event.to, moved.get(event.row, event.to))
-    due_on = {row.number: moved.get(row.number, row.due_on) for row in contract.terms.rows}
-    waiting = [row for row in contract.terms.rows if due_on[row.number] <= on and row.number not in reached]
     # Nothing falls due before it is agreed: an offer may have been made the day before.
     agreed_on = local_date(contract.created_at, contract.terms.zone)
+    # Dates move, and rows are added: what waits is what stands now, not what was agreed.
+    waiting = [row for row in contract.latest(on).rows if not row.reached and row.due_on <= on]
     return [
         DueReached(
             seq=after + index,
-            occurred_on=max(due_on[row.number], agreed_on),
+            occurred_on=max(row.due_on, agreed_on),
             recorded_at=recorded_at,
             row=row.number,
         )
@@ -622,7 +709,8 @@ def parsed(contract: str) -> tuple[UUID, UUID]:
         raise NoContract(contract) from None
 
 
-def _view(stored: Stored, state: ContractState) -> ContractView:
+def view_of(stored: Stored, state: ContractState) -> ContractView:
+    """A stored contract with its state, for pages and the API."""
     return ContractView(
         contract_id=stored.public_id,
         customer_id=stored.customer_id,
@@ -642,11 +730,11 @@ def _payment_result(
     return PaymentResult(
         payment_id=payment_id,
         amount_minor=paid.amount_minor,
-        applied_minor=sum(part.fee_minor + part.principal_minor for part in paid.parts),
+        applied_minor=sum(part.total_minor for part in paid.parts),
         unapplied_minor=paid.unapplied_minor,
         currency=state.currency,
         parts=paid.parts,
-        contract=_view(stored, state),
+        contract=view_of(stored, state),
         repeated=repeated,
     )
 

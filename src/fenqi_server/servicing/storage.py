@@ -14,6 +14,7 @@ from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
     Event,
     PaymentReceived,
+    Recovered,
     decode_event,
     encode_event,
 )
@@ -61,7 +62,7 @@ class Stored(msgspec.Struct, kw_only=True):
         Around midnight, a request that began on the old day may come to a contract after one of the new day. Leaving
         that one's event out would un-book it.
         """
-        return self.state(max(today, *[event.occurred_on for event in self.events]))
+        return self.state(max([today, *[event.occurred_on for event in self.events]]))
 
     def told(self) -> ContractState:
         """As of the last event: what is cached does not age, even where interest runs from day to day."""
@@ -280,9 +281,9 @@ def rebuild(customer_id: UUID, contract_id: UUID) -> None:
     _write_cache(contract, contract.told())
 
 
-def has_payment(contract: Stored, payment_id: str) -> PaymentReceived | None:
-    """The payment with this number, if it is booked."""
+def has_payment(contract: Stored, payment_id: str) -> PaymentReceived | Recovered | None:
+    """The money with this number, if it is booked."""
     for event in contract.events:
-        if isinstance(event, PaymentReceived) and event.payment_id == payment_id:
+        if isinstance(event, (PaymentReceived, Recovered)) and event.payment_id == payment_id:
             return event
     return None

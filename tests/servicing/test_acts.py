@@ -1,0 +1,304 @@
+"""What is done to a contract besides being paid, each in one transaction, once, and told to the shop."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from django.db import connection
+from tests.engine.contracts.made import FREE_3
+from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, on, open_one
+
+from fenqi.contracts.agreed import PayoffTerms
+from fenqi.contracts.events import Instruction
+from fenqi.problems import BadInput
+from fenqi_server.books.proof import prove_shop
+from fenqi_server.policies import audit
+from fenqi_server.servicing import acts, closing, payoffs, returns, service
+from fenqi_server.servicing.service import NoContract, Refusal
+from fenqi_server.shops.models import Shop
+
+pytestmark = pytest.mark.usefixtures("db")
+
+WHO = {"actor": "lin", "reason": "the parcel was late"}
+
+
+@pytest.fixture
+def shop(db: object) -> Shop:
+    return make_shop()
+
+
+@pytest.fixture
+def contract(shop: Shop) -> str:
+    """12 x (500.00 + 36.00), from 23 Nov 2026; the first is due on 23 Dec."""
+    return open_one(shop, make_customer(shop))
+
+
+def messages(event: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM outbox_message WHERE event = %s", [event])
+        return int(cursor.fetchone()[0])
+
+
+# ------------------------------------------------------------------------------------------------ paying off
+
+
+def test_a_quote_is_kept_and_paying_by_it_closes_the_contract(shop: Shop, contract: str) -> None:
+    # Whole fees are owed: 6,432.00, the same on every day until the quote ends.
+    quote = payoffs.payoff_quote(shop, contract, AT)
+    assert (quote.amount_minor, quote.saving_minor, quote.charge_minor) == (643_200, 0, 0)
+    assert (quote.principal_minor, quote.fee_minor) == (600_000, 43_200)
+    assert quote.valid_until == on(7)
+    assert payoffs.payoff_quote(shop, contract, AT) == quote, "an equal quote that stands is that one"
+    done = service.pay(shop, contract, 643_200, "request", "p-1", after(3), settles=quote.quote_id)
+    assert done.contract is not None
+    assert (done.contract.state.status, done.unapplied_minor) == ("closed", 0)
+    assert payoffs.quote_of(shop, contract, quote.quote_id, after(4)).state == "settled"
+    assert prove_shop(shop).ok
+
+
+def test_a_quote_spares_the_fees_to_come_and_a_request_past_its_day_is_refused_with_the_way_out(
+    shop: Shop,
+) -> None:
+    # Owed are the fees up to the period that runs: 36.00 of 432.00, so that 396.00 are saved.
+    contract = open_one(shop, make_customer(shop), payoff=PayoffTerms(fees="to_period_end"))
+    quote = payoffs.payoff_quote(shop, contract, after(1))
+    assert (quote.amount_minor, quote.saving_minor) == (603_600, 39_600)
+    with pytest.raises(Refusal) as refused:
+        service.pay(shop, contract, 603_600, "request", "p-1", after(9), settles=quote.quote_id)
+    assert refused.value.code == "quote_expired"
+    assert "2026年12月1日" in refused.value.detail.zh_cn
+    assert "Ask for a new one" in refused.value.detail.en
+    with pytest.raises(Refusal) as less:
+        service.pay(shop, contract, 603_599, "request", "p-1", after(2), settles=quote.quote_id)
+    assert (less.value.code, less.value.owed_minor) == ("below_quote", 603_600)
+    with pytest.raises(Refusal) as unknown:
+        service.pay(shop, contract, 603_600, "request", "p-1", after(2), settles="pq_no")
+    assert unknown.value.code == "quote_unknown"
+    # Money that has come is never refused: past its day, it is a payment like any other.
+    late = service.pay(shop, contract, 603_600, "received", "p-1", after(9), settles=quote.quote_id)
+    assert late.contract is not None
+    assert (late.contract.state.status, late.contract.state.balance_minor) == ("active", 39_600)
+    assert prove_shop(shop).ok
+
+
+def test_a_payment_in_between_makes_a_quote_one_of_before(shop: Shop, contract: str) -> None:
+    quote = payoffs.payoff_quote(shop, contract, AT)
+    service.pay(shop, contract, 53_600, "received", "p-1", after(1))
+    with pytest.raises(Refusal) as refused:
+        service.pay(shop, contract, 643_200, "request", "p-2", after(1), settles=quote.quote_id)
+    assert (refused.value.code, refused.value.owed_minor) == ("quote_outdated", 589_600)
+    assert payoffs.quote_of(shop, contract, quote.quote_id, after(1)).state == "outdated"
+    assert payoffs.payoff_quote(shop, contract, after(1)).amount_minor == 589_600
+
+
+def test_a_closed_contract_is_not_paid_off(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop), FREE_3)
+    service.pay(shop, contract, 600_000, "received", "p-1", AT)
+    with pytest.raises(Refusal) as refused:
+        payoffs.payoff_quote(shop, contract, AT)
+    assert refused.value.state is not None
+    assert refused.value.state.zh_cn == "合同已结清"
+
+
+# ------------------------------------------------------------------------------------------------ goods
+
+
+def test_a_return_shows_first_what_it_does_then_and_is_done_once(shop: Shop, contract: str) -> None:
+    service.pay(shop, contract, 53_600, "received", "p-1", after(1))
+    # 1,200.00 come off the last rows: two whole ones of 500.00, and 200.00 of the tenth with 200/500 of its 36.00.
+    seen = returns.preview_return(shop, contract, 120_000, after(2))
+    assert (seen.settled_minor, seen.refund_minor, seen.fee_returned_minor) == (120_000, 0, 0)
+    assert seen.fee_let_go_minor == 3_600 + 3_600 + 1_440
+    assert (seen.balance_before_minor, seen.balance_after_minor) == (589_600, 589_600 - 120_000 - 8_640)
+    assert [(row.principal_minor, row.fee_minor) for row in seen.rows_after[9:]] == [
+        (30_000, 2_160),
+        (0, 0),
+        (0, 0),
+    ]
+    assert len(service.get(shop, contract, at=after(2)).events) == 2, "nothing was written"
+    done = returns.confirm_return(shop, contract, "r-1", 120_000, after(2))
+    assert (done.rows_after, done.changes) == (seen.rows_after, seen.changes)
+    again = returns.confirm_return(shop, contract, "r-1", 120_000, after(5))
+    assert again.repeated
+    assert again.balance_after_minor == done.balance_after_minor
+    with pytest.raises(Refusal) as other:
+        returns.confirm_return(shop, contract, "r-1", 130_000, after(5))
+    assert other.value.code == "reference_reused"
+    assert prove_shop(shop).ok
+
+
+def test_more_than_was_bought_cannot_go_back_and_both_languages_say_what_can(
+    shop: Shop, contract: str
+) -> None:
+    returns.confirm_return(shop, contract, "r-1", 400_000, AT)
+    for act in (
+        lambda: returns.preview_return(shop, contract, 200_001, AT),
+        lambda: returns.confirm_return(shop, contract, "r-2", 200_001, AT),
+    ):
+        with pytest.raises(Refusal) as refused:
+            act()
+        told = refused.value
+        assert told.code == "cannot_follow"
+        assert told.state
+        assert told.rule
+        assert told.way_out
+        assert "¥2,000.01" in told.state.en
+        assert "¥2,000.00" in told.rule.zh_cn
+    assert service.get(shop, contract, TODAY).state.balance_minor == 200_000 + 14_400
+
+
+def test_what_was_paid_for_goods_that_went_back_is_refunded_once_and_no_more(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop), FREE_3)
+    service.pay(shop, contract, 600_000, "received", "p-1", AT)
+    assert returns.confirm_return(shop, contract, "r-1", 150_000, after(1)).refund_minor == 150_000
+    with pytest.raises(Refusal) as refused:
+        returns.refund_paid(shop, contract, "f-1", 150_001, after(1))
+    assert "¥1,500.00" in refused.value.detail.en
+    assert returns.refund_paid(shop, contract, "f-1", 150_000, after(1)).after.refund_due_minor == 0
+    assert returns.refund_paid(shop, contract, "f-1", 150_000, after(2)).repeated
+    assert prove_shop(shop).ok
+
+
+def test_a_sale_is_called_off_before_it_is_shipped_and_not_after(shop: Shop, contract: str) -> None:
+    other = open_one(shop, make_customer(shop, "c-2"), order_ref="order-2")
+    service.pay(shop, contract, 53_600, "received", "p-1", AT)
+    done = acts.cancel(shop, contract, after(1), reason="changed my mind")
+    assert (done.after.status, done.after.refund_due_minor) == ("closed", 53_600)
+    assert acts.cancel(shop, contract, after(2)).repeated
+    acts.ship(shop, other, AT, shipment_id="s-1")
+    assert acts.ship(shop, other, after(1), shipment_id="s-1").repeated
+    with pytest.raises(Refusal) as refused:
+        acts.cancel(shop, other, after(1))
+    assert refused.value.detail.zh_cn == "商品已于2026年11月23日发出；商品须尚未发出。可以：改为办理退货。"
+    assert prove_shop(shop).ok
+
+
+# ------------------------------------------------------------------------------------------------ the due day
+
+
+def test_another_due_day_moves_every_row_to_come_costs_nothing_and_the_day_closes_by_it(
+    shop: Shop, contract: str
+) -> None:
+    seen = acts.preview_due_day(shop, contract, 28, after(1))
+    assert [(row.number, row.before, row.after) for row in seen.rows[:2]] == [
+        (1, date(2026, 12, 23), date(2026, 12, 28)),
+        (2, date(2027, 1, 23), date(2027, 1, 28)),
+    ]
+    assert (len(seen.rows), seen.cost_minor) == (12, 0)
+    done, said = acts.change_due_day(shop, contract, 28, after(1))
+    assert said.rows == seen.rows
+    assert not done.repeated
+    assert acts.change_due_day(shop, contract, 28, after(1))[0].repeated
+    # The day that was agreed passes; the new one is when the fee is earned.
+    assert closing.close_day(shop, date(2026, 12, 27), after(34)).rows == 0
+    assert closing.close_day(shop, date(2026, 12, 28), after(35)).rows == 1
+    assert prove_shop(shop).ok
+
+
+def test_a_customer_moves_the_due_day_now_and_then_and_not_while_late(shop: Shop, contract: str) -> None:
+    acts.change_due_day(shop, contract, 28, after(1))
+    with pytest.raises(Refusal) as lately:
+        acts.change_due_day(shop, contract, 25, after(9))
+    assert lately.value.code == "due_day_changed_lately"
+    acts.change_due_day(shop, contract, 25, after(9), **WHO)
+    with pytest.raises(Refusal) as late:
+        acts.preview_due_day(shop, contract, 5, after(60))
+    assert (late.value.code, late.value.owed_minor) == ("overdue", 53_600)
+    with pytest.raises(Refusal) as never:
+        acts.change_due_day(shop, contract, 32, after(9), **WHO)
+    assert "1至31" in never.value.detail.zh_cn
+
+
+# ------------------------------------------------------------------------------------------------ staff
+
+
+def test_goodwill_pays_as_money_would_with_who_and_why_in_the_audit_log(shop: Shop, contract: str) -> None:
+    done = acts.goodwill(shop, contract, "g-1", 53_600, AT, **WHO)
+    assert (done.after.balance_minor, done.after.rows[0].status) == (589_600, "paid")
+    assert acts.goodwill(shop, contract, "g-1", 53_600, after(1), **WHO).repeated
+    (entry,) = [each for each in audit.entries(shop) if each.act == "contract.goodwill"]
+    assert (entry.actor, entry.reason, entry.before["balance_minor"]) == ("lin", WHO["reason"], 643_200)
+    with pytest.raises(Refusal):
+        acts.goodwill(shop, contract, "g-2", 589_601, AT, **WHO)
+    with pytest.raises(BadInput):
+        acts.goodwill(shop, contract, "g-2", 100, AT, actor="lin", reason=" ")
+    assert prove_shop(shop).ok
+
+
+def test_hardship_pauses_and_spreads_anew_and_days_close_by_what_stands_then(
+    shop: Shop, contract: str
+) -> None:
+    acts.pause(shop, contract, 2, after(1), **WHO)
+    state = service.get(shop, contract, at=after(1)).state
+    assert state.next_due_on == date(2027, 2, 23)
+    assert closing.close_day(shop, date(2027, 2, 22), after(91)).rows == 0
+    acts.re_age(shop, contract, 4, date(2027, 3, 10), after(91), **WHO)
+    rows = [row for row in service.get(shop, contract, at=after(91)).state.rows if row.outstanding_minor]
+    assert [(row.due_on, row.total_minor) for row in rows[:2]] == [
+        (date(2027, 3, 10), 160_800),
+        (date(2027, 4, 10), 160_800),
+    ]
+    report = closing.close_day(shop, date(2027, 3, 10), after(107))
+    assert report.failed == ()
+    assert report.rows >= 1
+    rows = service.get(shop, contract, at=after(107)).state.rows
+    assert [row.reached for row in rows if row.number in (13, 14)] == [True, False]
+    assert prove_shop(shop).ok
+
+
+def test_a_payment_goes_where_the_customer_meant_it(shop: Shop, contract: str) -> None:
+    service.pay(shop, contract, 10_000, "received", "p-1", AT)
+    done = acts.instruct(shop, contract, "p-1", [Instruction(3, "principal", 10_000)], AT, **WHO)
+    assert [row.paid_minor for row in done.after.rows[:3]] == [0, 0, 10_000]
+    assert prove_shop(shop).ok
+
+
+def test_everything_is_called_due_only_after_arrears_demand_and_time(shop: Shop, contract: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        acts.accelerate(shop, contract, on(30), after(40), **WHO)
+    assert "民法典634" in refused.value.detail.zh_cn
+    # Three rows late: 1,608.00 of 6,000.00 is more than a fifth.
+    demanded = date(2027, 2, 24)
+    done = acts.accelerate(shop, contract, demanded, after(120), **WHO)
+    assert done.after.accelerated_on == on(120)
+    assert prove_shop(shop).ok
+
+
+def test_what_is_written_off_is_recovered_and_money_that_comes_is_never_refused(
+    shop: Shop, contract: str
+) -> None:
+    acts.write_off(shop, contract, after(200), **WHO)
+    assert acts.write_off(shop, contract, after(201), **WHO).repeated
+    done = acts.recover(shop, contract, "c-1", 50_000, after(201), cost_minor=10_000)
+    assert (done.after.recovered_minor, done.moved("collection_cost")) == (50_000, 10_000)
+    again = service.pay(shop, contract, 50_000, "received", "c-1", after(202))
+    assert again.repeated, "the same money told as a payment is the same money"
+    service.pay(shop, contract, 1_000, "received", "p-9", after(202))
+    assert service.get(shop, contract, at=after(202)).state.recovered_minor == 51_000
+    assert prove_shop(shop).ok
+
+
+def test_what_belongs_to_another_shop_is_not_there(shop: Shop, contract: str) -> None:
+    other = make_shop("other")
+    for act in (
+        lambda: acts.cancel(other, contract, AT),
+        lambda: payoffs.payoff_quote(other, contract, AT),
+        lambda: returns.preview_return(other, contract, 100, AT),
+        lambda: acts.ship(other, "ct_nothing", AT),
+    ):
+        with pytest.raises(NoContract):
+            act()
+
+
+def test_what_happens_is_told_once_to_whoever_listens(shop: Shop, contract: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, gen_random_uuid(), 'https://m.example', %s, '', %s)",
+            [shop.id, ["contract.shipped", "contract.goods_returned"], AT],
+        )
+    acts.ship(shop, contract, AT)
+    acts.ship(shop, contract, after(1))
+    returns.confirm_return(shop, contract, "r-1", 1_000, AT)
+    assert (messages("contract.shipped"), messages("contract.goods_returned")) == (1, 1)

@@ -221,6 +221,9 @@ TABLE: dict[str, Row] = {
     "console/cases/<str:case_id>/assign": staff("support", "supervisor"),
     "console/cases/<str:case_id>/close": staff("support", "supervisor"),
     "console/diagnosis/<str:decision_id>/": staff("support", "supervisor", "reviewer", "auditor"),
+    # Contracts: read by whoever answers customers, keeps the book or checks it.
+    "console/contracts/": staff("support", "supervisor", "finance", "auditor"),
+    "console/contracts/<str:contract_id>/": staff("support", "supervisor", "finance", "auditor"),
     # Special cases: asked by support, decided by a supervisor alone.
     "console/special/": staff("support", "supervisor", "auditor"),
     "console/special/new/": staff("support", "supervisor"),

@@ -64,6 +64,12 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         ("author", "reviewer", "publisher", "finance", "auditor"),
     ),
     Entry(_OFFER, gettext_noop("Pilots"), "console:pilots", ("author", "reviewer", "publisher", "auditor")),
+    Entry(
+        _PEOPLE,
+        gettext_noop("Contracts"),
+        "console:contracts",
+        ("support", "supervisor", "finance", "auditor"),
+    ),
     Entry(_PEOPLE, gettext_noop("Cases"), "console:cases", ("support", "supervisor")),
     Entry(
         _PEOPLE,

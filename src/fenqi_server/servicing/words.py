@@ -1,0 +1,310 @@
+"""A contract in the words of those who look after it: its state, its rows, what a payment paid, and each event in a sentence.
+
+Sentences are in the language that is active; amounts and dates are the voice's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.utils.translation import gettext, ngettext, pgettext
+
+from fenqi.contracts.contract import ContractState, PaidPart, PaymentState
+from fenqi.contracts.events import (
+    Accelerated,
+    AllocatedByInstruction,
+    Cancelled,
+    Charged,
+    Confirmed,
+    Disbursed,
+    DueDayChanged,
+    DueMoved,
+    DueReached,
+    Event,
+    GoodsReturned,
+    GoodwillGranted,
+    PaidBack,
+    Paused,
+    PaymentFailed,
+    PaymentReceived,
+    PaymentReversed,
+    PayoffQuoted,
+    ReAged,
+    ReAmortised,
+    Recovered,
+    RefundPaid,
+    Shipped,
+    UnappliedRefunded,
+    Waived,
+    WrittenOff,
+)
+from fenqi_server.storefront.voice import Voice
+
+__all__ = [
+    "channel_name",
+    "event_text",
+    "part_name",
+    "parts_of",
+    "reversal_name",
+    "row_state",
+    "said_why",
+    "state_of",
+]
+
+
+def state_of(state: ContractState) -> tuple[str, str]:
+    """A contract's state in a word, and its tone."""
+    if state.status == "unconfirmed":
+        return pgettext("contract", "not agreed yet"), ""
+    if state.cancelled_on is not None:
+        return pgettext("contract", "called off"), ""
+    if state.written_off_on is not None and state.status == "active":
+        return pgettext("contract", "written off"), "bad"
+    if state.status == "closed":
+        return pgettext("contract", "paid off"), "good"
+    if state.accelerated_on is not None:
+        return pgettext("contract", "called due"), "bad"
+    if state.paused_until is not None and state.paused_until > state.as_of:
+        return pgettext("contract", "paused"), "warn"
+    if state.overdue:
+        return pgettext("contract", "past due"), "bad"
+    return pgettext("contract", "in order"), "good"
+
+
+def row_state(status: str) -> tuple[str, str]:
+    """A row's state in a word, and its tone."""
+    return {
+        "paid": (pgettext("instalment", "paid"), "good"),
+        "overdue": (pgettext("instalment", "past due"), "bad"),
+        "due": (pgettext("instalment", "due today"), "warn"),
+        "upcoming": (pgettext("instalment", "to come"), ""),
+    }[status]
+
+
+def part_name(part: str) -> str:
+    """A part of what is owed, in a word."""
+    return {
+        "principal": pgettext("part of what is owed", "price"),
+        "fee": pgettext("part of what is owed", "fee"),
+        "interest": pgettext("part of what is owed", "interest"),
+        "penalty": pgettext("part of what is owed", "penalty"),
+    }[part]
+
+
+def channel_name(channel: str) -> str:
+    """How money came, in a word."""
+    return {
+        "bank": pgettext("how money came", "bank"),
+        "wallet": pgettext("how money came", "wallet"),
+        "cash": pgettext("how money came", "cash at the till"),
+    }.get(channel, channel)
+
+
+def reversal_name(reason: str) -> str:
+    """Why a payment was taken back."""
+    return {
+        "charged_back": pgettext("why a payment was taken back", "charged back"),
+        "bounced": pgettext("why a payment was taken back", "bounced"),
+        "booked_in_error": pgettext("why a payment was taken back", "booked in error"),
+    }.get(reason, reason)
+
+
+def parts_of(payment: PaymentState, voice: Voice) -> tuple[str, ...]:
+    """Where a payment's money went, line by line."""
+    lines = [_part(part, voice) for part in payment.parts]
+    if payment.unapplied_minor:
+        lines.append(gettext("%(amount)s unapplied") % {"amount": voice.money(payment.unapplied_minor)})
+    if payment.recovered_minor:
+        lines.append(
+            gettext("%(amount)s of what was written off") % {"amount": voice.money(payment.recovered_minor)}
+        )
+    if payment.reversed_on is not None:
+        lines.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
+    return tuple(lines)
+
+
+def _part(part: PaidPart, voice: Voice) -> str:
+    paid = [
+        f"{part_name(name)} {voice.money(minor)}"
+        for name, minor in (
+            ("principal", part.principal_minor),
+            ("fee", part.fee_minor),
+            ("interest", part.interest_minor),
+            ("penalty", part.penalty_minor),
+        )
+        if minor
+    ]
+    return gettext("instalment %(n)s: %(price)s") % {
+        "n": part.row,
+        "price": pgettext("between things listed", ", ").join(paid),
+    }
+
+
+def said_why(event: Event) -> str:
+    """What whoever recorded an event wrote beside it."""
+    if isinstance(event, DueMoved | Accelerated):
+        return event.basis
+    if isinstance(event, PaymentReversed | PaymentFailed):
+        return ""
+    return str(getattr(event, "reason", ""))
+
+
+def event_text(event: Event, voice: Voice) -> str:
+    """What happened, in a sentence."""
+    known = _SENTENCES.get(type(event))
+    return known(event, voice) if known else str(event.__struct_config__.tag).replace("_", " ")
+
+
+def _received(event: PaymentReceived, voice: Voice) -> str:
+    said = {"amount": voice.money(event.amount_minor), "id": event.payment_id}
+    if event.operator:
+        return gettext("%(amount)s in cash was taken at the till by %(who)s, receipt %(id)s.") % (
+            said | {"who": event.operator.removeprefix("staff:")}
+        )
+    if event.settles:
+        return gettext("%(amount)s arrived to pay everything off (%(id)s).") % said
+    return gettext("%(amount)s arrived by %(channel)s (%(id)s).") % (
+        said | {"channel": channel_name(event.channel)}
+    )
+
+
+def _charged(event: Charged, voice: Voice) -> str:
+    said = {"amount": voice.money(event.amount_minor), "day": voice.day(event.due_on), "code": event.code}
+    if event.part == "penalty":
+        return gettext("A penalty of %(amount)s was charged, due on %(day)s (%(code)s).") % said
+    return gettext("A fee of %(amount)s was charged, due on %(day)s (%(code)s).") % said
+
+
+def _waived(event: Waived, voice: Voice) -> str:
+    said = {"amount": voice.money(event.amount_minor), "part": part_name(event.part), "n": event.row}
+    if event.row is None:
+        return gettext("%(amount)s of what is owed as %(part)s was waived.") % said
+    return gettext("%(amount)s of instalment %(n)s’s %(part)s was waived.") % said
+
+
+def _unapplied(event: UnappliedRefunded, voice: Voice) -> str:
+    said = {"amount": voice.money(event.amount_minor), "id": event.refund_id, "to": event.matched_to}
+    if event.matched_to:
+        return gettext("%(amount)s that nothing was owed for went to where it belongs: %(to)s.") % said
+    return gettext("%(amount)s that nothing was owed for was paid back (%(id)s).") % said
+
+
+def _paused(event: Paused, voice: Voice) -> str:
+    said = {"n": event.periods}
+    if event.interest == "stops":
+        return (
+            ngettext(
+                "Paused for %(n)s period; no interest runs meanwhile.",
+                "Paused for %(n)s periods; no interest runs meanwhile.",
+                event.periods,
+            )
+            % said
+        )
+    return ngettext("Paused for %(n)s period.", "Paused for %(n)s periods.", event.periods) % said
+
+
+def _re_aged(event: ReAged, voice: Voice) -> str:
+    return ngettext(
+        "What is owed was spread over %(n)s new instalment, the first due on %(day)s.",
+        "What is owed was spread over %(n)s new instalments, the first due on %(day)s.",
+        event.periods,
+    ) % {"n": event.periods, "day": voice.day(event.first_due_on)}
+
+
+def _directed(event: AllocatedByInstruction, voice: Voice) -> str:
+    parts = pgettext("between things listed", ", ").join(
+        gettext("instalment %(n)s: %(price)s")
+        % {"n": part.row, "price": f"{part_name(part.part)} {voice.money(part.amount_minor)}"}
+        for part in event.parts
+    )
+    return gettext("The customer said what payment %(id)s is for: %(parts)s.") % {
+        "id": event.payment_id,
+        "parts": parts,
+    }
+
+
+def _due_day(event: DueDayChanged, voice: Voice) -> str:
+    said = {"n": event.from_row, "day": event.day}
+    if event.day == 31:
+        return gettext("From instalment %(n)s on, each is due on the last day of its month.") % said
+    return gettext("From instalment %(n)s on, each is due on day %(day)s of its month.") % said
+
+
+def _recovered(event: Recovered, voice: Voice) -> str:
+    said = {
+        "amount": voice.money(event.amount_minor),
+        "cost": voice.money(event.cost_minor),
+        "id": event.payment_id,
+    }
+    if event.cost_minor:
+        return (
+            gettext(
+                "%(amount)s of what was written off was recovered, of it %(cost)s for collecting (%(id)s)."
+            )
+            % said
+        )
+    return gettext("%(amount)s of what was written off was recovered (%(id)s).") % said
+
+
+def _with_amount(event: Any, voice: Voice) -> dict[str, str]:
+    return {"amount": voice.money(event.amount_minor), "id": event.reference}
+
+
+_SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
+    Confirmed: lambda _event, _voice: gettext("The contract was agreed."),
+    Cancelled: lambda _event, _voice: gettext("The sale was called off before anything was shipped."),
+    Shipped: lambda event, _voice: (
+        gettext("Goods were shipped (%(id)s).") % {"id": event.shipment_id}
+        if event.shipment_id
+        else gettext("Goods were shipped.")
+    ),
+    Disbursed: lambda event, voice: (
+        gettext("%(amount)s more was lent (%(id)s).") % _with_amount(event, voice)
+    ),
+    GoodsReturned: lambda event, voice: (
+        gettext("Goods bought for %(amount)s came back (%(id)s).") % _with_amount(event, voice)
+    ),
+    RefundPaid: lambda event, voice: (
+        gettext("A refund of %(amount)s was paid out (%(id)s).") % _with_amount(event, voice)
+    ),
+    DueReached: lambda event, _voice: gettext("Instalment %(n)s fell due.") % {"n": event.row},
+    DueMoved: lambda event, voice: (
+        gettext("Instalment %(n)s was put off to %(day)s, free of charge.")
+        % {"n": event.row, "day": voice.day(event.to)}
+    ),
+    DueDayChanged: _due_day,
+    PaymentReceived: _received,
+    PaymentReversed: lambda event, _voice: (
+        gettext("Payment %(id)s was taken back: %(why)s.")
+        % {"id": event.payment_id, "why": reversal_name(event.reason)}
+    ),
+    PaymentFailed: lambda event, voice: (
+        gettext("An attempt to collect %(amount)s failed: %(why)s.")
+        % {"amount": voice.money(event.amount_minor), "why": event.reason}
+    ),
+    AllocatedByInstruction: _directed,
+    PaidBack: lambda event, voice: (
+        gettext("%(amount)s that had been paid went back to the customer (%(id)s).")
+        % _with_amount(event, voice)
+    ),
+    UnappliedRefunded: _unapplied,
+    PayoffQuoted: lambda event, voice: (
+        gettext("Paying everything off was quoted at %(amount)s, good until %(day)s.")
+        % {"amount": voice.money(event.amount_minor), "day": voice.day(event.valid_until)}
+    ),
+    Charged: _charged,
+    Waived: _waived,
+    GoodwillGranted: lambda event, voice: (
+        gettext("%(amount)s was granted as goodwill (%(id)s).") % _with_amount(event, voice)
+    ),
+    Paused: _paused,
+    ReAged: _re_aged,
+    ReAmortised: lambda _event, _voice: gettext("What is past due was spread over the instalments to come."),
+    Accelerated: lambda event, voice: (
+        gettext("Everything was called due, after a demand on %(day)s.")
+        % {"day": voice.day(event.demanded_on)}
+    ),
+    WrittenOff: lambda _event, _voice: gettext("What is owed was written off; the claim stays."),
+    Recovered: _recovered,
+}

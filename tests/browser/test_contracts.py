@@ -1,0 +1,46 @@
+"""Contracts, acts and requests in the console: on a phone and on a desk, in axe's eyes, in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from tests.browser.test_access import _AXE, _SHORT_PRIMARY, _SMALL, _UNFOLD
+from tests.servicing.opened import open_one
+
+Visit = Callable[..., Any]
+LONG = "2026112322001419931441931972-and-what-a-bank-puts-after-it-0123456789"
+
+
+def looked_at(visitor: Any, axe: str, addresses: Iterable[str]) -> list[str]:
+    """What is wrong with these pages at two widths."""
+    wrong: list[str] = []
+    page = visitor.page
+    for address in addresses:
+        for width in (375, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert visitor.go(address).status == 200, address
+            page.evaluate(_UNFOLD)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{address} at {width}: scrolls sideways")
+            page.evaluate(axe)
+            for look in (_AXE, _SMALL, _SHORT_PRIMARY):
+                wrong.extend(f"{address} at {width}: {line}" for line in page.evaluate(look))
+    return wrong
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_contracts_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str) -> None:
+    from fenqi_server.customers import service as customers
+    from fenqi_server.demo import clock
+    from fenqi_server.servicing import service as servicing
+    from fenqi_server.shops.service import only_shop
+
+    shop, at = only_shop(), clock.now()
+    contract = open_one(shop, customers.ensure(shop, "browsed", at), at=at)
+    servicing.pay(shop, contract, 60_000, "received", LONG, at)
+    visitor = visit("good", language)
+    visitor.work_as("qian")
+    here = f"/console/contracts/{contract}/"
+    assert looked_at(visitor, axe, ("/console/contracts/", here, f"{here}?event=2")) == []

@@ -52,7 +52,7 @@ def figure(answer: Any, name: str) -> str:
 
 def test_the_list_finds_by_customer_order_lateness_due_date_and_state(shop: Shop, ann: Client) -> None:
     first = open_one(shop, make_customer(shop, "c-1"), order_ref="order-1")
-    open_one(shop, make_customer(shop, "c-2"), order_ref="order-2")
+    open_one(shop, make_customer(shop, "c-2"), order_ref="order-2", at=after(seconds=1))
     servicing.pay(shop, first, 53_600, "received", "p-1", AT)
 
     def orders(**asked: str) -> list[str]:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from tests.reconciliation.test_statement import own
 from tests.servicing.opened import AT, make_customer, make_shop, open_one
 
-from fenqi.ledger.accounts import BANK, IN_TRANSIT, SUSPENSE
+from fenqi.ledger.accounts import BANK, IN_TRANSIT, OTHER_INCOME, PROVIDER_FEES, SUSPENSE
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
@@ -84,7 +84,8 @@ def test_what_matches_arrives_whole_and_leaves_nothing_in_transit(shop: Shop, co
     assert (done.lines, done.matched, done.breaks, done.fee_minor) == (2, 2, {}, 600)
     # 100,000 came in, of which the provider kept 600.
     assert clearing.arrive(shop, BATCH, actor="staff:ann", at=AT) == 99_400
-    assert (booked(shop, BANK), booked(shop, IN_TRANSIT)) == (99_400, 0)
+    assert (booked(shop, BANK), booked(shop, IN_TRANSIT), booked(shop, PROVIDER_FEES)) == (99_400, 0, 600)
+    assert booked(shop, SUSPENSE) == 0
     with pytest.raises(Refusal, match="nothing_arrived"):
         clearing.arrive(shop, BATCH, actor="staff:ann", at=AT)
     assert prove_shop(shop).ok
@@ -171,6 +172,31 @@ def test_a_fen_that_is_accepted_stays_in_suspense(shop: Shop, contract: str) -> 
     ask(shop, fen, "accept")
     assert clearing.arrive(shop, BATCH, actor="staff:ann", at=AT) == 49_999
     assert (booked(shop, BANK), booked(shop, SUSPENSE), booked(shop, IN_TRANSIT)) == (49_999, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "cost", "income"), [(49_999, 1, 0), (49_400, 600, 0), (50_700, 0, -700)]
+)
+def test_a_difference_that_is_absorbed_leaves_nothing_in_suspense(
+    shop: Shop, contract: str, stated: int, cost: int, income: int
+) -> None:
+    pay(shop, contract, "p-1")
+    take(shop, line("p-1", stated))
+    (each,) = waiting(shop)
+    assert "absorb" in clearing.actions_for(each)
+    done = ask(shop, each, "absorb")
+    assert done.state == "cleared"
+    assert clearing.arrive(shop, BATCH, actor="staff:ann", at=AT) == stated
+    assert (booked(shop, BANK), booked(shop, SUSPENSE), booked(shop, IN_TRANSIT)) == (stated, 0, 0)
+    assert (booked(shop, PROVIDER_FEES), booked(shop, OTHER_INCOME)) == (cost, income)
+    assert prove_shop(shop).ok
+
+
+def test_money_that_only_they_state_is_nobodys_to_absorb(shop: Shop, contract: str) -> None:
+    take(shop, line("p-9"))
+    (each,) = waiting(shop)
+    with pytest.raises(Refusal, match="bad_action"):
+        ask(shop, each, "absorb")
 
 
 def test_a_payment_that_is_booked_later_mends_its_break_and_empties_suspense(

@@ -38,6 +38,7 @@ __all__ = [
     "PENALTY_INCOME",
     "PENALTY_RECEIVABLE",
     "PRINCIPAL_RECEIVABLE",
+    "PROVIDER_FEES",
     "RECOVERIES",
     "REFUND_PAYABLE",
     "RENT_RECEIVABLE",
@@ -105,6 +106,7 @@ DEPRECIATION: Final = 5020
 CREDIT_LOSS: Final = 5110
 GOODWILL: Final = 5120
 COLLECTION_COST: Final = 5210
+PROVIDER_FEES: Final = 5220
 
 CHART: Final[dict[int, Account]] = {
     account.code: account
@@ -171,6 +173,7 @@ CHART: Final[dict[int, Account]] = {
         Account(DEPRECIATION, "depreciation", "expense", Text("折旧", "Depreciation")),
         Account(CREDIT_LOSS, "credit_loss", "expense", Text("信用损失", "Credit losses")),
         Account(GOODWILL, "goodwill", "expense", Text("让利支出", "Goodwill")),
-        Account(COLLECTION_COST, "collection_cost", "expense", Text("支付手续费", "Cost of collecting")),
+        Account(COLLECTION_COST, "collection_cost", "expense", Text("催收费用", "Cost of collecting")),
+        Account(PROVIDER_FEES, "provider_fees", "expense", Text("支付手续费", "Payment providers’ fees")),
     )
 }

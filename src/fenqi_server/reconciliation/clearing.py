@@ -6,6 +6,7 @@
 | `suspend` | a transaction of ours that they do not have | out of transit, to suspense |
 | `release` | a line of theirs that is wrong | out of suspense, out of transit |
 | `accept` | a difference that stays: in suspense until somebody claims it; a date: nothing | nothing |
+| `absorb` | a difference that nobody will claim | out of suspense, to the cost of providers or to other income |
 
 What is asked for up to the break's limit is done at once; above it somebody else has to agree, and the database refuses the
 row of whoever agrees with themselves.
@@ -21,7 +22,7 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi.ledger.accounts import BANK, CHART, IN_TRANSIT, SUSPENSE
+from fenqi.ledger.accounts import BANK, IN_TRANSIT, OTHER_INCOME, PROVIDER_FEES, SUSPENSE
 from fenqi.ledger.entries import posting
 from fenqi.texts import Text
 from fenqi_server.books.posting import post
@@ -29,7 +30,7 @@ from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
-from fenqi_server.reconciliation.importing import hold, move, settle_down
+from fenqi_server.reconciliation.importing import EVENT_KIND, hold, move, settle_down
 from fenqi_server.shops.models import Shop
 
 __all__ = [
@@ -50,7 +51,7 @@ __all__ = [
     "settlements",
 ]
 
-Action = Literal["accept", "link", "suspend", "release"]
+Action = Literal["accept", "absorb", "link", "suspend", "release"]
 MAX_REASON: Final = 2000
 PAGE: Final = 50
 
@@ -213,7 +214,7 @@ def actions_for(each: BreakRow) -> tuple[Action, ...]:
         return ("link", "suspend")
     if each.transaction_id is None:
         return ("link", "accept", "release")
-    return ("accept", "release") if each.difference_minor else ("accept",)
+    return ("absorb", "accept", "release") if each.difference_minor else ("accept",)
 
 
 def ask(
@@ -381,6 +382,8 @@ def _clear(cursor: Any, shop: Shop, each: BreakRow, at: datetime) -> None:
         move(shop, each.settlement, -each.ours_minor, name, said, at)
     elif each.action == "release":
         move(shop, each.settlement, -each.difference_minor, name, said, at)
+    elif each.action == "absorb":
+        _absorb(shop, each, name, said, at)
     elif each.action == "link":
         assert each.other_id is not None
         partner = break_of(shop, each.other_id)
@@ -402,6 +405,27 @@ def _clear(cursor: Any, shop: Shop, each: BreakRow, at: datetime) -> None:
         "UPDATE reconciliation_break SET state = 'cleared', closed_at = %s, cleared_break_id = %s, cleared_by_number = %s"
         " WHERE shop_id = %s AND id = ANY (%s)",
         [at, each.id, each.ask_number, shop.id, closed],
+    )
+
+
+def _absorb(shop: Shop, each: BreakRow, event_id: UUID, reference: str, at: datetime) -> None:
+    """Take a difference out of suspense: less than was booked is a cost, more is income."""
+    more = each.difference_minor
+    entries = posting({SUSPENSE: more, OTHER_INCOME if more > 0 else PROVIDER_FEES: -more}, {})
+    assert entries is not None, "a break without a difference is not absorbed"
+    today = local_date(at, shop.time_zone)
+    post(
+        shop_id=shop.id,
+        customer_id=customers.house(shop, "suspense", at),
+        event_id=event_id,
+        event_kind=EVENT_KIND,
+        entries=entries,
+        currency=each.currency,
+        occurred_on=today,
+        recorded_at=at,
+        booked_on=today,
+        settlement=each.settlement,
+        reference=reference,
     )
 
 
@@ -437,8 +461,7 @@ def settlements(shop: Shop, *, named: str = "") -> list[SettlementRow]:
 def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
     """The batch arrived at the bank: book it, and return what the bank got.
 
-    All of it leaves transit. What the provider kept is a fee where the chart has an account for it; until it has, the fee
-    stands in suspense, so that the bank's balance is never more than the bank holds. Raises `Refusal`.
+    All of it leaves transit: what the provider kept is its fee, and the bank's balance is what the bank holds. Raises `Refusal`.
     """
 
     if not settlement or not settlements(shop, named=settlement):
@@ -455,7 +478,7 @@ def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
     in_transaction(look)
 
     def act() -> int:
-        suspense = hold(shop, at)
+        hold(shop, at)
         # Once more: nothing that was booked in between is let through.
         settle_down(shop, settlement, at)
         row = settlements(shop, named=settlement)[0]
@@ -470,16 +493,13 @@ def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
         if row.arrived and not row.in_transit_minor:
             raise Refusal("nothing_arrived", Text("这个批次已经入账。", "This settlement is booked already."))
         net = row.in_transit_minor - row.fee_minor
-        fee_account = next((code for code, account in CHART.items() if account.name == "psp_fee"), SUSPENSE)
-        after = {BANK: net, IN_TRANSIT: -row.in_transit_minor, fee_account: row.fee_minor}
+        after = {BANK: net, IN_TRANSIT: -row.in_transit_minor, PROVIDER_FEES: row.fee_minor}
         entries = posting(after, {})
         today = local_date(at, shop.time_zone)
         if entries is not None:
             post(
                 shop_id=shop.id,
-                customer_id=suspense
-                if fee_account == SUSPENSE and row.fee_minor
-                else customers.house(shop, "settlement", at),
+                customer_id=customers.house(shop, "settlement", at),
                 event_id=uuid7(at),
                 event_kind="settlement",
                 entries=entries,

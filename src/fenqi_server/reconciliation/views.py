@@ -333,6 +333,7 @@ def kind_name(kind: str) -> str:
 
 def _action_name(action: str) -> str:
     return {
+        "absorb": gettext("Take it on ourselves"),
         "accept": gettext("Accept it as it is"),
         "link": gettext("It is the same payment"),
         "suspend": gettext("Move ours to suspense"),
@@ -346,6 +347,13 @@ def _effect(action: str, each: BreakRow) -> str:
         if not each.difference_minor:
             return gettext("Nothing is booked.")
         return gettext("%(amount)s stays in suspense.") % {"amount": amount}
+    if action == "absorb":
+        said = (
+            gettext("%(amount)s leaves suspense and is other income.")
+            if each.difference_minor > 0
+            else gettext("%(amount)s leaves suspense and is a cost of the provider.")
+        )
+        return said % {"amount": amount}
     return {
         "link": gettext("Both breaks close, and %(amount)s leaves suspense."),
         "suspend": gettext("%(amount)s leaves transit and stands in suspense."),

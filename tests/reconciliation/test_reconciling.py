@@ -174,9 +174,7 @@ def test_a_fen_that_is_accepted_stays_in_suspense(shop: Shop, contract: str) -> 
     assert (booked(shop, BANK), booked(shop, SUSPENSE), booked(shop, IN_TRANSIT)) == (49_999, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("stated", "cost", "income"), [(49_999, 1, 0), (49_400, 600, 0), (50_700, 0, -700)]
-)
+@pytest.mark.parametrize(("stated", "cost", "income"), [(49_999, 1, 0), (49_400, 600, 0), (50_700, 0, -700)])
 def test_a_difference_that_is_absorbed_leaves_nothing_in_suspense(
     shop: Shop, contract: str, stated: int, cost: int, income: int
 ) -> None:

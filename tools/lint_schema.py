@@ -136,6 +136,7 @@ APPEND_ONLY = (
     "reconciliation_match",
     "servicing_contract",
     "servicing_event",
+    "servicing_request_decision",
     "subscriptions_delivery",
     "support_mail_outcome",
     "support_message",

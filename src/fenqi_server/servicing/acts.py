@@ -523,12 +523,13 @@ def goodwill(
 
     def check(stored: Stored, state: ContractState, _: Event) -> None:
         if amount_minor > state.balance_minor:
-            raise _more_than_owed(amount_minor, state.balance_minor, stored.terms.currency)
+            raise more_than_owed(amount_minor, state.balance_minor, stored.terms.currency)
 
     return perform(shop, contract, at, make, check=check, actor=actor, reason=reason)
 
 
-def _more_than_owed(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
+def more_than_owed(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
+    """The answer to giving away more than is owed."""
     asked, owed = format_money(asked_minor, currency), format_money(owed_minor, currency)
     return Refusal(
         "above_debt",

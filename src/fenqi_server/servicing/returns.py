@@ -23,7 +23,7 @@ from fenqi_server.servicing.service import ContractView
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
-__all__ = ["Returned", "confirm_return", "preview_return", "refund_paid"]
+__all__ = ["Returned", "act_of_return", "confirm_return", "of", "preview_return", "refund_paid"]
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +93,33 @@ def confirm_return(
 
     Raises `NoContract`, `Refusal` (more than was bought; the number used for another return), `BadInput`.
     """
+    done = act_of_return(
+        shop,
+        contract,
+        return_id,
+        amount_minor,
+        at,
+        for_other_sellers_minor=for_other_sellers_minor,
+        on=on,
+        actor=actor,
+        reason=reason,
+    )
+    return of(done)
+
+
+def act_of_return(
+    shop: Shop,
+    contract: str,
+    return_id: str,
+    amount_minor: int,
+    at: datetime,
+    *,
+    for_other_sellers_minor: int = 0,
+    on: date | None = None,
+    actor: str = "",
+    reason: str = "",
+) -> Acted:
+    """As `confirm_return`, told as an act."""
     acts.named(return_id, "return_id")
     _check(shop, amount_minor, for_other_sellers_minor)
 
@@ -104,7 +131,7 @@ def confirm_return(
             for_other_sellers_minor=for_other_sellers_minor,
         )
 
-    return of(acts.perform(shop, contract, at, make, on=on, actor=actor, reason=reason))
+    return acts.perform(shop, contract, at, make, on=on, actor=actor, reason=reason)
 
 
 def of(done: Acted) -> Returned:

@@ -1,0 +1,691 @@
+"""What customers ask for, and what one of the staff asks another to agree to.
+
+A customer asks to return goods, or for help with paying. Somebody of the shop approves, which does it in the same transaction, or
+declines and says why. Until then whoever asked may take it back. What staff give away beyond
+`FENQI_CONCESSION_LIMIT_MINOR` waits here for a second person; the database refuses the row of whoever agrees with themselves.
+
+What was asked is one row, what was decided another; neither changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection
+
+from fenqi.calendars import local_date, to_epoch
+from fenqi.contracts.contract import ContractState
+from fenqi.contracts.events import Event, Paused, ReAged, ReAmortised
+from fenqi.contracts.explanation import Difference, explain
+from fenqi.money import format_money
+from fenqi.problems import BadInput
+from fenqi.texts import Text
+from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.outbox.service import enqueue
+from fenqi_server.policies import audit
+from fenqi_server.servicing import acts, returns
+from fenqi_server.servicing.acts import MAX_REASON, Acted
+from fenqi_server.servicing.service import Refusal
+from fenqi_server.servicing.storage import Stored
+from fenqi_server.shops.models import Shop
+
+__all__ = [
+    "CUSTOMER",
+    "MAX_PAGE",
+    "Concession",
+    "HardshipAsked",
+    "Help",
+    "NoRequest",
+    "Pause",
+    "ReAge",
+    "ReAmortise",
+    "Request",
+    "RequestPage",
+    "ReturnAsked",
+    "ReturnLine",
+    "Taken",
+    "approve",
+    "concede",
+    "count_open",
+    "decline",
+    "forget_words",
+    "get",
+    "list_requests",
+    "of_contract",
+    "of_customer",
+    "open_request",
+    "preview_help",
+    "withdraw",
+]
+
+CUSTOMER: Final = "customer"
+"""Who asked, where it was the customer."""
+MAX_PAGE: Final = 100
+MAX_MONTHS: Final = 12
+_PREFIX: Final = "rq"
+
+Kind = Literal["return", "hardship", "goodwill", "waiver", "write_off"]
+State = Literal["open", "approved", "declined", "withdrawn"]
+ReturnReason = Literal["unwanted", "defective", "wrong_item", "late", "other"]
+HardshipReason = Literal["income", "illness", "family", "disaster", "other"]
+
+
+class NoRequest(LookupError):
+    """No request of this shop has the id."""
+
+
+# ------------------------------------------------------------------------------------------------ what is asked
+
+
+class ReturnLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the order that is to go back, at the price it was bought for."""
+
+    sku: str
+    title: str
+    quantity: int
+    amount_minor: int
+    other_seller: bool = False
+
+
+class ReturnAsked(msgspec.Struct, frozen=True, kw_only=True, tag="return"):
+    """Goods are to go back. Without `lines`, goods of `amount_minor` in all."""
+
+    amount_minor: int
+    lines: tuple[ReturnLine, ...] = ()
+    for_other_sellers_minor: int = 0
+    reason: ReturnReason = "other"
+
+
+class HardshipAsked(msgspec.Struct, frozen=True, kw_only=True, tag="hardship"):
+    """Paying is hard: why, in one of a few words, and for how many months help is wished for."""
+
+    reason: HardshipReason
+    months: int
+
+
+class Concession(msgspec.Struct, frozen=True, kw_only=True, tag="concession"):
+    """What staff want to give away: goodwill or a waiver of an amount, or everything that is owed (written off).
+
+    `reference` is the asker's own number for it: the same again is the same concession.
+    """
+
+    reference: str
+    kind: Literal["goodwill", "waiver", "write_off"]
+    reason: str
+    amount_minor: int = 0
+    part: Literal["fee", "penalty", "interest"] | None = None
+    row: int | None = None
+
+
+Asked = ReturnAsked | HardshipAsked | Concession
+
+
+# ------------------------------------------------------------------------------------------------ what is done
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
+    """What falls due later is due so many periods later still."""
+
+    periods: int
+    interest: Literal["stops", "runs"] = "runs"
+
+
+class ReAge(msgspec.Struct, frozen=True, kw_only=True, tag="re_age"):
+    """Everything that is owed is spread over new rows."""
+
+    periods: int
+    first_due_on: date
+
+
+class ReAmortise(msgspec.Struct, frozen=True, kw_only=True, tag="re_amortise"):
+    """What is late is spread over the rows to come."""
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
+    """The goods that came back: all that was asked for, or of another price (None: as asked), on a day (None: today)."""
+
+    amount_minor: int | None = None
+    for_other_sellers_minor: int | None = None
+    on: date | None = None
+
+
+Help = Pause | ReAge | ReAmortise
+Act = Pause | ReAge | ReAmortise | Taken
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request and what became of it. `done` is what approving it did, by the contract's event `event_seq`."""
+
+    request_id: str
+    contract_id: str
+    customer_id: UUID
+    kind: Kind
+    asked: Asked
+    said: str
+    at_stake_minor: int
+    limit_minor: int
+    asked_by: str
+    asked_at: datetime
+    state: State = "open"
+    done: Act | None = None
+    event_seq: int | None = None
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    note: str = ""
+
+    @property
+    def by_customer(self) -> bool:
+        return self.asked_by == CUSTOMER
+
+    @property
+    def needs_second(self) -> bool:
+        """Whether whoever asked may not agree."""
+        return self.at_stake_minor > self.limit_minor
+
+
+class RequestPage(msgspec.Struct, frozen=True):
+    """Requests, newest first. `after` is where the next page begins; None at the end."""
+
+    requests: tuple[Request, ...]
+    after: str | None
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+_COLUMNS: Final = """
+SELECT r.customer_id, r.request_id, r.contract_id, r.kind, r.body::text, r.said, r.at_stake_minor, r.limit_minor, r.asked_by,
+       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note
+  FROM servicing_request AS r
+  LEFT JOIN servicing_request_decision AS d USING (customer_id, request_id)
+"""
+_asked: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked)
+_done: Final[msgspec.json.Decoder[Act]] = msgspec.json.Decoder(Act)
+
+
+def _read(row: Sequence[Any]) -> Request:
+    return Request(
+        customer_id=row[0],
+        request_id=public_id(_PREFIX, row[0], row[1]),
+        contract_id=public_id("ct", row[0], row[2]),
+        kind=row[3],
+        asked=_asked.decode(row[4]),
+        said=row[5],
+        at_stake_minor=row[6],
+        limit_minor=row[7],
+        asked_by=row[8],
+        asked_at=row[9],
+        state=row[10] or "open",
+        done=None if row[11] is None else _done.decode(row[11]),
+        event_seq=row[12],
+        decided_by=row[13] or "",
+        decided_at=row[14],
+        note=row[15] or "",
+    )
+
+
+def _rows(sql: str, values: Sequence[Any]) -> list[Request]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_COLUMNS} {sql}", values)
+        return [_read(row) for row in cursor.fetchall()]
+
+
+def get(shop: Shop, request_id: str) -> Request:
+    """One request. Raises `NoRequest`."""
+    try:
+        key = parse_public_id(request_id, _PREFIX)
+    except ValueError:
+        raise NoRequest(request_id) from None
+    use_shop(shop.id)
+    found = _rows("WHERE r.customer_id = %s AND r.request_id = %s AND r.shop_id = %s", [*key, shop.id])
+    if not found:
+        raise NoRequest(request_id)
+    return found[0]
+
+
+def of_contract(shop: Shop, contract: str) -> list[Request]:
+    """A contract's requests, newest first. Raises `NoContract`."""
+    stored = acts.seen(shop, contract)
+    return _rows(
+        "WHERE r.customer_id = %s AND r.contract_id = %s ORDER BY r.request_id DESC",
+        [stored.customer_id, stored.contract_id],
+    )
+
+
+def of_customer(shop: Shop, customer_id: UUID) -> list[Request]:
+    """What a customer asked for themselves, newest first: what staff ask each other is not among it."""
+    use_shop(shop.id)
+    return _rows(
+        "WHERE r.customer_id = %s AND r.shop_id = %s AND r.asked_by = %s ORDER BY r.request_id DESC",
+        [customer_id, shop.id, CUSTOMER],
+    )
+
+
+def list_requests(
+    shop: Shop, *, state: State | None = None, kind: Kind | None = None, after: str = "", limit: int = 25
+) -> RequestPage:
+    """The shop's requests, newest first, from behind `after`. What is asked meanwhile is in front of every page given out."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise BadInput("limit", limit, f"1 to {MAX_PAGE}")
+    where, values = ["r.shop_id = %s"], [shop.id]
+    if state is not None:
+        where.append("coalesce(d.verdict, 'open') = %s")
+        values.append(state)
+    if kind is not None:
+        where.append("r.kind = %s")
+        values.append(kind)
+    if after:
+        try:
+            _, last = parse_public_id(after, _PREFIX)
+        except ValueError:
+            raise BadInput("after", after[:80], "the `after` of the page before, as it was given") from None
+        where.append("r.request_id < %s")
+        values.append(last)
+    use_shop(shop.id)
+    found = _rows(f"WHERE {' AND '.join(where)} ORDER BY r.request_id DESC LIMIT %s", [*values, limit + 1])
+    page = tuple(found[:limit])
+    return RequestPage(page, page[-1].request_id if len(found) > limit else None)
+
+
+def count_open(shop: Shop, actor: str = "") -> int:
+    """How many requests wait: with `actor`, without those that this person asked and may not agree to."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM servicing_request AS r WHERE r.shop_id = %s AND NOT EXISTS ("
+            " SELECT FROM servicing_request_decision AS d WHERE d.customer_id = r.customer_id"
+            " AND d.request_id = r.request_id) AND (r.at_stake_minor <= r.limit_minor OR lower(r.asked_by) <> lower(%s))",
+            [shop.id, actor],
+        )
+        return int(cursor.fetchone()[0])
+
+
+# ------------------------------------------------------------------------------------------------ asking
+
+
+def open_request(
+    shop: Shop, contract: str, asked: ReturnAsked | HardshipAsked, at: datetime, *, said: str = ""
+) -> Request:
+    """A customer asks. `said` is what they write beside it, in their own words.
+
+    The same again while it is open is that one; another of its kind meanwhile raises `Refusal` (`request_open`). Raises
+    `NoContract`, `BadInput`.
+    """
+    if len(said) > MAX_REASON:
+        raise BadInput("said", said[:80], f"at most {MAX_REASON} characters")
+    kind: Kind = "return" if isinstance(asked, ReturnAsked) else "hardship"
+    if isinstance(asked, ReturnAsked):
+        _check_return(shop, asked)
+    elif not 1 <= asked.months <= MAX_MONTHS:
+        raise BadInput("months", asked.months, f"1 to {MAX_MONTHS}")
+
+    def act() -> Request:
+        stored = acts.hold(shop, contract)
+        state = stored.latest(local_date(at, shop.time_zone))
+        for each in _open_of(stored, kind):
+            if each.asked == asked and each.by_customer:
+                return each
+            raise _is_open(stored)
+        if isinstance(asked, ReturnAsked):
+            # Refused now rather than when the parcel is here.
+            returns.preview_return(
+                shop, contract, asked.amount_minor, at, for_other_sellers_minor=asked.for_other_sellers_minor
+            )
+        elif state.status != "active":
+            raise _nothing_owed(stored)
+        return _insert(shop, stored, kind, asked, said, 0, CUSTOMER, at)
+
+    return in_transaction(act)
+
+
+def concede(shop: Shop, contract: str, asked: Concession, at: datetime, *, actor: str) -> Request:
+    """Give something away: at once up to the limit, above it when somebody else agrees. Raises as the act itself does."""
+    acts.by_whom(actor, asked.reason)
+    acts.named(asked.reference, "reference")
+    if actor == CUSTOMER:
+        raise BadInput("actor", actor, "one of the staff")
+    if asked.kind != "write_off":
+        acts.money(asked.amount_minor, shop.currency)
+    if (asked.kind == "waiver") != (asked.part is not None):
+        raise BadInput("part", asked.part or "nothing", "fee, penalty or interest for a waiver, nothing else")
+
+    def act() -> Request:
+        stored = acts.hold(shop, contract)
+        state = stored.latest(local_date(at, shop.time_zone))
+        stake = state.balance_minor if asked.kind == "write_off" else asked.amount_minor
+        for each in _rows(
+            "WHERE r.customer_id = %s AND r.contract_id = %s AND r.body ->> 'reference' = %s",
+            [stored.customer_id, stored.contract_id, asked.reference],
+        ):
+            if each.asked != asked or each.asked_by != actor:
+                raise acts.reference_used(asked.reference, stored.terms.currency)
+            return each
+        if _open_of(stored, asked.kind):
+            raise _is_open(stored)
+        if state.status != "active":
+            raise _nothing_owed(stored)
+        if stake > state.balance_minor:
+            raise acts.more_than_owed(stake, state.balance_minor, stored.terms.currency)
+        made = _insert(shop, stored, asked.kind, asked, "", stake, actor, at)
+        return made if made.needs_second else approve(shop, made.request_id, at, actor=actor)
+
+    return in_transaction(act)
+
+
+def _check_return(shop: Shop, asked: ReturnAsked) -> None:
+    acts.money(asked.amount_minor, shop.currency)
+    if not 0 <= asked.for_other_sellers_minor <= asked.amount_minor:
+        raise BadInput("for_other_sellers_minor", asked.for_other_sellers_minor, f"0 to {asked.amount_minor}")
+    if not asked.lines:
+        return
+    if sum(line.amount_minor for line in asked.lines) != asked.amount_minor:
+        raise BadInput("amount_minor", asked.amount_minor, "the sum of the lines")
+    others = sum(line.amount_minor for line in asked.lines if line.other_seller)
+    if others != asked.for_other_sellers_minor:
+        raise BadInput(
+            "for_other_sellers_minor", asked.for_other_sellers_minor, f"{others}, the other sellers' lines"
+        )
+
+
+def _open_of(stored: Stored, kind: str) -> list[Request]:
+    return _rows(
+        "WHERE r.customer_id = %s AND r.contract_id = %s AND r.kind = %s AND d.verdict IS NULL",
+        [stored.customer_id, stored.contract_id, kind],
+    )
+
+
+def _insert(
+    shop: Shop, stored: Stored, kind: Kind, asked: Asked, said: str, stake: int, by: str, at: datetime
+) -> Request:
+    name = uuid7(at)
+    limit = settings.FENQI_CONCESSION_LIMIT_MINOR
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO servicing_request (customer_id, request_id, shop_id, contract_id, kind, body, said, at_stake_minor,"
+            " limit_minor, asked_by, asked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                stored.customer_id,
+                name,
+                shop.id,
+                stored.contract_id,
+                kind,
+                msgspec.json.encode(asked).decode(),
+                said,
+                stake,
+                limit,
+                by,
+                at,
+            ],
+        )
+    made = get(shop, public_id(_PREFIX, stored.customer_id, name))
+    _tell(shop, stored, made, "request.opened", at)
+    if by != CUSTOMER:
+        audit.record(
+            shop,
+            by,
+            f"request.{kind}",
+            f"request:{made.request_id}",
+            at,
+            reason=asked.reason,
+            after={"contract": stored.public_id, "at_stake_minor": stake},
+        )
+    return made
+
+
+def _tell(shop: Shop, stored: Stored, request: Request, event: str, at: datetime) -> None:
+    # The customer's own words stay here.
+    enqueue(
+        shop,
+        stored.customer_id,
+        event,
+        {
+            "request_id": request.request_id,
+            "contract_id": stored.public_id,
+            "order_ref": stored.order_ref,
+            "kind": request.kind,
+            "asked": msgspec.to_builtins(request.asked),
+            "state": request.state,
+            "note": request.note,
+        },
+        at,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ deciding
+
+
+def preview_help(
+    shop: Shop, contract: str, act: Help, at: datetime
+) -> tuple[ContractState, ContractState, Difference]:
+    """The contract before and after a kind of help, and what is other, row by row. Nothing is written. Raises `Refusal`."""
+    today = local_date(at, shop.time_zone)
+    stored = acts.seen(shop, contract)
+    dates = {"seq": len(stored.events) + 1, "occurred_on": today, "recorded_at": to_epoch(at)}
+    event: Event
+    if isinstance(act, Pause):
+        event = Paused(**dates, periods=act.periods, interest=act.interest)
+    elif isinstance(act, ReAge):
+        event = ReAged(**dates, periods=act.periods, first_due_on=act.first_due_on)
+    else:
+        event = ReAmortised(**dates)
+    before = stored.latest(today)
+    after = acts.foretold(stored, event, today)
+    return before, after, explain(before, after)
+
+
+def approve(
+    shop: Shop, request_id: str, at: datetime, *, actor: str, act: Act | None = None, note: str = ""
+) -> Request:
+    """Agree, and do it in the same transaction. `act` says how: of hardship which help, of a return what came back.
+
+    Raises `NoRequest`, `Refusal` (`not_open`, `own_request`, or what stands in the way of the act), `BadInput`.
+    """
+    if not actor or actor == CUSTOMER:
+        raise BadInput("actor", actor or "nobody", "one of the staff")
+
+    def do() -> Request:
+        asked = get(shop, request_id)
+        stored = acts.hold(shop, asked.contract_id)
+        request = _still_open(shop, request_id, "approved", actor)
+        if request.state != "open":
+            return request
+        if request.needs_second and actor.lower() == request.asked_by.lower():
+            raise _own_request(request, stored)
+        done = act or (Taken() if request.kind == "return" else None)
+        acted = _perform(shop, request, done, at, actor, note or _why(request))
+        return _decide(shop, stored, request, "approved", actor, at, note, done, acted.event.seq)
+
+    return in_transaction(do)
+
+
+def decline(shop: Shop, request_id: str, at: datetime, *, actor: str, note: str) -> Request:
+    """Say no, and why. Raises `NoRequest`, `Refusal` (`not_open`), `BadInput`."""
+    acts.by_whom(actor, note)
+
+    def do() -> Request:
+        stored = acts.hold(shop, get(shop, request_id).contract_id)
+        request = _still_open(shop, request_id, "declined", actor)
+        if request.state != "open":
+            return request
+        return _decide(shop, stored, request, "declined", actor, at, note.strip())
+
+    return in_transaction(do)
+
+
+def withdraw(shop: Shop, request_id: str, at: datetime, *, by: str = CUSTOMER) -> Request:
+    """Take a request back before it is decided: only whoever asked. Raises `NoRequest`, `Refusal` (`not_open`)."""
+
+    def do() -> Request:
+        asked = get(shop, request_id)
+        if asked.asked_by != by:
+            raise NoRequest(request_id)
+        stored = acts.hold(shop, asked.contract_id)
+        request = _still_open(shop, request_id, "withdrawn", by)
+        if request.state != "open":
+            return request
+        return _decide(shop, stored, request, "withdrawn", by, at, "")
+
+    return in_transaction(do)
+
+
+def forget_words(shop: Shop, customer_id: UUID) -> int:
+    """Blank what a customer wrote in their own words, in every request; how many had any. What was asked and done stays."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE servicing_request SET said = '' WHERE customer_id = %s AND shop_id = %s AND said <> ''",
+            [customer_id, shop.id],
+        )
+        return int(cursor.rowcount)
+
+
+def _why(request: Request) -> str:
+    return request.asked.reason
+
+
+def _perform(shop: Shop, request: Request, act: Act | None, at: datetime, actor: str, reason: str) -> Acted:
+    asked, contract = request.asked, request.contract_id
+    by = {"actor": actor, "reason": reason}
+    if isinstance(asked, Concession):
+        if act is not None:
+            raise BadInput(
+                "act", act.__struct_config__.tag, "nothing: what is done was said when it was asked"
+            )
+        by["reason"] = asked.reason
+        if asked.kind == "goodwill":
+            return acts.goodwill(shop, contract, request.request_id, asked.amount_minor, at, **by)
+        if asked.kind == "waiver":
+            assert asked.part is not None
+            return acts.waive(
+                shop, contract, request.request_id, asked.part, asked.amount_minor, at, row=asked.row, **by
+            )
+        return acts.write_off(shop, contract, at, **by)
+    if isinstance(asked, ReturnAsked):
+        if not isinstance(act, Taken):
+            raise BadInput("act", "another", "taken: what came back")
+        amount = asked.amount_minor if act.amount_minor is None else act.amount_minor
+        others = act.for_other_sellers_minor
+        if others is None:
+            others = asked.for_other_sellers_minor
+        return returns.act_of_return(
+            shop, contract, request.request_id, amount, at, for_other_sellers_minor=others, on=act.on, **by
+        )
+    if isinstance(act, Pause):
+        return acts.pause(shop, contract, act.periods, at, interest=act.interest, **by)
+    if isinstance(act, ReAge):
+        return acts.re_age(shop, contract, act.periods, act.first_due_on, at, **by)
+    if isinstance(act, ReAmortise):
+        return acts.re_amortise(shop, contract, at, **by)
+    raise BadInput("act", "nothing", "pause, re_age or re_amortise", "decline it where none of them helps")
+
+
+def _still_open(shop: Shop, request_id: str, wanted: State, actor: str) -> Request:
+    """The request, as it is once its contract is held; as decided where this person decided so before."""
+    request = get(shop, request_id)
+    if request.state == "open" or (request.state == wanted and request.decided_by == actor):
+        return request
+    words = {
+        "approved": Text("这项申请已批准。", "The request was approved already."),
+        "declined": Text(
+            "这项申请已被拒绝。如情况有变，请重新申请。",
+            "The request was declined. If things have changed, ask again.",
+        ),
+        "withdrawn": Text(
+            "这项申请已撤回。需要时请重新申请。", "The request was withdrawn. Ask again if it is needed."
+        ),
+    }
+    raise Refusal("not_open", Text("申请已处理", "The request is decided"), words[request.state])
+
+
+def _decide(
+    shop: Shop,
+    stored: Stored,
+    request: Request,
+    verdict: State,
+    by: str,
+    at: datetime,
+    note: str,
+    done: Act | None = None,
+    event_seq: int | None = None,
+) -> Request:
+    if len(note) > MAX_REASON:
+        raise BadInput("note", note[:80], f"at most {MAX_REASON} characters")
+    _, name = parse_public_id(request.request_id, _PREFIX)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, asked_by, at_stake_minor,"
+            " limit_minor, verdict, body, event_seq, decided_by, decided_at, note)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                stored.customer_id,
+                name,
+                shop.id,
+                request.asked_by,
+                request.at_stake_minor,
+                request.limit_minor,
+                verdict,
+                None if done is None else msgspec.json.encode(done).decode(),
+                event_seq,
+                by,
+                at,
+                note,
+            ],
+        )
+    decided = get(shop, request.request_id)
+    _tell(shop, stored, decided, f"request.{verdict}", at)
+    if by != CUSTOMER:
+        audit.record(
+            shop,
+            by,
+            f"request.{verdict}",
+            f"request:{request.request_id}",
+            at,
+            reason=note,
+            before={"asked_by": request.asked_by, "kind": request.kind},
+            after={"contract": stored.public_id, "act": None if done is None else msgspec.to_builtins(done)},
+        )
+    return decided
+
+
+def _is_open(stored: Stored) -> Refusal:
+    return Refusal(
+        "request_open",
+        Text("已有待处理的申请", "A request is open"),
+        Text(
+            "本合同已有一项同类申请在等待处理。请等待结果，或先撤回它。",
+            "A request of this kind is waiting for this contract. Wait for the answer, or withdraw it first.",
+        ),
+        currency=stored.terms.currency,
+    )
+
+
+def _nothing_owed(stored: Stored) -> Refusal:
+    return Refusal(
+        "cannot_follow",
+        Text("没有欠款", "Nothing is owed"),
+        Text("合同没有欠款，无需办理。", "Nothing is owed, so nothing is to be done."),
+        currency=stored.terms.currency,
+        state=Text("合同已结清", "the contract is closed"),
+        rule=Text("合同须有欠款", "something has to be owed"),
+    )
+
+
+def _own_request(request: Request, stored: Stored) -> Refusal:
+    currency = stored.terms.currency
+    stake, limit = format_money(request.at_stake_minor, currency), format_money(request.limit_minor, currency)
+    return Refusal(
+        "own_request",
+        Text("须由另一人审批", "Somebody else has to agree"),
+        Text(
+            f"金额{stake}超过一人可决定的{limit}，须由另一人审批。",
+            f"{stake} is more than the {limit} that one person decides: somebody else has to agree.",
+        ),
+        asked_minor=request.at_stake_minor,
+        owed_minor=request.limit_minor,
+        currency=currency,
+    )

@@ -70,6 +70,7 @@ PLACES = {
     "servicing_close_run": "reference",  # a row for each day of a shop
     "servicing_": "sharded",
     "storefront_": "sharded",
+    "portal_": "sharded",
     "support_template": "reference",  # a shop's few ready-made replies
     "support_": "sharded",
     "reconciliation_": "control",  # what providers state of the house's own money; a line of it belongs to no customer

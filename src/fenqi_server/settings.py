@@ -177,6 +177,7 @@ INSTALLED_APPS = [
     "fenqi_server.support",
     "fenqi_server.console",
     "fenqi_server.storefront",
+    "fenqi_server.portal",
     "fenqi_server.demo",
 ]
 
@@ -337,6 +338,7 @@ FENQI_JOBS = [
     "fenqi_server.support.mailing.send_due",
     "fenqi_server.outbox.service.deliver_due",
     "fenqi_server.decisions.log.write_due",
+    "fenqi_server.portal.entry.forget_due",
 ]
 if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.

@@ -4,6 +4,7 @@
 |---|---|
 | `PUBLIC` | everybody; what is a secret there stands in the address (a signed link) or is said by nobody |
 | `SHOPPER` | the demo's customer in use, and only what is theirs; in an installation that is no demo: nobody, 404 |
+| `CUSTOMER` | whoever came by the shop's link, for what is theirs alone; without it, a page that says how to come: 403 |
 | `DEMO` | whoever looks at a demo; elsewhere nobody, 404 |
 | `ENTRANCE` | whoever is on the way in |
 | `OWN` | whoever signed in, for their own account |
@@ -23,8 +24,8 @@ class Row:
     scopes: dict[str, str] = field(default_factory=dict)
 
 
-PUBLIC, SHOPPER, DEMO, ENTRANCE, OWN = (
-    Row(kind) for kind in ("public", "shopper", "demo", "entrance", "own")
+PUBLIC, SHOPPER, CUSTOMER, DEMO, ENTRANCE, OWN = (
+    Row(kind) for kind in ("public", "shopper", "customer", "demo", "entrance", "own")
 )
 
 
@@ -77,6 +78,8 @@ TABLE: dict[str, Row] = {
     "v1/overrides": api(GET="overrides:read", POST="overrides:write"),
     "v1/overrides/<str:override_id>": api(GET="overrides:read"),
     "v1/overrides/<str:override_id>/revoke": api(POST="overrides:write"),
+    "v1/portal-links": api(POST="portal_links:write"),
+    "v1/payment-slips": api(POST="payments:write"),
     "v1/inbound-mail": api(POST="mail:write"),
     "v1/openapi.json": PUBLIC,
     "v1/docs/": PUBLIC,
@@ -92,14 +95,14 @@ TABLE: dict[str, Row] = {
     "ways-to-pay/": PUBLIC,
     "ways-to-pay/<policy_id:family>/": PUBLIC,
     "badge.svg": PUBLIC,
-    "notify/": SHOPPER,
+    "notify/": CUSTOMER,
     "notify/subscribe/": PUBLIC,
     "notify/asked/": PUBLIC,
-    "notify/mine/": SHOPPER,
+    "notify/mine/": CUSTOMER,
     "notify/confirm/<str:public_id>/": PUBLIC,
     "notify/manage/<str:public_id>/": PUBLIC,
     "notify/off/<str:public_id>/": PUBLIC,
-    "notify/<str:wish_id>/": SHOPPER,
+    "notify/<str:wish_id>/": PUBLIC,
     "mailbox/": SHOPPER,
     # A contract's papers, for whoever has their signed address.
     "papers/<str:token>/": PUBLIC,
@@ -107,9 +110,9 @@ TABLE: dict[str, Row] = {
     "papers/<str:token>/statement.csv": PUBLIC,
     "papers/<str:token>/statement.pdf": PUBLIC,
     # The customer's own pages.
-    "support/": SHOPPER,
-    "support/new/": SHOPPER,
-    "support/cases/<str:case_id>/": SHOPPER,
+    "support/": CUSTOMER,
+    "support/new/": CUSTOMER,
+    "support/cases/<str:case_id>/": CUSTOMER,
     "language/": PUBLIC,
     "": SHOPPER,
     "product/<slug:sku>/": SHOPPER,
@@ -118,11 +121,14 @@ TABLE: dict[str, Row] = {
     "checkout/": SHOPPER,
     "checkout/tell": SHOPPER,
     "checkout/sheet": SHOPPER,
-    "contracts/": SHOPPER,
-    "contracts/<str:contract_id>/": SHOPPER,
-    "contracts/<str:contract_id>/disclosure/": SHOPPER,
-    "contracts/<str:contract_id>/pay/": SHOPPER,
-    "bank/": SHOPPER,
+    "portal/in/": PUBLIC,
+    "portal/out/": CUSTOMER,
+    "account/": CUSTOMER,
+    "contracts/": CUSTOMER,
+    "contracts/<str:contract_id>/": CUSTOMER,
+    "contracts/<str:contract_id>/disclosure/": CUSTOMER,
+    "contracts/<str:contract_id>/pay/": CUSTOMER,
+    "bank/": CUSTOMER,
     "orders/": SHOPPER,
     "orders/<str:order_id>/": SHOPPER,
     "orders/<str:order_id>/ask/": SHOPPER,

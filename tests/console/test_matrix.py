@@ -160,6 +160,22 @@ def test_what_is_the_demo_s_is_nowhere_else(shop: Shop, route: str) -> None:
             assert answer.status_code in (404, 405), route
 
 
+@pytest.mark.parametrize("route", [route for route, row in TABLE.items() if row.kind == "customer"])
+def test_a_customer_s_page_says_to_a_stranger_how_to_come_and_shows_nothing(shop: Shop, route: str) -> None:
+    for client in (Client(), Client(headers={"authorization": "Bearer x"})):
+        for answer in (client.get(_address(route)), client.post(_address(route))):
+            assert answer.status_code in (403, 405), route
+            assert answer.status_code == 405 or "no-store" in answer.headers["Cache-Control"], route
+
+
+@pytest.mark.usefixtures("demo_site")
+def test_a_customer_s_page_and_no_other_is_opened_by_the_customer_s_guard() -> None:
+    views = {route: getattr(pattern.callback, "portal_customer", False) for route, pattern in _all().items()}
+    assert {route for route, guarded in views.items() if guarded} == {
+        route for route, row in TABLE.items() if row.kind == "customer"
+    }
+
+
 # ------------------------------------------------------------------------------------------------------- the API
 
 

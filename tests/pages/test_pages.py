@@ -152,13 +152,8 @@ def outside(mall: None) -> Iterator[Client]:
         "/cart/",
         "/checkout/",
         "/checkout/sheet",
-        "/contracts/",
         "/orders/",
-        "/support/",
-        "/support/new/",
-        "/notify/",
         "/mailbox/",
-        "/bank/",
         "/demo/",
     ],
 )

@@ -411,7 +411,7 @@ class ConfirmationController(ApiController):
                 _same_cart(client, _cart(client, lines, shop.currency))
             ages = {name: instant for name, instant in client.as_of.items() if name not in (told or {})}
             told = None if told is None else {**client.facts, **_customers_own(shop, told, at)}
-        _check_return_url(shop, parsed_body.return_url)
+        check_return_url(shop, parsed_body.return_url)
 
         def act() -> tuple[int, Any]:
             for consent in parsed_body.consents:
@@ -444,7 +444,7 @@ class ConfirmationController(ApiController):
             raise _refusal(refusal) from None
 
 
-def _check_return_url(shop: Shop, url: str) -> None:
+def check_return_url(shop: Shop, url: str) -> None:
     """Back to a page of ours, or to an origin on the shop's list: never an open redirect."""
     if not url or (url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()):
         return

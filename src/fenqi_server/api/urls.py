@@ -10,6 +10,7 @@ from fenqi_server.api import (
     mandates,
     pages,
     policy,
+    portal,
     reversals,
     support,
     wishes,
@@ -88,6 +89,8 @@ router = Router(
             support.OverrideRevokeController.as_view(),
             name="override-revoke",
         ),
+        path("portal-links", portal.LinksController.as_view(), name="portal-links"),
+        path("payment-slips", portal.SlipsController.as_view(), name="payment-slips"),
         path("inbound-mail", support.InboundMailController.as_view(), name="inbound-mail"),
     ],
 )

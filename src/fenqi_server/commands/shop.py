@@ -24,6 +24,7 @@ examples:
   fenqi shop list
   fenqi shop origin corner https://mall.example             let this site's pages use the shop's checkout sessions
   fenqi shop origin corner https://mall.example --remove
+  fenqi shop set corner --cashier 'https://mall.example/cashier?slip={slip}'     where customers pay what they owe
 
 A shop keeps its code, its time zone (what a day is) and its currency for good. A test shop and a live shop are two
 shops: nothing is shared between them, and each opens only with keys of its own kind. What comes next:
@@ -32,6 +33,7 @@ shops: nothing is shared between them, and each opens only with keys of its own 
 """
 
 MAX_NAME = 80  # what the database keeps of a name
+MAX_SUPPORT = 200
 
 
 def add_parser(subparsers: Any) -> None:
@@ -80,6 +82,22 @@ def add_parser(subparsers: Any) -> None:
     )
     origin.add_argument("--remove", action="store_true", help="take it off the list again")
     origin.set_defaults(run=run_origin)
+    tell = actions.add_parser(
+        "set",
+        help="say where customers pay, and how support is reached",
+        description="Sets what the shop says of itself on its customers' pages. What is not given stays as it is.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tell.add_argument("code", metavar="CODE", help="the shop's code")
+    tell.add_argument(
+        "--cashier",
+        metavar="URL",
+        help="where customers pay, with {slip} where the payment slip goes; '' takes it away",
+    )
+    tell.add_argument("--support-zh", metavar="TEXT", help="how support is reached, in Chinese")
+    tell.add_argument("--support-en", metavar="TEXT", help="how support is reached, in English")
+    tell.set_defaults(run=run_set)
 
 
 def run_add(arguments: argparse.Namespace) -> int:
@@ -158,6 +176,39 @@ def run_origin(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_set(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    with open_service():
+        from fenqi_server.portal.slips import check_cashier
+        from fenqi_server.shops import service as shops
+        from fenqi_server.shops.models import Shop
+
+        shop = shop_of(arguments.code, place="CODE")
+        cashier: str | None = arguments.cashier
+        if cashier:
+            try:
+                check_cashier(cashier, live=shop.live)
+            except ValueError as wrong:
+                raise BadInput(
+                    "--cashier",
+                    cashier,
+                    "an address such as https://mall.example/cashier?slip={slip}",
+                    str(wrong),
+                ) from None
+        zh, en = (
+            text if not text else text_of(text, place, longest=MAX_SUPPORT)
+            for text, place in (
+                (arguments.support_zh, "--support-zh"),
+                (arguments.support_en, "--support-en"),
+            )
+        )
+        shops.say(shop, pay_url=cashier, support_zh_cn=zh, support_en=en)
+        print_json(_shown(Shop.objects.get(id=shop.id)))
+    return 0
+
+
 def shop_of(code: str, *, place: str = "--shop") -> Shop:
     """The shop that an option or argument names."""
     from fenqi_server.shops import service as shops
@@ -200,5 +251,7 @@ def _shown(shop: Shop) -> dict[str, Any]:
         "time_zone": shop.time_zone,
         "currency": shop.currency,
         "live": shop.live,
+        "cashier": shop.pay_url,
+        "support": {"zh-CN": shop.support_zh_cn, "en": shop.support_en},
         "created_at": local_text(shop.created_at, shop),
     }

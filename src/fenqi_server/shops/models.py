@@ -33,6 +33,9 @@ class Shop(models.Model):
     # One person runs it: their own changes of law and risk wait a day instead of being reviewed by someone else.
     single_operator = models.BooleanField(default=False, db_default=False)
 
+    # Where its customers pay, with `{slip}` where the payment slip goes; empty: nowhere yet.
+    pay_url = models.CharField(max_length=500, default="", db_default="", blank=True)
+
     # Django gives a foreign key's column this name; here the row itself is the shop.
     @property
     def shop_id(self) -> UUID:

@@ -39,6 +39,7 @@ __all__ = [
     "origin_is_known",
     "origins_of",
     "revoke_key",
+    "say",
 ]
 
 CACHE_SECONDS: Final = 5.0
@@ -67,6 +68,7 @@ SCOPES: Final = (
     "mandates:read",
     "mandates:write",
     "autopay:write",
+    "portal_links:write",
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
 
@@ -114,6 +116,21 @@ def create_shop(
         support_en=support_en,
         created_at=at,
     )
+
+
+def say(
+    shop: Shop,
+    *,
+    pay_url: str | None = None,
+    support_zh_cn: str | None = None,
+    support_en: str | None = None,
+) -> None:
+    """Set what the shop says of itself on its customers' pages; what is None stays as it is."""
+    told = {"pay_url": pay_url, "support_zh_cn": support_zh_cn, "support_en": support_en}
+    Shop.objects.filter(id=shop.id).update(
+        **{name: value for name, value in told.items() if value is not None}
+    )
+    forget_caches()
 
 
 def create_key(

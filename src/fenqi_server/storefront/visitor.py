@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -75,7 +75,7 @@ def shop_as(request: HttpRequest, ref: str) -> Person:
     """Go on as another of the demo's customers, with the cart as it is. Raises `KeyError`."""
     person = PERSON_BY_REF[ref]
     request.session["person"] = person.external_ref
-    for key in ("told", "shown"):
+    for key in ("told", "shown", "portal"):
         request.session.pop(key, None)
     return person
 
@@ -105,7 +105,16 @@ def visitor_of(request: HttpRequest) -> Visitor:
     )
 
 
-def own_decision(visitor: Visitor, decision_id: str) -> decisions.Decision | None:
+class Owner(Protocol):
+    """Whose decision it has to be: somebody of a shop."""
+
+    @property
+    def shop(self) -> Shop: ...
+    @property
+    def customer_id(self) -> UUID: ...
+
+
+def own_decision(visitor: Owner, decision_id: str) -> decisions.Decision | None:
     """A recorded decision, if it was made for this customer."""
     try:
         owner, _ = parse_public_id(decision_id, "dc")

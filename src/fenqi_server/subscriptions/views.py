@@ -29,10 +29,11 @@ from fenqi_server import clock
 from fenqi_server.announcements.wording import channel_word
 from fenqi_server.customers import service as customers
 from fenqi_server.policies import service as policies
+from fenqi_server.portal.visitor import PortalVisitor, customer_page, portal_visitor
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import ReasonView, option_name, reason_view
-from fenqi_server.storefront.visitor import Visitor, own_decision, visitor_of
+from fenqi_server.storefront.visitor import own_decision, visitor_of
 from fenqi_server.storefront.voice import Voice, locale_now
 from fenqi_server.subscriptions import letters, mailbox, ports, subscription, wishes
 from fenqi_server.subscriptions.addresses import BadAddress, Channel, masked
@@ -49,7 +50,7 @@ class Place(msgspec.Struct, frozen=True):
     shop: Shop
     at: datetime
     policy: Policy
-    visitor: Visitor | None
+    visitor: PortalVisitor | None
     query: str
 
     @property
@@ -62,10 +63,13 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def _place(request: HttpRequest) -> Place:
-    if settings.FENQI_DEMO:
-        visitor = visitor_of(request)
-        return Place(visitor.shop, visitor.at, visitor.policy, visitor, "")
     at, code = clock.now(), request.GET.get("shop", "")
+    visitor = portal_visitor(request)
+    if visitor is not None and code in ("", visitor.shop.code):
+        policy = visitor.policy
+        if policy is None:
+            raise Http404("no policy in force")
+        return Place(visitor.shop, visitor.at, policy, visitor, "")
     try:
         shop = shops.by_code(code) if code else shops.only_shop()
         policy = policies.current(shop.id, at)
@@ -107,11 +111,10 @@ class WishView(msgspec.Struct, frozen=True):
     open: bool
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def ask(request: HttpRequest) -> HttpResponse:
+@customer_page
+def ask(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     """The form to be told, and its answer."""
-    visitor = visitor_of(request)
     asked = request.POST if request.method == "POST" else request.GET
     decision = own_decision(visitor, asked.get("decision", ""))
     plan = asked.get("plan", "")
@@ -656,11 +659,10 @@ class ItemView(msgspec.Struct, frozen=True):
     tone: str
 
 
-@never_cache
 @require_safe
-def mine(request: HttpRequest) -> HttpResponse:
+@customer_page
+def mine(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     """The signed-in customer's open wishes, and what they follow."""
-    visitor = visitor_of(request)
     place = _place(request)
     waiting = []
     for found in wishes.of_customer(visitor.shop, visitor.customer_id):

@@ -7,18 +7,18 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext, pgettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fenqi_server import clock
 from fenqi_server.decisions import service as decisions
+from fenqi_server.portal.visitor import PortalVisitor, customer_page
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import (
     ReasonView,
     option_name,
     reason_view,
 )
-from fenqi_server.storefront.visitor import own_decision, visitor_of
+from fenqi_server.storefront.visitor import own_decision
 from fenqi_server.storefront.voice import Voice, locale_now
 from fenqi_server.support import cases
 
@@ -51,16 +51,16 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[ReasonView, ...] = ()
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+@customer_page
+def new(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     """The question's form. It names the decision by itself, so nobody has to describe what they saw."""
-    visitor = visitor_of(request)
     asked = request.POST if request.method == "POST" else request.GET
     decision = own_decision(visitor, asked.get("decision", ""))
     plan = asked.get("plan", "")
     notice = asked.get("notice", "")
-    notice = notice if notice in visitor.policy.notices else ""
+    policy = visitor.policy
+    notice = notice if policy is not None and notice in policy.notices else ""
     error, message = "", request.POST.get("message", "")
     if request.method == "POST":
         try:
@@ -103,21 +103,19 @@ def _came_from(decision: decisions.Decision | None, notice: str) -> str:
     return "portal" if decision is None else "checkout"
 
 
-@never_cache
 @require_safe
-def mine(request: HttpRequest) -> HttpResponse:
+@customer_page
+def mine(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     """The customer's questions."""
-    visitor = visitor_of(request)
     found = cases.cases_of(visitor.shop, visitor.customer_id)
     views = [_case_view(visitor.shop, case, visitor.voice) for case in found]
     return render(request, "support/mine.html", {"cases": views})
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def case(request: HttpRequest, case_id: str) -> HttpResponse:
+@customer_page
+def case(request: HttpRequest, visitor: PortalVisitor, case_id: str) -> HttpResponse:
     """One question with its answers, for its customer."""
-    visitor = visitor_of(request)
     try:
         found, messages = cases.get(visitor.shop, case_id)
     except cases.NoCase:

@@ -50,6 +50,12 @@ class Frame(msgspec.Struct, frozen=True):
     now_text: str
     person: str
     flash: str
+    home: str
+    """Where the brand leads; empty where there is no page to lead to."""
+    signed_in: bool
+    """Whether a customer came by the shop's link, and can sign out."""
+    back: str
+    back_host: str
 
 
 @register.simple_tag(takes_context=True)
@@ -57,8 +63,9 @@ def get_frame(context: Context) -> Frame:
     """The frame for this request; a page without one (an error very early) gets a plain one."""
     request: HttpRequest | None = context.get("request")
     locale = locale_now()
+    visitor: Any = request.__dict__.get("fenqi_portal") if request is not None else None
     try:
-        shop: Shop | None = context.get("shop") or only_shop()
+        shop: Shop | None = visitor.shop if visitor else context.get("shop") or only_shop()
     except (Shop.DoesNotExist, DatabaseError):
         shop = None
     zone = shop.time_zone if shop else "Asia/Shanghai"
@@ -68,19 +75,29 @@ def get_frame(context: Context) -> Frame:
     path = request.path if request is not None else "/"
     # After a form was answered on the spot, its address may have no page of its own to come back to.
     here = request.get_full_path() if request is not None and request.method in ("GET", "HEAD") else path
-    items = (
-        (gettext("Products"), "/", 0),
-        (gettext("Cart"), reverse("storefront:cart"), cart.count(session) if session is not None else 0),
-        (gettext("My contracts"), reverse("portal:contracts"), 0),
-        (gettext("Orders"), reverse("portal:orders"), 0),
-        (gettext("Notices"), reverse("announcements:index"), 0),
-    )
+    signed_in = visitor is not None and visitor.link is not None
+    items: tuple[tuple[str, str, int], ...] = ()
+    if settings.FENQI_DEMO:
+        items = (
+            (gettext("Products"), "/", 0),
+            (gettext("Cart"), reverse("storefront:cart"), cart.count(session) if session is not None else 0),
+            (gettext("What I owe"), reverse("portal:overview"), 0),
+            (gettext("My contracts"), reverse("portal:contracts"), 0),
+            (gettext("Orders"), reverse("portal:orders"), 0),
+            (gettext("Notices"), reverse("announcements:index"), 0),
+        )
+    elif signed_in:
+        items = (
+            (gettext("What I owe"), reverse("portal:overview"), 0),
+            (gettext("My contracts"), reverse("portal:contracts"), 0),
+            (gettext("My questions"), reverse("support:mine"), 0),
+        )
     return Frame(
         lang=locale,
         mall=shop.name.in_(locale) if shop else "Fenqi",
         menu=tuple(
             MenuItem(label, url, path == url if url == "/" else path.startswith(url), count)
-            for label, url, count in (items if settings.FENQI_DEMO else ())
+            for label, url, count in items
         ),
         here=here,
         other_language=_LANGUAGES[locale],
@@ -89,4 +106,12 @@ def get_frame(context: Context) -> Frame:
         now_text=format_instant(now, zone, locale),
         person=person.name.in_(locale) if person else "",
         flash=session.pop("flash", "") if session is not None and "flash" in session else "",
+        home="/"
+        if settings.FENQI_DEMO
+        else reverse("portal:overview")
+        if signed_in
+        else reverse("announcements:index"),
+        signed_in=signed_in,
+        back=visitor.back if signed_in else "",
+        back_host=visitor.back_host if signed_in else "",
     )

@@ -1,0 +1,206 @@
+"""What the customer owes: everything at a glance, and each contract with its rows, payments, papers and reasons."""
+
+from __future__ import annotations
+
+import msgspec
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext, pgettext
+from django.views.decorators.http import require_safe
+
+from fenqi_server.disclosures import service as disclosures
+from fenqi_server.disclosures.pages import table_pages
+from fenqi_server.portal.telling import (
+    contract_page,
+    funder_names,
+    late_days,
+    part_words,
+    title_of,
+    why_changed,
+)
+from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
+from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.service import ContractView as Contract
+from fenqi_server.storefront.disclosed import TableView, table_view
+
+
+class DueView(msgspec.Struct, frozen=True):
+    """One contract in the overview's list of what is to be paid next."""
+
+    title: str
+    url: str
+    pay_url: str
+    amount: str
+    on: str
+    late: bool
+
+
+class OverviewPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the customer owes the shop."""
+
+    owed: str
+    running: int
+    running_words: str
+    next_amount: str
+    next_words: str
+    late: str
+    cures: tuple[tuple[str, str], ...]
+    due: tuple[DueView, ...]
+    support: str
+
+
+def own_contract(visitor: PortalVisitor, contract_id: str) -> Contract:
+    """The customer's own contract. Raises `Http404`: somebody else's is not there."""
+    try:
+        found = servicing.get(visitor.shop, contract_id, at=visitor.at)
+    except servicing.NoContract:
+        raise Http404("no such contract") from None
+    if found.customer_id != visitor.customer_id:
+        raise Http404("no such contract")
+    return found
+
+
+@require_safe
+@customer_page
+def overview(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
+    """What is owed in all, what is next, what is late and how to cure it."""
+    found = servicing.contracts_of(visitor.shop, visitor.customer_id, visitor.today)
+    return render(request, "portal/overview.html", {"page": _overview(found, visitor), "visitor": visitor})
+
+
+def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
+    voice = visitor.voice
+    running = [each for each in found if each.state.status == "active"]
+    owed = sum(each.state.balance_minor for each in running)
+    late = [each for each in running if each.state.overdue]
+    open_rows = [
+        (each, row)
+        for each in running
+        for row in each.state.rows
+        if row.outstanding_minor and row.due_on >= visitor.today
+    ]
+    next_on = min((row.due_on for _, row in open_rows), default=None)
+    on_it = [(each, row) for each, row in open_rows if row.due_on == next_on]
+    cures: list[tuple[str, str]] = []
+    late_words = ""
+    if late:
+        late_words = late_days(
+            sum(each.state.overdue_minor for each in late),
+            max(each.state.days_past_due for each in late),
+            voice,
+        )
+        cures = [
+            (
+                gettext("Pay %(amount)s for %(what)s")
+                % {
+                    "amount": voice.money(each.state.overdue_minor),
+                    "what": title_of(each, visitor.shop, voice),
+                },
+                reverse("portal:pay", args=[each.contract_id]) + "?choice=late",
+            )
+            for each in late
+        ]
+    upcoming = sorted(
+        running,
+        key=lambda each: (each.state.next_due_on is None, each.state.next_due_on, each.contract_id),
+    )
+    return OverviewPage(
+        owed=voice.money(owed),
+        running=len(running),
+        running_words=ngettext("in %(n)s contract", "in %(n)s contracts", len(running)) % {"n": len(running)},
+        next_amount=voice.money(sum(row.outstanding_minor for _, row in on_it)) if next_on else "",
+        next_words=gettext("due on %(on)s") % {"on": voice.day(next_on)} if next_on else "",
+        late=late_words,
+        cures=tuple(cures),
+        due=tuple(
+            DueView(
+                title_of(each, visitor.shop, voice),
+                reverse("portal:contract", args=[each.contract_id]),
+                reverse("portal:pay", args=[each.contract_id]),
+                voice.money(each.state.next_due_minor),
+                voice.day(each.state.next_due_on),
+                each.state.overdue,
+            )
+            for each in upcoming
+            if each.state.next_due_on is not None
+        ),
+        support=support_words(visitor.shop),
+    )
+
+
+@require_safe
+@customer_page
+def contracts(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
+    """All contracts of the customer, newest first."""
+    found = servicing.contracts_of(visitor.shop, visitor.customer_id, visitor.today)
+    voice = visitor.voice
+    return render(
+        request,
+        "portal/contracts.html",
+        {"contracts": [contract_page(each, visitor.shop, voice) for each in found]},
+    )
+
+
+@require_safe
+@customer_page
+def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> HttpResponse:
+    """One contract: its instalments, what each payment paid, what is owed and what is next."""
+    found = own_contract(visitor, contract_id)
+    voice = visitor.voice
+    paid = ""
+    reference = request.GET.get("paid", "")
+    for payment in found.state.payments:
+        if payment.payment_id == reference:
+            paid = gettext("%(amount)s received. It paid: %(parts)s.") % {
+                "amount": voice.money(payment.amount_minor),
+                "parts": pgettext("between names", ", ").join(part_words(payment, found.state, voice)),
+            }
+    return render(
+        request,
+        "portal/contract.html",
+        {
+            "contract": contract_page(found, visitor.shop, voice),
+            "changes": why_changed(found, voice),
+            "fresh": "fresh" in request.GET,
+            "paid": paid,
+            # The shop's cashier sends the customer back before it has told us.
+            "on_its_way": bool(reference) and not paid,
+        },
+    )
+
+
+@require_safe
+@customer_page
+def disclosure(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> HttpResponse:
+    """The table of all costs, by value as it was agreed to."""
+    found = own_contract(visitor, contract_id)
+    voice = visitor.voice
+    table: TableView = table_view(
+        found.terms.disclosure,
+        found.terms.rows,
+        voice,
+        funder_names(found.terms.policy_digest, voice),
+    )
+    read = disclosures.acknowledgement_for(found.decision_id)
+    said = ""
+    if read is not None:
+        said = ngettext(
+            "Shown on %(shown)s, read for %(n)s second, agreed to on %(agreed)s.",
+            "Shown on %(shown)s, read for %(n)s seconds, agreed to on %(agreed)s.",
+            read.read_seconds,
+        ) % {
+            "shown": voice.instant(read.shown_at),
+            "n": read.read_seconds,
+            "agreed": voice.instant(read.confirmed_at),
+        }
+    return render(
+        request,
+        "portal/disclosure.html",
+        {
+            "contract": contract_page(found, visitor.shop, voice),
+            "table": table,
+            "read": said,
+            "pages": table_pages(disclosures.keep(visitor.shop, found.terms.disclosure, visitor.at)),
+        },
+    )

@@ -1,0 +1,457 @@
+"""A contract in its customer's words: what is owed, what each payment paid, and why a figure is other than it was.
+
+Every figure is the contract's own (`fenqi.contracts.replay`); here it becomes words.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext, pgettext
+
+from fenqi.calendars import local_date
+from fenqi.checkout.request import Line
+from fenqi.contracts import events as told
+from fenqi.contracts.contract import ContractState, PaymentState, RowState, replay
+from fenqi.contracts.events import EventRefused
+from fenqi.contracts.explanation import explain
+from fenqi_server.db import use_shop
+from fenqi_server.decisions import log
+from fenqi_server.decisions import service as decisions
+from fenqi_server.ids import parse_public_id
+from fenqi_server.papers.addresses import token_of
+from fenqi_server.policies import service as policies
+from fenqi_server.servicing.service import ContractView as Contract
+from fenqi_server.shops.models import Shop
+from fenqi_server.storefront import orders
+from fenqi_server.storefront.selector import option_name, row_name
+from fenqi_server.storefront.voice import Voice
+
+__all__ = [
+    "ChangeView",
+    "ContractPage",
+    "PaymentView",
+    "RowView",
+    "bought",
+    "contract_page",
+    "funder_names",
+    "late_days",
+    "order_title",
+    "part_words",
+    "plan_name",
+    "title_of",
+    "why_changed",
+]
+
+
+class RowView(msgspec.Struct, frozen=True):
+    number: str
+    due: date
+    total: str
+    fee: str
+    paid: str
+    part_paid: bool
+    state: str
+    tone: str
+    mark: str
+    moved: str
+    moved_notice: str
+    extra: str
+    """Interest and charges in it, where there are any."""
+
+
+class PaymentView(msgspec.Struct, frozen=True):
+    on: str
+    amount: str
+    reference: str
+    parts: tuple[str, ...]
+
+
+class ChangeView(msgspec.Struct, frozen=True):
+    """Something that made figures other than they were said to be: what happened, and each figure before and after."""
+
+    on: str
+    title: str
+    owed: str
+    lines: tuple[str, ...]
+
+
+class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A contract as its customer reads it."""
+
+    id: str
+    url: str
+    title: str
+    short_id: str
+    made: str
+    state: str
+    tone: str
+    open: bool
+    balance: str
+    total: str
+    fee: str
+    paid: str
+    paid_share: int
+    progress: str
+    next_amount: str
+    next_minor: int
+    next_on: str
+    next_label: str
+    late: str
+    late_help: str
+    notes: tuple[str, ...]
+    pay_url: str
+    disclosure_url: str
+    statement_url: str
+    pdf_url: str
+    csv_url: str
+    calendar_url: str
+    disclosure_digest: str
+    policy_digest: str
+    support: str
+    rows: tuple[RowView, ...]
+    payments: tuple[PaymentView, ...]
+
+
+def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
+    """The page of one contract."""
+    state = found.state
+    total = sum(row.total_minor for row in state.rows)
+    done = sum(row.status == "paid" for row in state.rows)
+    word, tone = _contract_state(state)
+    late = late_help = ""
+    if state.overdue:
+        late = late_days(state.overdue_minor, state.days_past_due, voice)
+        late_help = gettext(
+            "Pay it and the contract is in order again; mall instalments open again for new orders at once."
+        )
+    next_label = ""
+    if state.next_row is not None and state.next_due_on is not None:
+        next_label = gettext("Instalment %(n)s, due on %(on)s") % {
+            "n": state.next_row,
+            "on": voice.day(state.next_due_on),
+        }
+    papers = token_of(shop.id, found.contract_id)
+    lang = f"?lang={voice.locale}"
+    return ContractPage(
+        id=found.contract_id,
+        url=reverse("portal:contract", args=[found.contract_id]),
+        title=title_of(found, shop, voice),
+        short_id=gettext("Order %(number)s") % {"number": found.order_ref},
+        made=gettext("%(name)s, agreed on %(at)s")
+        % {
+            "name": plan_name(found.terms.policy_digest, found.plan.id, voice),
+            "at": voice.instant(found.created_at),
+        },
+        state=word,
+        tone=tone,
+        open=state.status == "active",
+        balance=voice.money(state.balance_minor),
+        total=voice.money(total),
+        fee=voice.money(sum(row.fee_minor for row in state.rows)),
+        paid=voice.money(state.paid_minor),
+        paid_share=state.paid_minor * 100 // total if total else 100,
+        progress=gettext("%(done)s of %(n)s instalments paid") % {"done": done, "n": len(state.rows)},
+        next_amount=voice.money(state.next_due_minor) if state.next_row is not None else "",
+        next_minor=state.next_due_minor,
+        next_on=voice.day(state.next_due_on) if state.next_due_on is not None else "",
+        next_label=next_label,
+        late=late,
+        late_help=late_help,
+        notes=_notes(state, voice),
+        pay_url=reverse("portal:pay", args=[found.contract_id]),
+        disclosure_url=reverse("portal:disclosure", args=[found.contract_id]),
+        statement_url=reverse("papers:statement", args=[papers]) + lang,
+        pdf_url=reverse("papers:statement-pdf", args=[papers]) + lang,
+        csv_url=reverse("papers:statement-csv", args=[papers]) + lang,
+        calendar_url=reverse("papers:due-dates", args=[papers]) + lang,
+        disclosure_digest=found.terms.disclosure_digest[:19],
+        policy_digest=found.terms.policy_digest[:19],
+        support=reverse("support:new"),
+        rows=tuple(_row(row, state, voice) for row in state.rows),
+        payments=tuple(_payment(payment, state, voice) for payment in state.payments),
+    )
+
+
+def late_days(minor: int, days: int, voice: Voice) -> str:
+    """How much is late, and since how long."""
+    return ngettext(
+        "%(amount)s is past due, for %(days)s day.", "%(amount)s is past due, for %(days)s days.", days
+    ) % {"amount": voice.money(minor), "days": days}
+
+
+def _notes(state: ContractState, voice: Voice) -> tuple[str, ...]:
+    notes = []
+    if state.cancelled_on is not None:
+        notes.append(gettext("The sale was called off on %(on)s.") % {"on": voice.day(state.cancelled_on)})
+    if state.paused_until is not None and state.paused_until > state.as_of:
+        notes.append(
+            gettext("Your payments are paused until %(on)s; nothing is charged for being late meanwhile.")
+            % {"on": voice.day(state.paused_until)}
+        )
+    if state.refund_due_minor:
+        notes.append(
+            gettext("%(amount)s is to be refunded to you.") % {"amount": voice.money(state.refund_due_minor)}
+        )
+    if state.unapplied_minor:
+        notes.append(
+            gettext(
+                "%(amount)s was received beyond what was owed. It is yours: it is refunded when you ask for it, or pays what "
+                "comes to be owed."
+            )
+            % {"amount": voice.money(state.unapplied_minor)}
+        )
+    return tuple(notes)
+
+
+# -------------------------------------------------------------------------------------------------- its goods, its names
+
+
+def bought(found: Contract, shop: Shop) -> tuple[Line, ...]:
+    """The lines of the order that the contract pays for, from the decision's record; empty where there is none."""
+    try:
+        owner, name = parse_public_id(found.decision_id, "dc")
+    except ValueError:
+        return ()
+    use_shop(shop.id)
+    record = log.read(owner, name)
+    if record is None or record.shop_id != shop.id or owner != found.customer_id:
+        return ()
+    return decisions.request_of(record).lines
+
+
+def title_of(found: Contract, shop: Shop, voice: Voice) -> str:
+    """What was bought, in short; the order's number where that is not known."""
+    order = orders.by_contract(shop, found.customer_id, found.contract_id)
+    if order is not None:
+        return order_title(order.lines, voice)
+    lines = bought(found, shop)
+    if not lines:
+        return gettext("Order %(number)s") % {"number": found.order_ref}
+    return _and_more(lines[0].title, len(lines))
+
+
+def order_title(lines: tuple[orders.OrderLine, ...], voice: Voice) -> str:
+    """The demo mall's order, in its reader's language."""
+    return _and_more(voice.text(lines[0].title), len(lines))
+
+
+def _and_more(first: str, count: int) -> str:
+    if count == 1:
+        return first
+    return gettext("%(first)s and %(n)s more") % {"first": first, "n": count - 1}
+
+
+def plan_name(policy_digest: str, plan: str, voice: Voice) -> str:
+    """The plan as the policy of that time called it; its id where the policy is not here."""
+    try:
+        return option_name(policies.by_digest(policy_digest), plan, voice)
+    except (policies.NoPolicy, KeyError):
+        return plan
+
+
+def funder_names(policy_digest: str, voice: Voice) -> dict[str, str]:
+    """The funders' names in the policy of that time."""
+    try:
+        policy = policies.by_digest(policy_digest)
+    except policies.NoPolicy:
+        return {}
+    return {funder.id: voice.text(funder.name) for funder in policy.funders.values()}
+
+
+# ---------------------------------------------------------------------------------------------------- rows and payments
+
+
+def _contract_state(state: ContractState) -> tuple[str, str]:
+    if state.cancelled_on is not None:
+        return pgettext("contract", "called off"), ""
+    if state.status == "closed":
+        return pgettext("contract", "paid off"), "good"
+    if state.overdue:
+        return pgettext("contract", "past due"), "bad"
+    return pgettext("contract", "in order"), "good"
+
+
+def _row(row: RowState, state: ContractState, voice: Voice) -> RowView:
+    word, tone = {
+        "paid": (pgettext("instalment", "paid"), "good"),
+        "overdue": (pgettext("instalment", "past due"), "bad"),
+        "due": (pgettext("instalment", "due today"), "warn"),
+        "upcoming": (pgettext("instalment", "to come"), ""),
+    }[row.status]
+    if row.status == "paid" and not row.total_minor:
+        word, tone = pgettext("instalment", "nothing to pay"), ""
+    if row.status != "paid" and row.paid_minor:
+        word = gettext("%(state)s, part paid") % {"state": word}
+    mark = "done" if row.status == "paid" else "now" if row.number == state.next_row else ""
+    moved = ""
+    if row.moved_from is not None:
+        moved = gettext("put off from %(day)s, free of charge") % {"day": voice.day(row.moved_from)}
+    extra = []
+    if row.interest_minor:
+        extra.append(gettext("interest %(amount)s") % {"amount": voice.money(row.interest_minor)})
+    if row.penalty_minor:
+        extra.append(gettext("charge for lateness %(amount)s") % {"amount": voice.money(row.penalty_minor)})
+    return RowView(
+        row_name(row.kind, row.number),
+        row.due_on,
+        voice.money(row.total_minor),
+        voice.money(row.fee_minor),
+        voice.money(row.paid_minor),
+        row.status != "paid" and row.paid_minor > 0,
+        word,
+        tone,
+        mark,
+        moved,
+        reverse("announcements:notice", args=[row.moved_by]) if row.moved_by else "",
+        pgettext("between names", ", ").join(extra),
+    )
+
+
+def _payment(payment: PaymentState, state: ContractState, voice: Voice) -> PaymentView:
+    return PaymentView(
+        voice.day(payment.occurred_on),
+        voice.money(payment.amount_minor),
+        payment.payment_id,
+        part_words(payment, state, voice),
+    )
+
+
+def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tuple[str, ...]:
+    """What a payment paid, row by row, and what became of the rest."""
+    kinds = {row.number: row.kind for row in state.rows}
+    lines = []
+    for part in payment.parts:
+        name = row_name(kinds[part.row], part.row) if part.row in kinds else str(part.row)
+        about = gettext("instalment %(n)s") % {"n": name} if name.isdecimal() else name
+        several = [
+            word % {"amount": voice.money(minor)}
+            for word, minor in (
+                (gettext("price %(amount)s"), part.principal_minor),
+                (gettext("fee %(amount)s"), part.fee_minor),
+                (gettext("interest %(amount)s"), part.interest_minor),
+                (gettext("charge for lateness %(amount)s"), part.penalty_minor),
+            )
+            if minor
+        ]
+        paid = (
+            voice.money(part.total_minor)
+            if len(several) == 1 and part.principal_minor
+            else pgettext("between names", ", ").join(several)
+        )
+        lines.append(
+            pgettext("a row and what was paid of it", "%(about)s: %(paid)s") % {"about": about, "paid": paid}
+        )
+    if payment.unapplied_minor:
+        lines.append(
+            gettext("%(amount)s beyond what was owed, kept for you")
+            % {"amount": voice.money(payment.unapplied_minor)}
+        )
+    if payment.reversed_on is not None:
+        lines.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
+    if not payment.money:
+        lines.append(gettext("granted by the shop"))
+    return tuple(lines)
+
+
+# ------------------------------------------------------------------------------------------------- why a figure changed
+
+
+_ORDINARY: Final = (told.Confirmed, told.DueReached, told.Shipped, told.PaymentFailed, told.PayoffQuoted)
+"""What was to be expected, or changes no figure."""
+
+
+def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
+    """What made figures other than they were, newest first: everything but paying, and what was learnt late or settles."""
+    terms, zone, today = found.terms, found.terms.zone, found.state.as_of
+    events = sorted(found.events, key=lambda event: event.seq)
+    views = []
+    for index, event in enumerate(events):
+        if isinstance(event, _ORDINARY) or event.occurred_on > today:
+            continue
+        late = event.occurred_on < local_date(event.recorded_at, zone)
+        if isinstance(event, told.PaymentReceived) and not event.settles and not late:
+            continue
+        try:
+            # As of today, without it and with it: what the others did is in both.
+            before = replay(terms, events[:index], today)
+            after = replay(terms, events[: index + 1], today)
+        except EventRefused:
+            continue
+        difference = explain(before, after)
+        shown = [
+            change.text.in_(voice.locale)
+            for change in difference.rows
+            if isinstance(event, told.PaymentReversed | told.PaidBack) or not change.figure.endswith("_paid")
+        ]
+        owed = difference.balance_change_minor
+        words = ""
+        if owed < 0:
+            words = gettext("You owe %(amount)s less.") % {"amount": voice.money(-owed)}
+        elif owed > 0:
+            words = gettext("You owe %(amount)s more.") % {"amount": voice.money(owed)}
+        if not shown and not words:
+            continue
+        views.append(ChangeView(voice.day(event.occurred_on), _what(event, late, voice), words, tuple(shown)))
+    return tuple(reversed(views))
+
+
+def _what(event: Any, late: bool, voice: Voice) -> str:
+    """What happened, in a line."""
+    money = voice.money
+    amount = money(getattr(event, "amount_minor", 0))
+    match event:
+        case told.PaymentReceived(settles=quote) if quote:
+            return gettext("You paid off early, with %(amount)s.") % {"amount": amount}
+        case told.PaymentReceived():
+            return gettext("A payment of %(amount)s became known later than the day it arrived.") % {
+                "amount": amount
+            }
+        case told.PaymentReversed():
+            return gettext(
+                "The payment %(reference)s was taken back by your bank, or was booked in error."
+            ) % {"reference": event.payment_id}
+        case told.DueMoved():
+            return gettext("A due date was put off, free of charge, since paying was not possible.")
+        case told.DueDayChanged(day=day):
+            return (
+                gettext("Your due day became the last day of the month.")
+                if day == 31
+                else gettext("Your due day became day %(day)s of the month.") % {"day": day}
+            )
+        case told.GoodsReturned():
+            return gettext("Goods for %(amount)s went back.") % {"amount": amount}
+        case told.RefundPaid():
+            return gettext("%(amount)s was refunded to you.") % {"amount": amount}
+        case told.Cancelled():
+            return gettext("The sale was called off before anything was shipped.")
+        case told.GoodwillGranted():
+            return gettext("The shop took %(amount)s on itself.") % {"amount": amount}
+        case told.Charged(part="penalty"):
+            return gettext("%(amount)s was charged for lateness.") % {"amount": amount}
+        case told.Charged():
+            return gettext("%(amount)s was charged beside the instalments, as agreed.") % {"amount": amount}
+        case told.Waived():
+            return gettext("%(amount)s is not asked for any more.") % {"amount": amount}
+        case told.Paused(periods=periods):
+            return ngettext(
+                "Your payments were paused for %(n)s period.",
+                "Your payments were paused for %(n)s periods.",
+                periods,
+            ) % {"n": periods}
+        case told.ReAged() | told.ReAmortised():
+            return gettext("What you owe was spread over other dates.")
+        case told.Accelerated():
+            return gettext("Everything was called due at once.")
+        case told.AllocatedByInstruction():
+            return gettext("A payment went where you said that it should.")
+        case told.Disbursed():
+            return gettext("%(amount)s was added to the contract.") % {"amount": amount}
+        case told.PaidBack() | told.UnappliedRefunded():
+            return gettext("%(amount)s was paid back to you.") % {"amount": amount}
+        case told.WrittenOff():
+            return gettext("The shop does not count on being paid any more; what you owe is owed still.")
+    return gettext("Something else changed it.") if not late else gettext("News that came late changed it.")

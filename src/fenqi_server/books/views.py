@@ -35,6 +35,21 @@ _HAPPENED: Final = {
     "opening_balance": gettext_noop("Opening balance of an imported contract"),
     "converted": gettext_noop("Currency exchanged"),
     "matched_money": gettext_noop("Money matched to its contract"),
+    "match_undone": gettext_noop("Match undone"),
+    "unmatched_refunded": gettext_noop("Money that named no contract went back"),
+    "cancelled": gettext_noop("Contract cancelled"),
+    "goods_returned": gettext_noop("Goods returned"),
+    "refund_paid": gettext_noop("Refund paid out"),
+    "unapplied_refunded": gettext_noop("Money beyond the debt went back"),
+    "allocated_by_instruction": gettext_noop("Payment put where it belongs"),
+    "goodwill": gettext_noop("Goodwill granted"),
+    "charged": gettext_noop("Charged"),
+    "waived": gettext_noop("Waived"),
+    "re_aged": gettext_noop("Spread over new rows"),
+    "re_amortised": gettext_noop("Arrears spread over the rows to come"),
+    "accelerated": gettext_noop("Everything called due"),
+    "written_off": gettext_noop("Written off"),
+    "recovered": gettext_noop("Recovered"),
 }
 
 

@@ -70,6 +70,7 @@ __all__ = [
     "reference_reused",
     "reverse",
     "standing",
+    "tell_reversed",
     "view_of",
 ]
 
@@ -516,24 +517,31 @@ def reverse(
             reason=reason,
         )
         state = storage.append(stored, [event], at, today)
-        enqueue(
-            shop,
-            stored.customer_id,
-            "contract.payment_reversed",
-            {
-                "contract_id": stored.public_id,
-                "payment_ref": payment_ref,
-                "reason": reason,
-                "amount_minor": paid.amount_minor if paid else 0,
-                "balance_minor": state.balance_minor,
-                "currency": stored.terms.currency,
-                "status": state.status,
-            },
-            at,
-        )
+        tell_reversed(shop, stored, event, paid.amount_minor if paid else 0, state, at)
         return view_of(stored, state)
 
     return in_transaction(act)
+
+
+def tell_reversed(
+    shop: Shop, stored: Stored, event: PaymentReversed, amount_minor: int, state: ContractState, at: datetime
+) -> None:
+    """Tell the shop that a payment was taken back, in the caller's transaction."""
+    enqueue(
+        shop,
+        stored.customer_id,
+        "contract.payment_reversed",
+        {
+            "contract_id": stored.public_id,
+            "payment_ref": event.payment_id,
+            "reason": event.reason,
+            "amount_minor": amount_minor,
+            "balance_minor": state.balance_minor,
+            "currency": stored.terms.currency,
+            "status": state.status,
+        },
+        at,
+    )
 
 
 def reached_by(on: date, contract: Stored, recorded_at: int, *, after: int) -> list[Event]:

@@ -189,7 +189,7 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
                     "entries": entries,
                     "occurred_on": event.occurred_on,
                     "settlement": getattr(event, "settlement", None),
-                    "reference": getattr(event, "payment_id", ""),
+                    "reference": getattr(event, "payment_id", "") or getattr(event, "refund_id", ""),
                 }
             )
     assert state is not None, "append without events"

@@ -20,6 +20,7 @@
 | `FENQI_PDF_FONT` | a TrueType font with Chinese glyphs, embedded in printed tables of costs; default: named, not embedded |
 | `FENQI_POLICY_KEY` | the file of a private key (`fenqi policy key`) that signs each policy as it is published, for `/v1/policy/snapshot` |
 | `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |
+| `FENQI_AUTOPAY_COLLECTOR` | a class of yours that collects automatic payments; empty: by webhook, see docs/servicing.md |
 | `FENQI_DEMO` | `1`: the demo mall, its pretend funders and its own clock |
 
 No secret has a default: `fenqi serve` and `fenqi demo` generate them into `.fenqi/keys.json`, readable by their owner alone.
@@ -130,6 +131,9 @@ FENQI_SMTP_URL = os.environ.get("FENQI_SMTP_URL", "")
 FENQI_MAIL_FROM = os.environ.get("FENQI_MAIL_FROM", "")
 FENQI_SMS_PORT = os.environ.get("FENQI_SMS_PORT", "")
 FENQI_PUSH_PORT = os.environ.get("FENQI_PUSH_PORT", "")
+FENQI_AUTOPAY_COLLECTOR = os.environ.get(
+    "FENQI_AUTOPAY_COLLECTOR", "fenqi_server.autopay.pretend.PretendCollector" if FENQI_DEMO else ""
+)
 FENQI_NOTIFY_PER_MINUTE = _whole("FENQI_NOTIFY_PER_MINUTE", 600)
 FENQI_NOTIFY_LEASE_SECONDS = _whole("FENQI_NOTIFY_LEASE_SECONDS", 120)
 FENQI_CLEARING_LIMIT_MINOR = _whole("FENQI_CLEARING_LIMIT_MINOR", 10_000)
@@ -318,6 +322,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
 FENQI_JOBS = [
     "fenqi_server.servicing.closing.run_due",
+    "fenqi_server.autopay.attempts.act_due",
     "fenqi_server.books.settlement.run_settlements",
     "fenqi_server.books.sealing.seal_due",
     "fenqi_server.books.periods.finish_due",
@@ -342,7 +347,7 @@ FENQI_JOBS = [
 ]
 if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.
-    FENQI_JOBS.insert(6, "fenqi_server.demo.jobs.answer_assessments")
+    FENQI_JOBS.insert(7, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header, a query string or a value of a failed statement: they carry what belongs to a customer.
 LOGGING = {

@@ -145,3 +145,46 @@ def test_the_api_never_takes_the_number_of_a_card(mall: Any, send: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM autopay_mandate")
         assert cursor.fetchone() == (0,)
+
+
+def test_the_shops_server_is_asked_and_says_what_became_of_it(mall: Any, send: Any) -> None:
+    from fenqi_server import clock
+    from fenqi_server.servicing import closing, service
+
+    contract = open_one(mall.shop, make_customer(mall.shop, "u-1"), at=AT)
+    send("POST", "mandates", body())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, gen_random_uuid(), 'https://mall.example/hooks', %s, '', %s)",
+            [mall.shop.id, ["autopay.collect_requested"], AT],
+        )
+    from datetime import timedelta
+
+    due = AT + timedelta(days=31)
+    with clock.pinned(due):
+        closing.run_due(due)
+        (attempt,) = decoded(send("GET", f"autopay-attempts?contract_id={contract}"))["attempts"]
+        assert (attempt["state"], attempt["amount_minor"], attempt["try"]) == ("sent", 53_600, 1)
+        say = f"autopay-attempts/{attempt['id']}/outcome"
+        for wrong in (
+            {"result": "failed"},
+            {"result": "collected", "reason": "other"},
+            {"result": "failed", "reason": "other", "amount_minor": 5},
+            {"result": "collected", "occurred_on": "2030-01-01"},
+            {"result": "failed", "reason": "no idea"},
+        ):
+            assert send("POST", say, wrong).status_code == 422, wrong
+        assert decoded(send("POST", say, {"result": "unknown"}))["state"] == "unknown"
+        failed = decoded(send("POST", say, {"result": "failed", "reason": "insufficient_funds"}))
+        assert (failed["state"], failed["reason"]) == ("failed", "insufficient_funds")
+        first = send("POST", say, {"result": "collected"}, "once")
+        assert decoded(first)["collected_minor"] == 53_600
+        assert send("POST", say, {"result": "collected"}, "once").content == first.content
+        late = send("POST", say, {"result": "failed", "reason": "other"})
+        assert (late.status_code, decoded(late)["code"]) == (409, "attempt_collected")
+        assert service.get(mall.shop, contract, at=due).state.balance_minor == 11 * 53_600
+        assert decoded(send("GET", f"autopay-attempts/{attempt['id']}")) == decoded(first)
+        assert send("GET", "autopay-attempts/aa_nothing").status_code == 404
+        assert send("GET", "autopay-attempts?contract_id=ct_nothing").status_code == 404
+        assert send("POST", "autopay-attempts/aa_nothing/outcome", {"result": "unknown"}).status_code == 404

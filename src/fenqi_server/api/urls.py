@@ -5,6 +5,7 @@ from dmr.routing import Router
 
 from fenqi_server.api import (
     announcements,
+    autopay,
     controllers,
     deliveries,
     mandates,
@@ -73,6 +74,15 @@ router = Router(
             "mandates/<str:mandate_id>/withdraw",
             mandates.WithdrawalController.as_view(),
             name="mandate-withdraw",
+        ),
+        path("autopay-attempts", autopay.AttemptsController.as_view(), name="autopay-attempts"),
+        path(
+            "autopay-attempts/<str:attempt_id>", autopay.AttemptController.as_view(), name="autopay-attempt"
+        ),
+        path(
+            "autopay-attempts/<str:attempt_id>/outcome",
+            autopay.OutcomeController.as_view(),
+            name="autopay-outcome",
         ),
         path("policy/snapshot", policy.SnapshotController.as_view(), name="policy-snapshot"),
         path("wishes", wishes.WishesController.as_view(), name="wishes"),

@@ -153,7 +153,6 @@ def withdraw(shop: Shop, mandate_id: str, at: datetime, *, by: Withdrawer = "cus
 
     def act() -> Mandate:
         found = mandate(shop, mandate_id)
-        customers.lock(shop, found.customer_id)
         name = parse_public_id(mandate_id, "mn")[1]
         with connection.cursor() as cursor:
             cursor.execute(

@@ -25,6 +25,8 @@ from django.db import connection
 from fenqi.calendars import local_date, to_epoch
 from fenqi.ledger.accounts import CHART
 from fenqi.problems import BadInput
+from fenqi_server.autopay import asking
+from fenqi_server.autopay.asking import Asked
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.servicing import at_once, storage
@@ -98,6 +100,7 @@ def close_day(
     if on > today:
         raise BadInput("on", on.isoformat(), f"{today} or before", "a day is run when it has come")
     contracts = rows = 0
+    asked = Asked()
     left_out: list[UUID] = []
     failed: list[str] = []
     ran: date | None = None
@@ -123,16 +126,25 @@ def close_day(
         return DueReport(contracts, rows, tuple(failed))
     if ran is not None and ran != on:
         _end(shop, ran, at)
-    _end(shop, on, at)
-    return DueReport(contracts, rows, tuple(failed))
+    while chunks is None or chunks > 0:
+        part = asking.ask_chunk(shop, at)
+        asked.attempts += part.attempts
+        asked.amount_minor += part.amount_minor
+        if part.looked_at < asking.CHUNK:
+            _end(shop, on, at)
+            break
+        if chunks is not None:
+            chunks -= 1
+    return DueReport(contracts, rows, tuple(failed), asked.attempts, asked.amount_minor)
 
 
 def run_due(now: datetime) -> int:
     """Close what is to be closed in every shop, up to that shop's day: how many rows came due. A job for the worker."""
-    return sum(
-        close_day(shop, local_date(now, shop.time_zone), now, chunks=CHUNKS_A_ROUND, retry=False).rows
+    reports = [
+        close_day(shop, local_date(now, shop.time_zone), now, chunks=CHUNKS_A_ROUND, retry=False)
         for shop in Shop.objects.all()
-    )
+    ]
+    return sum(report.rows for report in reports)
 
 
 # What failed within the hour waits, unless it is asked for.
@@ -201,6 +213,9 @@ def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID
             _resolve(
                 [each.found.contract_id for each in reached], [each.found.customer_id for each in reached], at
             )
+            asking.queue(
+                shop, [(each.found.customer_id, each.found.contract_id) for each in reached], day, at
+            )
             _count(
                 shop,
                 day,
@@ -246,6 +261,7 @@ def _alone(
                 return None
         rows, earned = _reach(customer_id, contract_id, day, at, today)
         _resolve([contract_id], [customer_id], at)
+        asking.queue(shop, [(customer_id, contract_id)], day, at)
         _count(shop, day, at, contracts=1, rows=rows, at_once=0, earned=earned, milliseconds=_since(began))
         return rows
 

@@ -154,11 +154,16 @@ class PaymentResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueReport(msgspec.Struct, frozen=True):
-    """What a run over due dates did: closing a day, or putting dates off. `failed` names contracts that could not be done; running again retries them."""
+    """What a run over due dates did: closing a day, or putting dates off. `failed` names contracts that could not be done; running again retries them.
+
+    Closing a day also says for how many contracts it asked for payment, and how much.
+    """
 
     contracts: int
     rows: int
     failed: tuple[str, ...] = ()
+    asked: int = 0
+    asked_minor: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True):

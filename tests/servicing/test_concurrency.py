@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, open_one
 
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.books.settlement import StillAdding, settle, wait_for_earlier
 from fenqi_server.db import in_transaction, sqlstate, use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.servicing import closing, service
@@ -137,6 +138,53 @@ def test_payments_and_the_day_s_run_do_not_disturb_each_other(shop: Shop) -> Non
     assert not [result for result in results if isinstance(result, Exception)]
     assert all(service.get(shop, c, after(31).date()).state.paid_minor == 50_000 for c in contracts)
     assert prove_shop(shop).ok
+
+
+def test_the_arrival_of_a_batch_waits_for_a_payment_that_began_before_it(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    inside, leave = threading.Event(), threading.Event()
+
+    def on_its_way() -> None:
+        with transaction.atomic():
+            service.pay(shop, contract, 3_000, "received", "slow", AT, settlement="bank:1")
+            inside.set()
+            assert leave.wait(10)
+
+    def in_thread(act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        paying = pool.submit(in_thread, on_its_way)
+        assert inside.wait(10)
+        arriving = pool.submit(in_thread, lambda: settle(shop, "bank:1", after(1)))
+        assert not wait([arriving], timeout=0.3).done, "it would have left the payment out"
+        leave.set()
+        paying.result()
+        assert arriving.result() == {"CNY": 3_000}
+    assert prove_shop(shop).ok
+
+
+def test_a_payment_that_comes_behind_the_arrival_of_its_batch_is_no_fault_of_the_book(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 3_000, "received", "early", AT, settlement="bank:1")
+    settle(shop, "bank:1", after(1))
+    # It was asked for before the batch arrived, and took its time.
+    service.pay(shop, contract, 500, "received", "late", AT, settlement="bank:1")
+    assert prove_shop(shop).ok
+    assert settle(shop, "bank:1", after(1)) == {"CNY": 500}
+
+
+def test_an_arrival_does_not_wait_for_ever(shop: Shop, committed_db: Any) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 3_000, "received", "early", AT, settlement="bank:1")
+    with psycopg.connect(committed_db.service_url) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        with pytest.raises(StillAdding), transaction.atomic():
+            wait_for_earlier(0.05)
+    assert settle(shop, "bank:1", after(1)) == {"CNY": 3_000}
 
 
 def test_an_act_cut_off_in_the_middle_leaves_nothing(

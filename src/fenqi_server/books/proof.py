@@ -169,29 +169,33 @@ class _Sum(msgspec.Struct, frozen=True):
     arrived: bool
 
 
-# Money in transit is told apart by its settlement. One that has arrived has left nothing, unless a payment joined it after.
+# Money in transit is told apart by its settlement. One that has arrived has left nothing, unless a payment joined it after: which of the
+# two was first is told by their transactions (an arrival waits for those that began before it), and within one by the instant: a
+# payment may have been on its way since before the arrival, and is recorded as of then.
 # Sums travel as text: a number of the database's may be longer than ours.
 _SUMS: Final = """
 SELECT shop_id, currency, booked_on, account, CASE WHEN account = %s THEN settlement END, sum(minor)::text,
        coalesce(sum(minor) FILTER (WHERE minor > 0), 0)::text,
+       max(xact) FILTER (WHERE account = %s AND event_kind = 'settlement'),
        max(recorded_at) FILTER (WHERE account = %s AND event_kind = 'settlement'),
+       max(xact) FILTER (WHERE account = %s AND event_kind <> 'settlement'),
        max(recorded_at) FILTER (WHERE account = %s AND event_kind <> 'settlement')
-  FROM (SELECT shop_id, currency, booked_on, settlement, event_kind, recorded_at,
+  FROM (SELECT shop_id, currency, booked_on, settlement, event_kind, xact, recorded_at,
                unnest(accounts) AS account, unnest(amounts) AS minor FROM books_transaction) AS entry
  GROUP BY 1, 2, 3, 4, 5
 """
 
 
 def _sums(cursor: Any) -> list[_Sum]:
-    cursor.execute(_SUMS, [IN_TRANSIT] * 3)
+    cursor.execute(_SUMS, [IN_TRANSIT] * 5)
     rows = cursor.fetchall()
     arrivals: dict[tuple[UUID, str, str], list[Any]] = {}
-    for shop_id, currency, _, account, settlement, _, _, arrived_at, paid_at in rows:
+    for shop_id, currency, _, account, settlement, _, _, *last in rows:
         if account == IN_TRANSIT:
             seen = arrivals.setdefault((shop_id, currency, settlement), [None, None])
-            for index, instant in enumerate((arrived_at, paid_at)):
-                if instant is not None and (seen[index] is None or instant > seen[index]):
-                    seen[index] = instant
+            for index, moment in enumerate((last[:2], last[2:])):
+                if moment[0] is not None and (seen[index] is None or moment > seen[index]):
+                    seen[index] = moment
     return [
         _Sum(
             shop_id,
@@ -203,7 +207,7 @@ def _sums(cursor: Any) -> list[_Sum]:
             int(debit),
             _arrived(arrivals.get((shop_id, currency, settlement))),
         )
-        for shop_id, currency, day, account, settlement, net, debit, _, _ in rows
+        for shop_id, currency, day, account, settlement, net, debit, *_ in rows
     ]
 
 

@@ -8,7 +8,10 @@ reconciled when the legs of all of them come to zero.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -24,7 +27,32 @@ from fenqi_server.ids import uuid7
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import by_id
 
-__all__ = ["in_transit", "run_settlements", "settle", "settle_due"]
+__all__ = ["StillAdding", "in_transit", "run_settlements", "settle", "settle_due", "wait_for_earlier"]
+
+WAIT_SECONDS: Final = 5.0
+
+
+class StillAdding(Exception):
+    """Somebody who began before has not ended: try again in a moment."""
+
+
+def wait_for_earlier(seconds: float = WAIT_SECONDS) -> None:
+    """Wait until all that began to write before the caller's transaction has ended; it holds nothing yet that they may wait for.
+
+    A payment on its way could else be left out of the arrival of its batch and count as one that it has. So whatever an arrival does
+    not see has a transaction after it. Raises `StillAdding`.
+    """
+    ends = time.monotonic() + seconds
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+        (own,) = cursor.fetchone()
+        while True:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            if cursor.fetchone()[0] >= own:
+                return
+            if time.monotonic() > ends:
+                raise StillAdding(f"a transaction that began before takes more than {seconds:.0f} s")
+            time.sleep(0.005)
 
 
 def in_transit(shop_id: UUID, settlement: str) -> dict[str, int]:
@@ -42,12 +70,13 @@ def in_transit(shop_id: UUID, settlement: str) -> dict[str, int]:
 def settle(shop: Shop, settlement: str, at: datetime) -> dict[str, int]:
     """The batch arrived at the bank whole: book it, and return what was booked, by currency.
 
-    Doing it twice books once. A payment that joined the batch in between is booked by the second time.
+    Doing it twice books once. A payment that joined the batch in between is booked by the second time. Raises `StillAdding`.
     """
     today = local_date(at, shop.time_zone)
 
     def act() -> dict[str, int]:
         use_shop(shop.id)
+        wait_for_earlier()
         party = customers.house(shop, "settlement", at)
         # Two that settle the same batch at once: the second looks after the first has committed.
         customers.lock(shop, party)
@@ -86,7 +115,11 @@ def settle_due(shop: Shop, at: datetime) -> int:
             [shop.id, IN_TRANSIT, local_date(at, shop.time_zone)],
         )
         waiting = list(dict.fromkeys(row[0] for row in cursor.fetchall()))
-    return sum(bool(settle(shop, settlement, at)) for settlement in waiting)
+    done = 0
+    for settlement in waiting:
+        with suppress(StillAdding):  # the next round has it
+            done += bool(settle(shop, settlement, at))
+    return done
 
 
 def run_settlements(now: datetime) -> int:

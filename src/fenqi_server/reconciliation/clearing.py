@@ -26,6 +26,7 @@ from fenqi.ledger.accounts import BANK, IN_TRANSIT, OTHER_INCOME, PROVIDER_FEES,
 from fenqi.ledger.entries import posting
 from fenqi.texts import Text
 from fenqi_server.books.posting import post
+from fenqi_server.books.settlement import StillAdding, wait_for_earlier
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import uuid7
@@ -478,6 +479,16 @@ def arrive(shop: Shop, settlement: str, *, actor: str, at: datetime) -> int:
     in_transaction(look)
 
     def act() -> int:
+        try:
+            wait_for_earlier()
+        except StillAdding:
+            raise Refusal(
+                "still_adding",
+                Text(
+                    "仍有交易正在入账，请稍后重试。",
+                    "Something is still being booked: try again in a moment.",
+                ),
+            ) from None
         hold(shop, at)
         # Once more: nothing that was booked in between is let through.
         settle_down(shop, settlement, at)

@@ -29,12 +29,15 @@ from fenqi.contracts.allocation import (
     rule_for,
 )
 from fenqi.contracts.events import Event, EventRefused, Instruction, PaymentFailed, PayoffQuoted
+from fenqi.contracts.lease import Leased
 from fenqi.contracts.movements import Movement, MovementKind
+from fenqi.contracts.pledge import Pledging
 from fenqi.contracts.settling import Backwards, settle
 from fenqi.contracts.terms import ContractTerms
 from fenqi.money import round_half_even
 from fenqi.terms.interest import Period
 from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly
+from fenqi.terms.rent import Pledge
 from fenqi.terms.schedule import RowKind, periods_of
 
 __all__ = ["EARNED", "WRITTEN_OFF", "Account", "Credit", "Kinds", "refused"]
@@ -57,8 +60,17 @@ _OF_CHARGES: Final[dict[MovementKind, MovementKind]] = {
     "fee_earned": "fee_charged",
 }
 """What is charged beside the agreed fees is another income than they are."""
+_OF_RENT: Final[dict[MovementKind, MovementKind]] = {
+    "interest_paid": "rent_paid",
+    "interest_waived": "rent_waived",
+    "interest_earned": "rent_earned",
+    "written_off_interest": "written_off_rent",
+}
+"""A rent lies where interest does in a contract that bears any: it is earned when its row is reached, too."""
 _BEAR_INTEREST: Final = (Annuity, EqualPrincipal, InterestOnly, FlatInterest)
-_AT_START: Final = ("down_payment", "up_front")
+_AT_START: Final = ("down_payment", "up_front", "deposit")
+_OF_LEASE: Final = ("up_front", "deposit", "rent")
+"""The rows of a lease that are owed however it ends."""
 
 
 def refused(event: Event, state: str, rule: str, way_out: str) -> EventRefused:
@@ -109,12 +121,29 @@ class Account:
     def __init__(self, terms: ContractTerms) -> None:
         self.terms = terms
         rows = terms.rows
+        self.leased: Leased | None = None
+        self.pledge: Pledging | None = None
+        if terms.lease is not None:
+            self.leased = Leased(terms.plan, terms.lease)
+            rows = tuple([row for row in rows if row.kind in _OF_LEASE])
+        elif isinstance(terms.plan.pricing, Pledge):
+            self.pledge = Pledging()
         self.numbers = [row.number for row in rows]
         self.kinds: list[RowKind] = [row.kind for row in rows]
         self.due = [row.due_on for row in rows]
         self.sequence = list(range(len(rows)))
         self.owed: list[int] = []
-        if terms.interest is None:
+        if self.leased is not None:
+            for place, row in enumerate(rows):
+                self.owed += (0, row.fee_minor, row.rent_minor, row.deposit_minor)
+                if row.kind == "rent":
+                    self.leased.rents.append(place)
+                elif row.kind == "deposit":
+                    self.leased.deposit_row = place
+        elif self.pledge is not None:
+            # Before its success nothing is owed.
+            self.owed += (0,) * (4 * len(rows))
+        elif terms.interest is None:
             for row in rows:
                 self.owed += (0, row.fee_minor, 0, row.principal_minor)
         else:
@@ -191,6 +220,10 @@ class Account:
         twin.credits = {name: credit.copy() for name, credit in self.credits.items()}
         if self.accrual is not None:
             twin.accrual = self.accrual.copy()
+        if self.leased is not None:
+            twin.leased = self.leased.copy()
+        if self.pledge is not None:
+            twin.pledge = self.pledge.copy()
         return twin
 
     # --------------------------------------------------------------------------------------------- the rows
@@ -299,6 +332,11 @@ class Account:
         self.owe(row, part, -minor)
         sign = -1 if kinds is EARNED else 1
         kind = kinds[part]
+        if self.leased is not None:
+            kind = _OF_RENT.get(kind, kind)
+            if part == PRINCIPAL and row == self.leased.deposit_row:
+                # Nobody booked what a deposit was to be.
+                return
         if part == FEE:
             charged = min(minor, self.fees_charged.get(row, 0))
             if charged:
@@ -553,7 +591,10 @@ class Account:
     def allocate(self, credit: Credit, on: date, rule: Rule | None) -> None:
         """Fill what is owed with a credit's money, by a rule or by age."""
         if rule is None and not self.daily:
-            self._walk(credit)
+            if self.leased is None or credit.money:
+                self._walk(credit)
+            else:
+                self._walk_past_deposit(credit)
             return
         if rule is None:
             allocation = self.terms.allocation
@@ -596,6 +637,20 @@ class Account:
         self.outstanding -= credit.unapplied - money
         self.at = at
         credit.unapplied = money
+
+    def _walk_past_deposit(self, credit: Credit) -> None:
+        """What is no money pays rents, and never a deposit: that would go back as money."""
+        assert self.leased is not None
+        row = self.leased.deposit_row
+        for slot in self.order:
+            if row is not None and slot == 4 * row + PRINCIPAL:
+                continue
+            minor = min(self.left[slot], credit.unapplied)
+            if minor:
+                self.left[slot] -= minor
+                self.outstanding -= minor
+                credit.unapplied -= minor
+                credit.paid.append((slot, minor))
 
     def interest_day(self, on: date) -> date:
         """The day up to which whoever settles everything on `on` owes interest."""
@@ -685,6 +740,9 @@ class Account:
 
     def book(self, seq: int, paid: Iterable[tuple[int, int]], kinds: Kinds) -> None:
         """The movements of what was paid."""
+        if self.leased is not None:
+            self._book_of_lease(seq, paid, kinds)
+            return
         reached, earned, numbers, move = self.reached, self.earned, self.numbers, self.movements.append
         for slot, minor in paid:
             row, part = slot >> 2, slot & 3
@@ -695,6 +753,87 @@ class Account:
                     earned[row] += more
                     move(Movement(seq, "fee_earned", more, numbers[row]))
             move(Movement(seq, kinds[part], minor, numbers[row]))
+
+    def _book_of_lease(self, seq: int, paid: Iterable[tuple[int, int]], kinds: Kinds) -> None:
+        """The movements of what was paid of a lease: its deposit is held by it, and a rent is paid."""
+        leased = self.leased
+        assert leased is not None
+        for slot, minor in paid:
+            row, part = slot >> 2, slot & 3
+            if part in (FEE, INTEREST) and not self.reached[row]:
+                earned = self.earned if part == FEE else self.interest_earned
+                self.earn(seq, row, part, self.owed[slot] - self.left[slot] - earned[row])
+            kind = _OF_RENT.get(kinds[part], kinds[part])
+            if part == PRINCIPAL and row == leased.deposit_row:
+                kind = "deposit_held"
+            self.move(seq, kind, minor, row)
+
+    def earn(self, seq: int, row: int, part: int, minor: int) -> None:
+        """So much more of a lease's rent, or of its fee, is earned. A fee of a renewal is no fee that was disclosed at first."""
+        if minor <= 0:
+            return
+        if part == INTEREST:
+            self.interest_earned[row] += minor
+            self.move(seq, "rent_earned", minor, row)
+            return
+        self.earned[row] += minor
+        kind: MovementKind = "fee_earned"
+        if self.leased is not None and row in self.leased.later_rows:
+            self.fees_charged[row] = self.fees_charged.get(row, 0) + minor
+            kind = "fee_charged"
+        self.move(seq, kind, minor, row)
+
+    def set_free(self, seq: int, row: int, part: int) -> None:
+        """What was paid of a part of a row pays nothing any more: it is held until something is owed."""
+        slot = 4 * row + part
+        rest = self.owed[slot] - self.left[slot]
+        for credit in reversed(self.credits.values()):
+            freed = 0
+            for index, (where, minor) in enumerate(credit.paid):
+                if where == slot and minor > 0 and rest:
+                    part_of_it = min(minor, rest)
+                    credit.paid[index] = (slot, minor - part_of_it)
+                    freed += part_of_it
+                    rest -= part_of_it
+            for index, (by, on, where, minor) in enumerate(credit.later):
+                if where == slot and minor > 0 and rest:
+                    part_of_it = min(minor, rest)
+                    credit.later[index] = (by, on, slot, minor - part_of_it)
+                    freed += part_of_it
+                    rest -= part_of_it
+            if not freed:
+                continue
+            credit.paid = [each for each in credit.paid if each[1]]
+            credit.later = [each for each in credit.later if each[3]]
+            self.left[slot] += freed
+            self.outstanding += freed
+            if credit.purpose == "deposit":
+                assert self.leased is not None
+                credit.amount -= freed
+                self.leased.applied -= freed
+                self.move(seq, "deposit_applied_rent", -freed, row)
+                continue
+            self.book(seq, [(slot, -freed)], _MONEY if credit.money else _GOODWILL)
+            credit.unapplied += freed
+            self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", freed)
+
+    @property
+    def deposit_left(self) -> int:
+        """What is held of a lease's deposit, in cash or frozen."""
+        leased = self.leased
+        if leased is None:
+            return 0
+        row = leased.deposit_row
+        paid = 0 if row is None else self.owed[4 * row + PRINCIPAL] - self.left[4 * row + PRINCIPAL]
+        return leased.held(paid)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is to come of it but what is owed: a lease has ended, and a pledge was captured or released."""
+        leased, pledge = self.leased, self.pledge
+        if leased is not None:
+            return leased.ended_on is not None and leased.awaits(date.max, self.deposit_left) is None
+        return pledge is None or pledge.captured_on is not None or pledge.released_on is not None
 
     def apply_held(self, seq: int, on: date | None = None, purpose: Purpose | None = None) -> None:
         """Money that nothing was owed for pays what is owed now: by the day and the rule of each credit, or as given."""
@@ -736,25 +875,28 @@ class Account:
         return sum(max((min(until, last) - max(since, first)).days, 0) for first, last in self.pauses)
 
     def penalty_at(self, rate: Fraction, on: date) -> int:
-        """What a yearly rate on principal that was late comes to by a day."""
+        """What a yearly rate on principal that was late, and on rents, comes to by a day."""
         late = self.terms.late
         if late is None:
             return 0
         paid: dict[int, list[tuple[date, int]]] = {}
+        bearing = (PRINCIPAL,) if self.leased is None else (INTEREST, PRINCIPAL)
         for credit in self.credits.values():
             for slot, minor in credit.paid:
-                if slot & 3 == PRINCIPAL:
+                if slot & 3 in bearing:
                     paid.setdefault(slot >> 2, []).append((credit.on, minor))
             for _, day, slot, minor in credit.later:
-                if slot & 3 == PRINCIPAL:
+                if slot & 3 in bearing:
                     paid.setdefault(slot >> 2, []).append((day, minor))
         days = 0
         for row in self.sequence:
+            if self.leased is not None and row == self.leased.deposit_row:
+                continue
             since = self.due_on(row) + timedelta(days=late.grace_days)
             if since >= on:
                 continue
             times = sorted((day, minor) for day, minor in paid.get(row, ()) if since < day < on)
-            open_minor = self.left[4 * row + PRINCIPAL] + sum(minor for _, minor in times)
+            open_minor = sum(self.left[4 * row + part] for part in bearing) + sum(minor for _, minor in times)
             for day, minor in [*times, (on, 0)]:
                 days += open_minor * ((day - since).days - self.paused_days(since, day))
                 open_minor -= minor

@@ -6,6 +6,7 @@ changes later reaches a running contract only as an event with its basis.
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -13,7 +14,7 @@ import msgspec
 
 from fenqi.problems import Problem
 
-__all__ = ["AccelerationTerms", "LateTerms", "PayoffTerms", "ReturnTerms", "check_agreed"]
+__all__ = ["AccelerationTerms", "LateTerms", "LeaseTerms", "PayoffTerms", "ReturnTerms", "check_agreed"]
 
 
 class PayoffTerms(msgspec.Struct, frozen=True):
@@ -62,6 +63,16 @@ class AccelerationTerms(msgspec.Struct, frozen=True):
     part_of_price: int = 5
     days_after_demand: int = 15
     basis: str = "民法典634"
+
+
+class LeaseTerms(msgspec.Struct, frozen=True):
+    """What the payments of a lease follow from, beside its plan: the price of the goods, its first day, and whether its deposit
+    was waived. However it ends, `fenqi.terms.lease.build_lease` says from them what is paid.
+    """
+
+    price_minor: int
+    start_on: date
+    deposit_waived: bool = False
 
 
 def check_agreed(

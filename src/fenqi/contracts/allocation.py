@@ -73,6 +73,7 @@ Purpose = Literal[
     "interest_waiver",
     "paid_back",
     "goods_returned",
+    "deposit",
 ]
 """What a payment or a credit is: from the customer, from the seller for goods that went back, or from ourselves."""
 

@@ -13,15 +13,20 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from fenqi.contracts.account import Account, Credit
-from fenqi.contracts.acts import agreement, charging, dates, distress, goods, money
+from fenqi.contracts.account import Account, Credit, refused
+from fenqi.contracts.acts import agreement, charging, dates, distress, goods, leasing, money, pledging
 from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL, Purpose
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
+    BoughtOut,
     Cancelled,
+    Captured,
     Charged,
     Confirmed,
+    DepositApplied,
+    DepositHeld,
+    DepositReleased,
     Disbursed,
     DueDayChanged,
     DueMoved,
@@ -30,22 +35,30 @@ from fenqi.contracts.events import (
     EventRefused,
     GoodsReturned,
     GoodwillGranted,
+    HandedOver,
+    Inspected,
+    LeaseReturned,
     PaidBack,
     Paused,
     PaymentFailed,
     PaymentReceived,
     PaymentReversed,
     PayoffQuoted,
+    Pledged,
+    PledgeReleased,
     ReAged,
     ReAmortised,
     Recovered,
     RefundPaid,
+    Renewed,
     Shipped,
     UnappliedRefunded,
     Waived,
     WrittenOff,
 )
+from fenqi.contracts.lease import LeaseState
 from fenqi.contracts.movements import Movement, MovementKind
+from fenqi.contracts.pledge import PledgeState
 from fenqi.contracts.terms import ContractTerms
 from fenqi.terms.schedule import RowKind
 
@@ -94,10 +107,22 @@ class RowState(msgspec.Struct, frozen=True, gc=False):
     penalty_paid_minor: int = 0
     paid_early_minor: int = 0
     paid_late_minor: int = 0
+    rent_minor: int = 0
+    rent_paid_minor: int = 0
+    rent_earned_minor: int = 0
+    deposit_minor: int = 0
+    deposit_paid_minor: int = 0
 
     @property
     def total_minor(self) -> int:
-        return self.principal_minor + self.fee_minor + self.interest_minor + self.penalty_minor
+        return (
+            self.principal_minor
+            + self.fee_minor
+            + self.interest_minor
+            + self.penalty_minor
+            + self.rent_minor
+            + self.deposit_minor
+        )
 
     @property
     def paid_minor(self) -> int:
@@ -106,6 +131,8 @@ class RowState(msgspec.Struct, frozen=True, gc=False):
             + self.fee_paid_minor
             + self.interest_paid_minor
             + self.penalty_paid_minor
+            + self.rent_paid_minor
+            + self.deposit_paid_minor
         )
 
     @property
@@ -122,10 +149,19 @@ class PaidPart(msgspec.Struct, frozen=True, gc=False):
     interest_minor: int = 0
     penalty_minor: int = 0
     applied_by: int | None = None
+    rent_minor: int = 0
+    deposit_minor: int = 0
 
     @property
     def total_minor(self) -> int:
-        return self.fee_minor + self.principal_minor + self.interest_minor + self.penalty_minor
+        return (
+            self.fee_minor
+            + self.principal_minor
+            + self.interest_minor
+            + self.penalty_minor
+            + self.rent_minor
+            + self.deposit_minor
+        )
 
 
 class PaymentState(msgspec.Struct, frozen=True):
@@ -151,7 +187,8 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
 
     `next_*` is the oldest row that is not paid, late or not. `unapplied_minor` is money received beyond what was owed,
     `refund_due_minor` what is to be paid out for goods that went back. What was written off is a claim still:
-    `written_off_minor` of it there was, and `recovered_minor` came.
+    `written_off_minor` of it there was, and `recovered_minor` came. A lease owes all rents of its term, and its deposit until that
+    is paid; it is closed when it has ended and nothing is held or owed. `lease` and `pledge` say where those stand.
     """
 
     as_of: date
@@ -183,6 +220,10 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     paused_until: date | None = None
     failures: tuple[PaymentFailed, ...] = ()
     quotes: tuple[PayoffQuoted, ...] = ()
+    rent_outstanding_minor: int = 0
+    deposit_outstanding_minor: int = 0
+    lease: LeaseState | None = None
+    pledge: PledgeState | None = None
 
     @property
     def balance_minor(self) -> int:
@@ -192,6 +233,8 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
             + self.fee_outstanding_minor
             + self.interest_outstanding_minor
             + self.penalty_outstanding_minor
+            + self.rent_outstanding_minor
+            + self.deposit_outstanding_minor
         )
 
     @property
@@ -289,6 +332,8 @@ def _run(account: Account, events: list[Event]) -> None:
 def step(account: Account, event: Event) -> None:
     """Let one event happen after those before it."""
     kind = type(event)
+    if account.leased is not None or account.pledge is not None:
+        _check_kind(account, event)
     if kind is PaymentReversed:
         money.reverse(account, event, _run)  # type: ignore[arg-type]
     elif kind is AllocatedByInstruction:
@@ -298,11 +343,47 @@ def step(account: Account, event: Event) -> None:
     account.past.append(event)
     if account.terms.interest is not None:
         account.recognise(event.seq)
-    if account.outstanding:
+    if account.outstanding or not account.over:
         account.closed_on = None
     elif account.closed_on is None and account.confirmed_on is not None:
         account.closed_on = event.occurred_on
 
+
+def _check_kind(account: Account, event: Event) -> None:
+    """That an event is one of a lease, or of a pledge."""
+    if account.leased is not None:
+        way_out = _NOT_OF_LEASES.get(type(event))
+        if way_out:
+            raise refused(event, "a lease", "a contract that pays a price back", way_out)
+    elif account.pledge is not None and account.pledge.captured_on is None:
+        way_out = _NOT_BEFORE_CAPTURE.get(type(event))
+        if way_out:
+            raise refused(
+                event, f"a pledge that is {account.pledge.stage}", "a pledge that was captured", way_out
+            )
+
+
+_NOT_OF_LEASES: Final[dict[type, str]] = {
+    Shipped: "hand the goods over",
+    GoodsReturned: "take the goods of the lease back",
+    PaidBack: "reverse the payment, or release the deposit",
+    PayoffQuoted: "buy the goods out, or give them back",
+    DueDayChanged: "put a due date off",
+    Paused: "put a due date off, or waive a rent",
+    ReAged: "put a due date off, or waive a rent",
+    ReAmortised: "put a due date off, or waive a rent",
+    Accelerated: "collect what is due: rents of a time that has not come are not called due",
+}
+_NOT_BEFORE_CAPTURE: Final[dict[type, str]] = {
+    Cancelled: "release the pledge",
+    GoodsReturned: "release the pledge",
+    Shipped: "capture it first",
+    PayoffQuoted: "nothing is owed before it is captured",
+    DueDayChanged: "release the pledge, and make another",
+    Paused: "nothing is owed before it is captured",
+    Charged: "nothing is owed before it is captured",
+    WrittenOff: "release the pledge",
+}
 
 _ACTS: Final[dict[type, Callable[[Account, Any], None]]] = {
     Confirmed: agreement.confirm,
@@ -328,6 +409,17 @@ _ACTS: Final[dict[type, Callable[[Account, Any], None]]] = {
     Accelerated: distress.accelerate,
     WrittenOff: distress.write_off,
     Recovered: distress.recover,
+    HandedOver: leasing.hand_over,
+    DepositHeld: leasing.hold_deposit,
+    DepositApplied: leasing.apply_deposit,
+    DepositReleased: leasing.release_deposit,
+    LeaseReturned: leasing.take_back,
+    Inspected: leasing.inspect,
+    BoughtOut: leasing.buy_out,
+    Renewed: leasing.renew,
+    Pledged: pledging.pledge,
+    Captured: pledging.capture,
+    PledgeReleased: pledging.release,
 }
 
 
@@ -398,8 +490,19 @@ def _state(account: Account, as_of: date) -> ContractState:
     if account.confirmed_on is None:
         # Nothing is owed yet, so nothing is late.
         status_now, overdue, late_days = "unconfirmed", 0, 0
-    elif not account.outstanding:
+    elif not account.outstanding and account.over:
         status_now = "closed"
+    rents = deposit_open = 0
+    leased, pledge = account.leased, account.pledge
+    if leased is not None:
+        rows = [
+            _row_of_lease(row, place == leased.deposit_row)
+            for row, place in zip(rows, account.sequence, strict=True)
+        ]
+        rents, interests = interests, 0
+        if leased.deposit_row is not None:
+            deposit_open = left[4 * leased.deposit_row + PRINCIPAL]
+            principals -= deposit_open
     return ContractState(
         as_of=as_of,
         status=status_now,
@@ -430,6 +533,32 @@ def _state(account: Account, as_of: date) -> ContractState:
         paused_until=max([until for _, until in account.pauses], default=None),
         failures=tuple(account.failures),
         quotes=tuple(account.quotes.values()),
+        rent_outstanding_minor=rents,
+        deposit_outstanding_minor=deposit_open,
+        lease=None if leased is None else leased.state(as_of, account.deposit_left),
+        pledge=None if pledge is None else pledge.state(),
+    )
+
+
+def _row_of_lease(row: RowState, deposit: bool) -> RowState:
+    """A rent lies where interest does, and a deposit where principal does: here they have their own names."""
+    row = msgspec.structs.replace(
+        row,
+        rent_minor=row.interest_minor,
+        rent_paid_minor=row.interest_paid_minor,
+        rent_earned_minor=row.interest_earned_minor,
+        interest_minor=0,
+        interest_paid_minor=0,
+        interest_earned_minor=0,
+    )
+    if not deposit:
+        return row
+    return msgspec.structs.replace(
+        row,
+        deposit_minor=row.principal_minor,
+        deposit_paid_minor=row.principal_paid_minor,
+        principal_minor=0,
+        principal_paid_minor=0,
     )
 
 
@@ -477,6 +606,9 @@ def _payment(account: Account, credit: Credit) -> PaymentState:
     if account.terms.allocation.along != "rows" or account.terms.allocation.rules:
         places = {numbers[row]: at for at, row in enumerate(account.sequence)}
         parts.sort(key=lambda part: (part.applied_by or 0, places[part.row]))
+    if account.leased is not None:
+        place = account.leased.deposit_row
+        parts = [_part_of_lease(part, None if place is None else numbers[place]) for part in parts]
     return PaymentState(
         credit.name,
         credit.seq,
@@ -488,4 +620,16 @@ def _payment(account: Account, credit: Credit) -> PaymentState:
         credit.purpose,
         credit.money,
         credit.recovered,
+    )
+
+
+def _part_of_lease(part: PaidPart, deposit_row: int | None) -> PaidPart:
+    """What was paid of a rent or of a deposit, by its own name."""
+    deposit = part.principal_minor if part.row == deposit_row else 0
+    return msgspec.structs.replace(
+        part,
+        interest_minor=0,
+        rent_minor=part.interest_minor,
+        principal_minor=part.principal_minor - deposit,
+        deposit_minor=deposit,
     )

@@ -18,9 +18,14 @@ from fenqi.problems import BadInput
 __all__ = [
     "Accelerated",
     "AllocatedByInstruction",
+    "BoughtOut",
     "Cancelled",
+    "Captured",
     "Charged",
     "Confirmed",
+    "DepositApplied",
+    "DepositHeld",
+    "DepositReleased",
     "Disbursed",
     "DueDayChanged",
     "DueMoved",
@@ -29,17 +34,23 @@ __all__ = [
     "EventRefused",
     "GoodsReturned",
     "GoodwillGranted",
+    "HandedOver",
+    "Inspected",
     "Instruction",
+    "LeaseReturned",
     "PaidBack",
     "Paused",
     "PaymentFailed",
     "PaymentReceived",
     "PaymentReversed",
     "PayoffQuoted",
+    "PledgeReleased",
+    "Pledged",
     "ReAged",
     "ReAmortised",
     "Recovered",
     "RefundPaid",
+    "Renewed",
     "Shipped",
     "UnappliedRefunded",
     "Waived",
@@ -297,7 +308,7 @@ class Waived(_Dated, frozen=True, kw_only=True, tag="waived", gc=False):
     """A part of what is owed besides the price is not asked for: of one row, or of the oldest that owe it (`row` None)."""
 
     waiver_id: str
-    part: Literal["fee", "penalty", "interest"]
+    part: Literal["fee", "penalty", "interest", "rent"]
     amount_minor: int
     row: int | None = None
     reason: str = ""
@@ -387,6 +398,120 @@ class Recovered(_Dated, frozen=True, kw_only=True, tag="recovered", gc=False):
         return self.payment_id
 
 
+# ---------------------------------------------------------------------------------------------- leases
+
+
+class HandedOver(_Dated, frozen=True, kw_only=True, tag="handed_over", gc=False):
+    """The goods of a lease went out. In our books they cost `cost_minor`, and will stand at `residual_minor` after its term."""
+
+    cost_minor: int = 0
+    residual_minor: int = 0
+
+
+class DepositHeld(_Dated, frozen=True, kw_only=True, tag="deposit_held", gc=False):
+    """A deposit was frozen on the customer's own account (`authorisation`): no money of ours. One in cash is held by being paid."""
+
+    authorisation: str
+    amount_minor: int
+
+    @property
+    def reference(self) -> str:
+        return self.authorisation
+
+
+class DepositApplied(_Dated, frozen=True, kw_only=True, tag="deposit_applied", gc=False):
+    """So much of a deposit pays rents that are due, where that was agreed (`fenqi.terms.rent.Deposit.covers_rent`).
+
+    Of one that is frozen as much is taken, with `settlement` the batch that it comes with.
+    """
+
+    application_id: str
+    amount_minor: int
+    settlement: str = ""
+
+    @property
+    def reference(self) -> str:
+        return self.application_id
+
+
+class DepositReleased(_Dated, frozen=True, kw_only=True, tag="deposit_released", gc=False):
+    """What is left of a deposit goes back: one in cash is to be refunded, one that is frozen is free again."""
+
+    @property
+    def reference(self) -> str:
+        return str(self.seq)
+
+
+class LeaseReturned(_Dated, frozen=True, kw_only=True, tag="lease_returned", gc=False):
+    """The goods of a lease came back: it ends, and no rent of a later time is owed."""
+
+    settlement: str = ""
+
+
+class Inspected(_Dated, frozen=True, kw_only=True, tag="inspected", gc=False):
+    """Goods that came back were looked at. `deduction_minor` is kept of the deposit, for a `reason` and on `evidence`."""
+
+    finding: str
+    deduction_minor: int = 0
+    reason: str = ""
+    evidence: str = ""
+    settlement: str = ""
+
+
+class BoughtOut(_Dated, frozen=True, kw_only=True, tag="bought_out", gc=False):
+    """The customer bought the goods of a lease, for `price_minor` by its formula. `consent` is their own act, by reference.
+
+    Nothing else makes a lease a sale.
+    """
+
+    price_minor: int
+    consent: str
+    settlement: str = ""
+
+
+class Renewed(_Dated, frozen=True, kw_only=True, tag="renewed", gc=False):
+    """The customer agreed, for this time (`consent`, by reference), to rent on for `periods` more."""
+
+    periods: int
+    consent: str
+
+    @property
+    def reference(self) -> str:
+        return self.consent
+
+
+# ---------------------------------------------------------------------------------------------- pledges
+
+
+class Pledged(_Dated, frozen=True, kw_only=True, tag="pledged", gc=False):
+    """The whole price was authorised on the customer's account, until `until` (None: until captured or released)."""
+
+    authorisation: str
+    amount_minor: int
+    until: date | None = None
+
+    @property
+    def reference(self) -> str:
+        return self.authorisation
+
+
+class Captured(_Dated, frozen=True, kw_only=True, tag="captured", gc=False):
+    """The campaign succeeded: what was pledged is sold, and paid by the authorisation, as the payment `payment_id`."""
+
+    payment_id: str
+    settlement: str
+
+    @property
+    def reference(self) -> str:
+        return self.payment_id
+
+
+class PledgeReleased(_Dated, frozen=True, kw_only=True, tag="pledge_released", gc=False):
+    """The campaign failed, or was given up: the authorisation is void, and nothing was ever owed."""
+
+    reason: str = ""
+
+
 Event = (
     Confirmed
     | DueReached
@@ -395,20 +520,31 @@ Event = (
     | PaymentReversed
     | Accelerated
     | AllocatedByInstruction
+    | BoughtOut
     | Cancelled
+    | Captured
     | Charged
+    | DepositApplied
+    | DepositHeld
+    | DepositReleased
     | Disbursed
     | DueDayChanged
     | GoodsReturned
     | GoodwillGranted
+    | HandedOver
+    | Inspected
+    | LeaseReturned
     | PaidBack
     | Paused
     | PaymentFailed
     | PayoffQuoted
+    | PledgeReleased
+    | Pledged
     | ReAged
     | ReAmortised
     | Recovered
     | RefundPaid
+    | Renewed
     | Shipped
     | UnappliedRefunded
     | Waived

@@ -14,7 +14,7 @@ import msgspec
 
 from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL
 from fenqi.contracts.contract import account_of
-from fenqi.contracts.events import Event
+from fenqi.contracts.events import Event, EventRefused
 from fenqi.contracts.terms import ContractTerms
 from fenqi.money import apply_rate
 
@@ -43,6 +43,13 @@ def payoff_quote(terms: ContractTerms, events: Iterable[Event], on: date) -> Pay
 
     12 x (1,000 + 72), three paid; with the fourth, 8,000 are not due yet, at 3 %: 1,072 + 8,240, and 8 x 72 - 240 are saved.
     """
+    if terms.lease is not None:
+        raise EventRefused(
+            "payoff",
+            "a lease",
+            "a contract that pays a price back",
+            "buy the goods out, or give them back",
+        )
     account = account_of(terms, events, on)
     account.come_to(on)
     scheduled = account.outstanding

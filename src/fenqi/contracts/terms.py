@@ -15,12 +15,21 @@ import msgspec
 
 from fenqi.calendars import zone_of
 from fenqi.contracts.accrual import accrues_daily
-from fenqi.contracts.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms, check_agreed
+from fenqi.contracts.agreed import (
+    AccelerationTerms,
+    LateTerms,
+    LeaseTerms,
+    PayoffTerms,
+    ReturnTerms,
+    check_agreed,
+)
 from fenqi.contracts.allocation import Allocation, Part, check_allocation
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
 from fenqi.terms.disclosure import Disclosure, digest
+from fenqi.terms.lease import build_lease
 from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly, Plan, check_own_book
+from fenqi.terms.rent import Lease, Pledge
 from fenqi.terms.schedule import Charge, Row, Schedule
 
 __all__ = [
@@ -65,7 +74,8 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     `rows` may begin with what is paid at the start (number 0), due on the day of confirmation. `for_other_sellers_minor` is the
     part of the price that belongs to sellers other than the lender. `charges` divide the rows' fees where several were
     agreed (empty: all of them are the plan's `fee_code`). With `interest`, the rows' fees are interest.
-    `payoff`, `late`, `returns` and `acceleration` say what was agreed for when things go otherwise.
+    `payoff`, `late`, `returns` and `acceleration` say what was agreed for when things go otherwise. With `lease`, the rows are
+    those of the way in which it was offered to end; how it does end, events say.
     """
 
     plan: Plan
@@ -85,6 +95,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     late: LateTerms | None = None
     returns: ReturnTerms = ReturnTerms()
     acceleration: AccelerationTerms = AccelerationTerms()
+    lease: LeaseTerms | None = None
 
 
 def pin(
@@ -135,9 +146,17 @@ def pin(
     for wrong in check_own_book(plan):
         raise TermsMismatch(f"plan {plan.id}: {wrong.place}", wrong.value, wrong.expected, wrong.way_out)
     rows = schedule.rows
+    lease = _lease_of(plan, schedule)
+    rows_say: tuple[tuple[str, int, int], ...] = (
+        ("rows' total", sum(row.total_minor for row in rows), schedule.total_minor),
+    )
+    if lease is None:
+        rows_say = (
+            ("rows' principal", sum(row.principal_minor for row in rows), schedule.amount_minor),
+            ("rows' fees", sum(row.fee_minor for row in rows), schedule.fee_minor),
+        )
     for place, number, expected in (
-        ("rows' principal", sum(row.principal_minor for row in rows), schedule.amount_minor),
-        ("rows' fees", sum(row.fee_minor for row in rows), schedule.fee_minor),
+        *rows_say,
         ("disclosure.total_cost_minor", disclosure.total_cost_minor, schedule.fee_minor),
         ("disclosure.items", sum(item.amount_minor for item in disclosure.items), schedule.fee_minor),
         ("disclosure.principal_minor", disclosure.principal_minor, schedule.financed_minor),
@@ -152,11 +171,17 @@ def pin(
         raise TermsMismatch("rows", len(rows), "at least one, each with a number of its own")
     if list(rows) != sorted(rows, key=lambda row: (row.due_on, row.number)):
         raise TermsMismatch("rows", "out of order", "rows in the order of their due dates")
+    if lease is not None and for_other_sellers_minor:
+        raise TermsMismatch(
+            "for_other_sellers_minor", for_other_sellers_minor, "0: goods of a lease are the lessor's own"
+        )
     if not 0 <= for_other_sellers_minor <= schedule.amount_minor:
         raise TermsMismatch("for_other_sellers_minor", for_other_sellers_minor, "no more than the price")
     allocation = allocation or Allocation()
     for wrong in check_allocation(allocation):
         raise TermsMismatch(wrong.place, wrong.value, wrong.expected, wrong.way_out)
+    if isinstance(plan.pricing, (Lease, Pledge)) and allocation.rules:
+        raise TermsMismatch("allocation.rules", len(allocation.rules), "none: the oldest row is paid first")
     if interest is not None:
         _check_interest(plan, interest, schedule)
     payoff, acceleration = payoff or PayoffTerms(), acceleration or AccelerationTerms()
@@ -179,7 +204,24 @@ def pin(
         late=late,
         returns=returns or ReturnTerms(),
         acceleration=acceleration,
+        lease=lease,
     )
+
+
+def _lease_of(plan: Plan, schedule: Schedule) -> LeaseTerms | None:
+    """What a lease's payments follow from. Raises `TermsMismatch` where the schedule is not what they come to."""
+    figures = schedule.lease
+    if figures is None or schedule.start_on is None:
+        if isinstance(plan.pricing, Lease):
+            raise TermsMismatch("schedule", "no lease", "the schedule of a lease, with its first day")
+        return None
+    lease = LeaseTerms(schedule.amount_minor, schedule.start_on, figures.deposit_form == "waived")
+    made = build_lease(
+        plan, lease.price_minor, schedule.currency, lease.start_on, deposit_waived=lease.deposit_waived
+    )
+    if made.rows != schedule.rows:
+        raise TermsMismatch("schedule.rows", len(schedule.rows), "the payments that the plan comes to")
+    return lease
 
 
 def _check_interest(plan: Plan, interest: Interest, schedule: Schedule) -> None:

@@ -37,7 +37,7 @@ LEASE_KEYS: Final = (
 """What a lease's pricing needs, and what it may have beside that."""
 PLEDGE_KEYS: Final = (("success_on",), ("hold_days",))
 
-_DEPOSIT_KEYS: Final = ("form", "waivable", "inspection_days", "lost_when")
+_DEPOSIT_KEYS: Final = ("form", "waivable", "inspection_days", "lost_when", "covers_rent")
 
 
 class LeaseReading(Reader):
@@ -86,6 +86,7 @@ class LeaseReading(Reader):
             waivable=self.optional(fields, "waivable", self.boolean, False),
             inspection_days=self.optional(fields, "inspection_days", self.integer, 0),
             lost_when=self.text(fields["lost_when"], "lost_when") if "lost_when" in fields else None,
+            covers_rent=self.optional(fields, "covers_rent", self.boolean, False),
         )
 
     def buyout(self, node: Node) -> Buyout:

@@ -407,6 +407,14 @@ class _Writer:
                 ),
                 warns=True,
             )
+        if deposit.covers_rent and not waived:
+            return _point(
+                "lost",
+                Text(
+                    f"逾期租金可从押金中扣除。以下情形不退或扣减：{cases.zh_cn}",
+                    f"Late rents may be taken from it. It is kept, or part of it, in these cases: {cases.en}",
+                ),
+            )
         if waived:
             return _point(
                 "lost",

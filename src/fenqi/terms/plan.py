@@ -17,7 +17,7 @@ import msgspec
 from fenqi.calendars import Holiday, Unit
 from fenqi.money import MAX_MINOR, Residue
 from fenqi.problems import BadInput, Problem
-from fenqi.terms.rent import Lease, Pledge, check_lease, check_pledge
+from fenqi.terms.rent import Lease, Pledge, check_lease, check_pledge, traps_of
 from fenqi.texts import Text
 
 __all__ = [
@@ -612,23 +612,24 @@ def _kind(pricing: Pricing) -> str:
 def check_own_book(plan: Plan) -> list[Problem]:
     """Why a contract of a sound plan cannot be kept in its funder's own book; empty where it can.
 
-    What is owed there is principal and fees, and every fee is the funder's own income.
+    What is owed there is principal, rents and fees, and every fee is the funder's own income. A finance lease gives the goods away
+    in the books at its start: those postings are not made here.
 
     >>> check_own_book(Plan("a", "a", "mall", "loan", 3, FlatFee(Decimal("0.01")), fee_payee="wallet"))[0].place
     'fee_payee'
     """
     found: list[Problem] = []
-    if isinstance(plan.pricing, (Lease, Pledge)):
-        kind = _kind(plan.pricing)
-        found.append(
-            Problem(
-                "pricing.kind",
-                kind,
-                "a pricing that pays the price back: contracts of leases and pledges are not kept in an own book yet, so "
-                "that rents are not booked",
-                "let a partner keep it, whose own_book is no",
+    if isinstance(plan.pricing, Lease):
+        if plan.legal_form == "finance_lease":
+            found.append(
+                Problem(
+                    "legal_form",
+                    plan.legal_form,
+                    "operating_lease in an own book: what a finance lease books is not kept here",
+                    "let a partner keep it, whose own_book is no",
+                )
             )
-        )
+        found += _within_pricing(traps_of(plan.pricing))
     payees = [("fee_payee", plan.fee_payee or plan.funder)]
     payees += [(f"fees[{number}].payee", fee.payee) for number, fee in enumerate(plan.fees)]
     for place, payee in payees:

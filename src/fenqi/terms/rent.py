@@ -64,7 +64,7 @@ class Deposit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `waivable`: it is not asked for from those whom no rule about the waiver stands in the way of. `at_end` is what
     becomes of it when all goes as agreed: `credited` goes against the buyout, and back where there is none. It is
     released within `release_days` of the inspection, which is within `inspection_days` of the goods' return; where the
-    goods are bought there is none. `lost_when` says in which cases it is kept.
+    goods are bought there is none. `lost_when` says in which cases it is kept. Late rents are taken from it only where it `covers_rent`.
     """
 
     release_days: int
@@ -75,6 +75,7 @@ class Deposit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     waivable: bool = False
     inspection_days: int = 0
     lost_when: Text | None = None
+    covers_rent: bool = False
 
 
 class EarlyBuyout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -417,12 +417,19 @@ def test_a_lease_needs_its_rent_and_when_it_is_paid() -> None:
     assert {"pricing has no rent", "pricing has no paid"} <= set(told(SHOP, bare))
 
 
-def test_a_lease_on_the_shops_own_book_is_refused_for_now() -> None:
+def test_a_lease_may_be_kept_in_the_shops_own_book_and_a_finance_lease_not() -> None:
     own = SHOP.replace("funder: lessor, name: {zh-CN: 青禾租机", "funder: mall, name: {zh-CN: 青禾租机")
-    problems = told(own, PLANS, WAIVERS)
-    expected = (
-        "pricing.kind is lease: expected a pricing that pays the price back: contracts of leases and pledges"
-    )
+    assert told(own, PLANS, WAIVERS) == []
+    snapshot = loaded(
+        own, PLANS.replace("waivable: yes", "waivable: yes, covers_rent: yes"), WAIVERS
+    ).snapshot
+    assert snapshot is not None
+    lease = snapshot.plans[0].pricing
+    assert isinstance(lease, Lease)
+    assert lease.deposit is not None
+    assert lease.deposit.covers_rent
+    problems = told(own.replace("operating_lease", "finance_lease"), PLANS, WAIVERS)
+    expected = "legal_form is finance_lease: expected operating_lease in an own book"
     assert any(one.startswith(expected) for one in problems), problems
 
 
@@ -439,8 +446,13 @@ def test_a_snapshot_made_otherwise_is_held_to_the_same() -> None:
         msgspec.structs.replace(funder, own_book=True) if funder.id == "lessor" else funder
         for funder in snapshot.funders
     )
-    with pytest.raises(SnapshotError, match="rents are not booked"):
-        compile_policy(msgspec.structs.replace(snapshot, funders=funders))
+    compile_policy(msgspec.structs.replace(snapshot, funders=funders))
+    finance = tuple(
+        msgspec.structs.replace(plan, legal_form="finance_lease") if plan.id == "rent_12" else plan
+        for plan in snapshot.plans
+    )
+    with pytest.raises(SnapshotError, match="what a finance lease books"):
+        compile_policy(msgspec.structs.replace(snapshot, funders=funders, plans=finance))
 
 
 def test_a_waivable_deposit_needs_somebody_who_judges_it() -> None:
@@ -459,18 +471,16 @@ def test_a_waiver_cannot_ask_what_follows_from_the_deposit() -> None:
     )
 
 
-def test_contracts_of_ours_do_not_keep_leases_yet() -> None:
+def test_a_lease_that_was_offered_makes_a_contract_of_ours_with_its_rents() -> None:
     option = answer(policy(), customer__credit_score=650).option("cloud_12")
     assert option.schedule is not None
     assert option.disclosure is not None
-    with pytest.raises(TermsMismatch, match="rents are not booked"):
-        pin(
-            policy().plan("cloud_12"),
-            option.schedule,
-            option.disclosure,
-            zone="Asia/Shanghai",
-            policy_digest="sha256:00",
-        )
+    plan = policy().plan("cloud_12")
+    terms = pin(plan, option.schedule, option.disclosure, zone="Asia/Shanghai", policy_digest="sha256:00")
+    assert terms.rows == option.schedule.rows
+    finance = msgspec.structs.replace(plan, legal_form="finance_lease")
+    with pytest.raises(TermsMismatch, match="what a finance lease books"):
+        pin(finance, option.schedule, option.disclosure, zone="Asia/Shanghai", policy_digest="sha256:00")
 
 
 def test_who_need_not_leave_a_deposit_is_a_change_that_a_reviewer_sees() -> None:

@@ -140,6 +140,8 @@ def test_when_a_deposit_is_kept_is_stated_or_asked_for() -> None:
     assert says(found, "lost").startswith("You owe compensation in these cases:")
     frozen = msgspec.structs.replace(PHONE, deposit=msgspec.structs.replace(DEPOSIT, form="frozen"))
     assert "is not paid, and you cannot use it meanwhile" in says(sheet(frozen), "deposit")
+    covers = msgspec.structs.replace(PHONE, deposit=msgspec.structs.replace(DEPOSIT, covers_rent=True))
+    assert says(sheet(covers), "lost").startswith("Late rents may be taken from it. It is kept")
 
 
 def test_a_two_year_lease_counts_one_years_rents() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fenqi.contracts.account import EARNED, Account, refused
 from fenqi.contracts.acts.goods import give_back_price
+from fenqi.contracts.acts.leasing import call_off
 from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL
 from fenqi.contracts.events import Cancelled, Confirmed, Disbursed, Event, EventRefused, Shipped
 
@@ -31,15 +32,16 @@ def check_running(account: Account, event: Event) -> None:
 
 
 def confirm(account: Account, event: Confirmed) -> None:
-    """What was sold is owed from here on."""
+    """What was sold is owed from here on. By a lease nothing is sold, and by a pledge not before it is captured."""
     if account.confirmed_on is not None:
         raise EventRefused("event", event.seq, "a contract that is not confirmed yet")
     account.confirmed_on = event.occurred_on
     terms = account.terms
     others = terms.for_other_sellers_minor
     principal = sum(row.principal_minor for row in terms.rows)
-    account.move(event.seq, "sold", principal - others)
-    account.move(event.seq, "sold_for_others", others)
+    if account.leased is None and account.pledge is None:
+        account.move(event.seq, "sold", principal - others)
+        account.move(event.seq, "sold_for_others", others)
     if terms.interest is not None:
         at_start = sum(row.principal_minor for row in terms.rows if row.kind in ("down_payment", "up_front"))
         account.lend(terms.interest.begins_on, principal - at_start, replan=False)
@@ -69,6 +71,14 @@ def cancel(account: Account, event: Cancelled) -> None:
         raise refused(
             event, "goods were returned", "a contract with nothing returned", "take the rest back too"
         )
+    if account.leased is not None:
+        if account.leased.ended_on is not None or account.leased.handed_over_on is not None:
+            raise refused(
+                event, "handed over", "a lease whose goods did not go out", "take the goods back instead"
+            )
+        account.cancelled_on = event.occurred_on
+        call_off(account, event.occurred_on, event.seq)
+        return
     account.cancelled_on = event.occurred_on
     seq = event.seq
     account.stop_interest(event.occurred_on)

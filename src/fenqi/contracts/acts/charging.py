@@ -41,7 +41,13 @@ def waive(account: Account, event: Waived) -> None:
     if event.amount_minor <= 0:
         raise EventRefused("amount_minor", event.amount_minor, "more than 0")
     check_running(account, event)
-    part = PARTS.index(event.part)
+    if (event.part == "rent") is (account.leased is None) and event.part in ("rent", "interest"):
+        owed_part = "interest" if event.part == "rent" else "rent"
+        raise EventRefused(
+            "part", event.part, f"{owed_part}, fee or penalty, of which such a contract consists"
+        )
+    # A rent lies where interest does in other contracts.
+    part = INTEREST if event.part == "rent" else PARTS.index(event.part)
     rows = account.sequence if event.row is None else [account.place_of(event.row, event.seq)]
     account.come_to(event.occurred_on)
     owed = sum(account.left[4 * row + part] for row in rows)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from fenqi.calendars import add_months
 from fenqi.contracts.account import Account, refused
 from fenqi.contracts.acts.agreement import check_running
+from fenqi.contracts.acts.leasing import fall_due
 from fenqi.contracts.allocation import FEE
 from fenqi.contracts.events import DueDayChanged, DueMoved, DueReached, EventRefused, Paused
 
@@ -15,6 +16,9 @@ __all__ = ["change_day", "pause", "put_off", "reach"]
 
 def reach(account: Account, event: DueReached) -> None:
     """Its fee is earned, whether or not anything was paid."""
+    if account.leased is not None:
+        fall_due(account, event)
+        return
     row = account.place_of(event.row, event.seq)
     if account.reached[row]:
         raise EventRefused("event", event.seq, f"row {event.row} to be reached once")

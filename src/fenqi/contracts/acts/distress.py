@@ -8,6 +8,7 @@ from itertools import pairwise
 from fenqi.contracts.account import WRITTEN_OFF, Account, Credit, refused
 from fenqi.contracts.acts.agreement import check_running
 from fenqi.contracts.acts.dates import later
+from fenqi.contracts.acts.leasing import give_up
 from fenqi.contracts.allocation import FEE, INTEREST, PENALTY, PRINCIPAL
 from fenqi.contracts.events import (
     Accelerated,
@@ -145,7 +146,10 @@ def accelerate(account: Account, event: Accelerated) -> None:
 
 def write_off(account: Account, event: WrittenOff) -> None:
     """What is owed is given up in the book; the claim stays."""
-    if not _something_owed(account, event):
+    if account.leased is not None and account.leased.ended_on is None:
+        check_running(account, event)
+        give_up(account, event)
+    elif not _something_owed(account, event):
         account.written_off_on = event.occurred_on
         return
     account.come_to(event.occurred_on)

@@ -15,17 +15,18 @@ import msgspec
 
 from fenqi.calendars import zone_of
 from fenqi.contracts.accrual import accrues_daily
-from fenqi.contracts.agreed import (
-    AccelerationTerms,
-    LateTerms,
-    LeaseTerms,
-    PayoffTerms,
-    ReturnTerms,
-    check_agreed,
-)
+from fenqi.contracts.agreed import LeaseTerms
 from fenqi.contracts.allocation import Allocation, Part, check_allocation
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
+from fenqi.terms.agreed import (
+    AccelerationTerms,
+    LateTerms,
+    PayoffTerms,
+    ReturnTerms,
+    ServicingTerms,
+    check_agreed,
+)
 from fenqi.terms.disclosure import Disclosure, digest
 from fenqi.terms.lease import build_lease
 from fenqi.terms.plan import Annuity, EqualPrincipal, FlatInterest, InterestOnly, Plan, check_own_book
@@ -184,7 +185,9 @@ def pin(
         raise TermsMismatch("allocation.rules", len(allocation.rules), "none: the oldest row is paid first")
     if interest is not None:
         _check_interest(plan, interest, schedule)
-    payoff, acceleration = payoff or PayoffTerms(), acceleration or AccelerationTerms()
+    said = plan.servicing or ServicingTerms()
+    payoff, late = payoff or said.payoff, late or said.late
+    returns, acceleration = returns or said.returns, acceleration or said.acceleration
     for wrong in check_agreed(payoff, late, acceleration, {cost.code for cost in plan.contingent}):
         raise TermsMismatch(wrong.place, wrong.value, wrong.expected, wrong.way_out)
     return ContractTerms(
@@ -202,7 +205,7 @@ def pin(
         interest=interest,
         payoff=payoff,
         late=late,
-        returns=returns or ReturnTerms(),
+        returns=returns,
         acceleration=acceleration,
         lease=lease,
     )

@@ -738,6 +738,10 @@ _PARTS: Final[dict[str, Text]] = {
     "fee_payee": Text("收费方", "who receives the charge"),
     "contingent": Text("或有费用", "contingent costs"),
     "indicative_basis": Text("测算依据", "basis of the figures"),
+    "servicing": Text(
+        "提前结清、逾期、退货与加速到期的约定",
+        "what is agreed for payoff, lateness, returns and acceleration",
+    ),
 }
 _PRICING_PARTS: Final[dict[str, Text]] = {
     "timing": Text("手续费收取时间", "when the fee is charged"),

@@ -17,6 +17,13 @@ from fenqi.money import Residue
 from fenqi.policy.lease_reading import LEASE_KEYS, PLEDGE_KEYS, LeaseReading
 from fenqi.policy.reading import NO_TEXT, Fields
 from fenqi.policy.snapshot import Family
+from fenqi.terms.agreed import (
+    AccelerationTerms,
+    LateTerms,
+    PayoffTerms,
+    ReturnTerms,
+    ServicingTerms,
+)
 from fenqi.terms.plan import (
     PROFILES,
     Annuity,
@@ -82,6 +89,7 @@ _OPTIONAL: Final = (
     "fees",
     "contingent",
     "indicative_basis",
+    "servicing",
     "rollout",
     "profile",
     *_CONVENTIONS,
@@ -160,6 +168,8 @@ class PlanReading(LeaseReading):
             given["contingent"] = tuple(self.contingent(item) for item in costs)
         if "indicative_basis" in fields:
             given["indicative_basis"] = self.text(fields["indicative_basis"], "indicative_basis")
+        if "servicing" in fields:
+            given["servicing"] = self.servicing(fields["servicing"])
         if given.get("unit") == "year":
             # A year is twelve months: the same days fall due.
             given["unit"], given["every"] = "month", 12 * int(str(given.get("every", 1)))
@@ -168,6 +178,12 @@ class PlanReading(LeaseReading):
             problems = check_plan(plan)
             if not problems and plan.funder in self.own_books:
                 problems = check_own_book(plan)
+            elif "servicing" in fields and plan.funder not in self.own_books:
+                self.problem(
+                    fields["servicing"],
+                    f"servicing is said of {plan.funder}, who keeps its contracts itself",
+                    "leave it out, or say own_book: yes of the funder",
+                )
             for wrong in problems:
                 self.problem(_written_at(node, wrong.place), wrong.sentence)
         return plan
@@ -288,6 +304,67 @@ class PlanReading(LeaseReading):
             self.optional(fields, "name", self.text, NO_TEXT),
             self.optional(fields, "basis", self.text, NO_TEXT),
             self.optional(fields, "payee", self.scalar, ""),
+        )
+
+    # --- a contract's later life -----------------------------------------------------------------------------
+
+    def servicing(self, node: Node) -> ServicingTerms:
+        """What is agreed for paying off, paying late, giving goods back and falling due at once."""
+        fields = self.fields(node, "servicing", (), ("payoff", "late", "returns", "acceleration"))
+        return ServicingTerms(
+            payoff=self.payoff(fields["payoff"]) if "payoff" in fields else PayoffTerms(),
+            late=self.late(fields["late"]) if "late" in fields else None,
+            returns=self.returns(fields["returns"]) if "returns" in fields else ReturnTerms(),
+            acceleration=self.acceleration(fields["acceleration"])
+            if "acceleration" in fields
+            else AccelerationTerms(),
+        )
+
+    def payoff(self, node: Node) -> PayoffTerms:
+        fields = self.fields(node, "payoff", (), ("fees", "charge_rate", "charge_code"))
+        return PayoffTerms(
+            self.one_of(fields["fees"], ("whole", "to_period_end", "to_date"), "payoff.fees")
+            if "fees" in fields
+            else "whole",
+            self.optional(fields, "charge_rate", self.ratio, Decimal(0)),
+            self.optional(fields, "charge_code", self.scalar, ""),
+        )
+
+    def late(self, node: Node) -> LateTerms:
+        needed = ("annual_rate", "code")
+        fields = self.fields(node, "late", needed, ("cap_rate", "cap_basis", "year_days", "grace_days"))
+        if "cap_rate" in fields and "cap_basis" not in fields:
+            self.problem(
+                node, "late has a cap_rate and no cap_basis", "write cap_basis: what law or notice says so"
+            )
+        return LateTerms(
+            annual_rate=self.optional(fields, "annual_rate", self.ratio, Decimal(0)),
+            code=self.optional(fields, "code", self.scalar, ""),
+            cap_rate=self.rate(fields, "cap_rate"),
+            cap_basis=self.optional(fields, "cap_basis", self.scalar, ""),
+            year_days=int(self.one_of(fields["year_days"], ("360", "365"), "late.year_days"))  # type: ignore[arg-type]
+            if "year_days" in fields
+            else 360,
+            grace_days=self.optional(fields, "grace_days", self.integer, 0),
+        )
+
+    def returns(self, node: Node) -> ReturnTerms:
+        fields = self.fields(node, "returns", (), ("settles", "paid_fee"))
+        words = ("from_last", "from_next", "proportional")
+        return ReturnTerms(
+            self.one_of(fields["settles"], words, "returns.settles") if "settles" in fields else "from_last",
+            self.one_of(fields["paid_fee"], ("kept", "returned"), "returns.paid_fee")
+            if "paid_fee" in fields
+            else "kept",
+        )
+
+    def acceleration(self, node: Node) -> AccelerationTerms:
+        fields = self.fields(node, "acceleration", (), ("part_of_price", "days_after_demand", "basis"))
+        usual = AccelerationTerms()
+        return AccelerationTerms(
+            self.optional(fields, "part_of_price", self.integer, usual.part_of_price),
+            self.optional(fields, "days_after_demand", self.integer, usual.days_after_demand),
+            self.optional(fields, "basis", self.scalar, usual.basis),
         )
 
     # --- calendars -----------------------------------------------------------------------------------------

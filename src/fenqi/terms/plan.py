@@ -17,6 +17,7 @@ import msgspec
 from fenqi.calendars import Holiday, Unit
 from fenqi.money import MAX_MINOR, Residue
 from fenqi.problems import BadInput, Problem
+from fenqi.terms.agreed import ServicingTerms, check_agreed
 from fenqi.terms.rent import Lease, Pledge, check_lease, check_pledge, traps_of
 from fenqi.texts import Text
 
@@ -258,7 +259,7 @@ class Plan(msgspec.Struct, frozen=True):
     `residue` says which instalment takes what does not divide, or spreads it one by one; an annuity's or a flat interest's is always the last.
     `fee_payee` receives the fee (the funder, where it is left out). `bearers` share what the pricing charges (the customer
     bears it all where it is empty); `fees` are charged beside it. `indicative_basis` says on what basis figures of
-    `authority="funder"` were worked out.
+    `authority="funder"` were worked out. `servicing` is what is agreed for when things go otherwise.
     """
 
     id: str
@@ -289,6 +290,7 @@ class Plan(msgspec.Struct, frozen=True):
     calendar: str | None = None
     bearers: tuple[Bearer, ...] = ()
     fees: tuple[Fee, ...] = ()
+    servicing: ServicingTerms | None = None
 
 
 def check_plan(plan: Plan) -> list[Problem]:
@@ -429,6 +431,11 @@ def check_plan(plan: Plan) -> list[Problem]:
         seen.add(cost.code)
         if not cost.payee:
             wrong(f"contingent[{number}].payee", cost.payee, "the name of who receives it")
+    if plan.servicing is not None:
+        said = plan.servicing
+        costs = {cost.code for cost in plan.contingent}
+        for problem in check_agreed(said.payoff, said.late, said.acceleration, costs):
+            wrong(f"servicing.{problem.place}", problem.value, problem.expected, problem.way_out)
     return found
 
 

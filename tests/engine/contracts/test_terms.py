@@ -25,6 +25,7 @@ from fenqi.contracts.terms import (
 from fenqi.ledger.accounts import FEE_INCOME
 from fenqi.ledger.entries import entries_for, position
 from fenqi.money import MAX_MINOR, MoneyError
+from fenqi.terms.agreed import PayoffTerms, ReturnTerms, ServicingTerms
 from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import disclose
 from fenqi.terms.plan import Bearer, Fee, FlatFee, check_own_book
@@ -44,6 +45,18 @@ def test_terms_come_back_from_json_as_they_went() -> None:
     for plan in (FLAT_12, FREE_3, DOWN_6):
         terms = terms_of(plan)
         assert msgspec.json.decode(msgspec.json.encode(terms), type=ContractTerms) == terms
+
+
+def test_a_contract_pins_what_its_plan_says_of_later() -> None:
+    said = ServicingTerms(PayoffTerms("to_date"), returns=ReturnTerms("proportional", "returned"))
+    plan = msgspec.structs.replace(FLAT_12, servicing=said)
+    bill, table = offer(plan)
+    terms = pin(plan, bill, table, zone="Asia/Shanghai", policy_digest="sha256:00")
+    assert (terms.payoff, terms.late, terms.returns) == (said.payoff, None, said.returns)
+    other = pin(
+        plan, bill, table, zone="Asia/Shanghai", policy_digest="sha256:00", payoff=PayoffTerms("whole")
+    )
+    assert other.payoff == PayoffTerms("whole")
 
 
 def test_the_listed_fees_are_the_disclosure_s() -> None:

@@ -13,6 +13,7 @@ from fenqi.policy.compile import compile_policy
 from fenqi.policy.conditions import All, Any, Clause, Not
 from fenqi.policy.document import Problem, load_policy, read_policy
 from fenqi.policy.snapshot import DailyWindow, Pending, Selector, Snapshot, Window, decode, encode
+from fenqi.terms.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms, ServicingTerms
 from fenqi.terms.plan import Annuity, DownPayment, FlatFee, PayInFull, ZeroInterest
 
 from .policies import NOON
@@ -88,6 +89,53 @@ def test_a_policy_reads_as_what_it_says() -> None:
         "full_payment",
         "card",
     )
+
+
+SERVICING = SHOP.replace(
+    "{kind: zero_interest, borne_by: shop}}",
+    """{kind: zero_interest, borne_by: shop},
+   contingent: [{code: late, name: {zh-CN: 违约金, en: Late charge}, basis: {zh-CN: 日万分之三, en: 0.03 % a day}, payee: mall}],
+   servicing: {payoff: {fees: to_period_end}, returns: {settles: proportional, paid_fee: returned},
+               late: {annual_rate: 10.95%, code: late, year_days: 365, grace_days: 3, cap_rate: 12%, cap_basis: LPR x 4},
+               acceleration: {days_after_demand: 30}}}""",
+)
+
+
+def test_what_is_agreed_for_a_contracts_later_life_reads_as_what_it_says() -> None:
+    plans = {plan.id: plan for plan in read(shop=SERVICING).plans}
+    assert plans["mall_12"].servicing is None
+    assert plans["mall_3"].servicing == ServicingTerms(
+        PayoffTerms("to_period_end"),
+        LateTerms(Decimal("0.1095"), "late", Decimal("0.12"), "LPR x 4", 365, 3),
+        ReturnTerms("proportional", "returned"),
+        AccelerationTerms(5, 30),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "code: late, year_days",
+            "code: other, year_days",
+            "a cost that the disclosure names as one that may arise",
+        ),
+        ("year_days: 365", "year_days: 364", "late.year_days is 364: not one of 360, 365"),
+        (", cap_basis: LPR x 4", "", "late has a cap_rate and no cap_basis"),
+        ("settles: proportional", "settles: from_first", "returns.settles is from_first: not one of"),
+        ("annual_rate: 10.95%", "annual_rate: soon", "annual_rate is soon: not a rate"),
+        ("days_after_demand: 30", "days_after_demand: 900", "servicing.acceleration.days_after_demand"),
+        (
+            "annual_rate: 15.5%}}",
+            "annual_rate: 15.5%}, servicing: {payoff: {fees: to_date}}}",
+            "servicing is said of ccb, who keeps its contracts itself",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_later_life_is_said_at_its_place(old: str, new: str, said: str) -> None:
+    assert old in SERVICING
+    (found,) = problems("rules: []\n", SERVICING.replace(old, new))
+    assert said in found and found.startswith("shop.yaml:")
 
 
 RULE = """\

@@ -50,7 +50,7 @@ def test_terms_come_back_from_json_as_they_went() -> None:
 def test_a_contract_pins_what_its_plan_says_of_later() -> None:
     said = ServicingTerms(PayoffTerms("to_date"), returns=ReturnTerms("proportional", "returned"))
     plan = msgspec.structs.replace(FLAT_12, servicing=said)
-    bill, table = offer(plan)
+    bill, table = offer(plan, 600_000)
     terms = pin(plan, bill, table, zone="Asia/Shanghai", policy_digest="sha256:00")
     assert (terms.payoff, terms.late, terms.returns) == (said.payoff, None, said.returns)
     other = pin(

@@ -135,7 +135,8 @@ def test_what_is_agreed_for_a_contracts_later_life_reads_as_what_it_says() -> No
 def test_what_is_wrong_with_the_later_life_is_said_at_its_place(old: str, new: str, said: str) -> None:
     assert old in SERVICING
     (found,) = problems("rules: []\n", SERVICING.replace(old, new))
-    assert said in found and found.startswith("shop.yaml:")
+    assert said in found
+    assert found.startswith("shop.yaml:")
 
 
 RULE = """\

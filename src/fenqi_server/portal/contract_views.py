@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,10 +17,12 @@ from fenqi_server.portal.telling import (
     funder_names,
     late_days,
     part_words,
+    request_view,
     title_of,
     why_changed,
 )
 from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
+from fenqi_server.servicing import requests
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.storefront.disclosed import TableView, table_view
@@ -162,6 +165,14 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
         {
             "contract": contract_page(found, visitor.shop, voice),
             "changes": why_changed(found, voice),
+            "asked": [
+                request_view(each, voice)
+                for each in requests.of_contract(visitor.shop, contract_id)
+                if each.by_customer
+            ],
+            "can_return": found.state.cancelled_on is None
+            and found.state.returned_minor < sum(row.principal_minor for row in found.terms.rows),
+            "demo": settings.FENQI_DEMO,
             "fresh": "fresh" in request.GET,
             "paid": paid,
             # The shop's cashier sends the customer back before it has told us.

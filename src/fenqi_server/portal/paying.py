@@ -232,7 +232,15 @@ def bank(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     if request.method == "POST":
         if request.POST.get("answer") != "pay":
             return HttpResponseRedirect(back)
-        servicing.pay(visitor.shop, slip.contract, slip.amount_minor, "received", slip.reference, visitor.at)
+        servicing.pay(
+            visitor.shop,
+            slip.contract,
+            slip.amount_minor,
+            "received",
+            slip.reference,
+            visitor.at,
+            settles=slip.settles,
+        )
         return HttpResponseRedirect(f"{back}?paid={slip.reference}")
     voice = visitor.voice
     view = BankView(

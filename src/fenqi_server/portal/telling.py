@@ -24,6 +24,7 @@ from fenqi_server.decisions import service as decisions
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import service as policies
+from fenqi_server.servicing.requests import HardshipAsked, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront import orders
@@ -34,6 +35,7 @@ __all__ = [
     "ChangeView",
     "ContractPage",
     "PaymentView",
+    "RequestView",
     "RowView",
     "bought",
     "contract_page",
@@ -42,6 +44,7 @@ __all__ = [
     "order_title",
     "part_words",
     "plan_name",
+    "request_view",
     "title_of",
     "why_changed",
 ]
@@ -355,6 +358,62 @@ def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tup
     if not payment.money:
         lines.append(gettext("granted by the shop"))
     return tuple(lines)
+
+
+# -------------------------------------------------------------------------------------------------- what was asked for
+
+
+class RequestView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the customer asked for, and how it stands."""
+
+    id: str
+    kind: str
+    title: str
+    what: tuple[str, ...]
+    asked: str
+    state: str
+    tone: str
+    open: bool
+    next: str
+    note: str
+
+
+def request_view(request: Request, voice: Voice) -> RequestView:
+    """A request in its customer's words."""
+    asked = request.asked
+    what: tuple[str, ...] = ()
+    title, following = gettext("Request"), ""
+    if isinstance(asked, ReturnAsked):
+        title = gettext("Return of goods for %(amount)s") % {"amount": voice.money(asked.amount_minor)}
+        what = tuple(f"{line.title} × {line.quantity}" for line in asked.lines)
+        following = gettext(
+            "Send the goods to the shop. Once it has them, the return is booked, and what is due to you is refunded."
+        )
+    elif isinstance(asked, HardshipAsked):
+        title = ngettext(
+            "Help with paying, for %(n)s month", "Help with paying, for %(n)s months", asked.months
+        ) % {"n": asked.months}
+        following = gettext(
+            "Somebody of the shop looks at it and answers here. Until then everything stays as agreed: what is due is due."
+        )
+    state, tone = {
+        "open": (pgettext("request", "waiting for the shop"), "warn"),
+        "approved": (pgettext("request", "done"), "good"),
+        "declined": (pgettext("request", "declined"), "bad"),
+        "withdrawn": (pgettext("request", "taken back"), ""),
+    }[request.state]
+    return RequestView(
+        id=request.request_id,
+        kind=request.kind,
+        title=title,
+        what=what,
+        asked=gettext("asked for on %(at)s") % {"at": voice.instant(request.asked_at)},
+        state=state,
+        tone=tone,
+        open=request.state == "open",
+        next=following if request.state == "open" else "",
+        note=request.note if request.state == "declined" else "",
+    )
 
 
 # ------------------------------------------------------------------------------------------------- why a figure changed

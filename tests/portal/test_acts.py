@@ -1,0 +1,262 @@
+"""What a customer can have done: each shown first, done by a form, and refused with a way out. In a real shop."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.pages.page import Node, parse
+from tests.portal.shop import AT, RealShop, real_shop
+from tests.servicing.opened import open_one
+
+from fenqi_server import clock
+from fenqi_server.customers import service as customers
+from fenqi_server.servicing import requests
+from fenqi_server.servicing import service as servicing
+from fenqi_server.shops import service as shops
+
+PAGES = ("pay", "pay-off", "return", "due-day", "help")
+
+
+@pytest.fixture
+def mall(db: Any, at: Any) -> RealShop:
+    return real_shop()
+
+
+def page_of(client: Any, mall: RealShop, what: str, **asked: str) -> Node:
+    answer = client.get(f"/contracts/{mall.contract}/{what}/", asked)
+    assert answer.status_code == 200, answer.content
+    return parse(answer.content)
+
+
+def figures(page: Node) -> dict[str, str]:
+    return {
+        node["data-figure"]: node.text for node in page.one("main").all() if "data-figure" in node.attributes
+    }
+
+
+def state(mall: RealShop) -> Any:
+    return servicing.get(mall.shop, mall.contract, at=clock.now()).state
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("what", PAGES)
+def test_each_act_s_page_is_there_in_both_languages(mall: RealShop, what: str, language: str) -> None:
+    client = mall.signed_in(language=language)
+    answer = client.get(f"/contracts/{mall.contract}/{what}/")
+    page = parse(answer.content)
+    assert answer.status_code == 200
+    assert len(page.all("h1")) == 1
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert not page.all("script")
+    # A way back out, to the contract.
+    assert f"/contracts/{mall.contract}/" in [link["href"] for link in page.one("main").all("a")]
+
+
+@pytest.mark.parametrize("what", [*PAGES, "take-back", "parcel"])
+def test_nobody_does_anything_to_another_customer_s_contract(mall: RealShop, what: str) -> None:
+    other = customers.ensure(mall.shop, "c-2", AT)
+    theirs = open_one(mall.shop, other, at=AT, order_ref="order-2")
+    client = mall.signed_in()
+    sent = {
+        "act": "confirm",
+        "amount": "100",
+        "day": "5",
+        "reason": "income",
+        "months": "2",
+        "request": "rq_x",
+    }
+    assert client.post(f"/contracts/{theirs}/{what}/", sent).status_code == 404
+    assert servicing.get(mall.shop, theirs, at=AT).state.balance_minor == 643_200
+    assert requests.of_customer(mall.shop, other) == []
+
+
+@pytest.mark.parametrize("what", [*PAGES, "take-back"])
+def test_a_form_from_elsewhere_does_nothing(mall: RealShop, what: str) -> None:
+    client = mall.browser(enforce_csrf_checks=True)
+    link = mall.link()
+    form = parse(client.get(link).content).one("form", action="/portal/in/")
+    assert client.post("/portal/in/", {f["name"]: f["value"] for f in form.all("input")}).status_code == 302
+    sent = {"act": "confirm", "amount": "100", "day": "5", "reason": "income", "months": "2"}
+    assert client.post(f"/contracts/{mall.contract}/{what}/", sent).status_code == 403
+    assert requests.of_customer(mall.shop, mall.owner) == []
+
+
+# ------------------------------------------------------------------------------------------------------- paying off
+
+
+def test_a_payoff_is_quoted_with_what_it_saves_and_paid_by_its_slip(mall: RealShop) -> None:
+    client = mall.signed_in()
+    shown = figures(page_of(client, mall, "pay-off"))
+    # Twelve times 500.00 of price; the fees of rows not begun are spared, and the saving is what is left out.
+    assert shown["principal"] == "¥6,000.00"
+    assert shown["scheduled"] == "¥6,432.00"
+    answer = client.post(f"/contracts/{mall.contract}/pay-off/", {"act": "quote"}, follow=True)
+    quoted = parse(answer.content)
+    assert figures(quoted)["amount"] == shown["amount"]
+    slip = parse_qs(urlsplit(quoted.one("a", data_fq_part="cashier")["href"]).query)["slip"][0]
+    said = json.loads(mall.api("/v1/payment-slips", {"slip": slip}).content)
+    assert said["settles"].startswith("pq_")
+    servicing.pay(
+        mall.shop,
+        said["contract_id"],
+        said["amount_minor"],
+        "received",
+        said["payment_ref"],
+        AT,
+        settles=said["settles"],
+    )
+    assert state(mall).status == "closed"
+    page = client.get(f"/contracts/{mall.contract}/").content.decode()
+    assert "You paid off early, with" in page
+
+
+def test_a_quote_that_ran_out_says_so_and_offers_another(mall: RealShop) -> None:
+    client = mall.signed_in()
+    url = client.post(f"/contracts/{mall.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    with clock.pinned(AT + timedelta(days=20)):
+        client = mall.signed_in()
+        page = parse(client.get(url).content)
+    assert "This quote has run out." in page.one("main").text
+    assert not page.all("a", data_fq_part="cashier")
+    assert page.one("input", name="act")["value"] == "quote"
+
+
+def test_a_quote_of_another_contract_is_not_there(mall: RealShop) -> None:
+    other = customers.ensure(mall.shop, "c-2", AT)
+    theirs = open_one(mall.shop, other, at=AT, order_ref="order-2")
+    client = mall.signed_in("c-2")
+    url = client.post(f"/contracts/{theirs}/pay-off/", {"act": "quote"}).headers["Location"]
+    answer = mall.signed_in().get(f"/contracts/{mall.contract}/pay-off/?{urlsplit(url).query}")
+    assert answer.status_code == 404
+
+
+def test_a_contract_that_is_paid_says_that_nothing_is_to_be_paid_off(mall: RealShop) -> None:
+    servicing.pay(mall.shop, mall.contract, 643_200, "received", "all", AT)
+    answer = mall.signed_in().get(f"/contracts/{mall.contract}/pay-off/")
+    assert answer.status_code == 409
+    assert "nothing is to be paid off" in answer.content.decode()
+
+
+def test_without_a_cashier_a_quote_is_given_and_paying_it_refused(mall: RealShop) -> None:
+    shops.say(mall.shop, pay_url="")
+    client = mall.signed_in()
+    answer = client.post(f"/contracts/{mall.contract}/pay-off/", {"act": "quote"}, follow=True)
+    assert "Paying here is not possible." in answer.content.decode()
+
+
+# ----------------------------------------------------------------------------------------------------- sending back
+
+
+def test_a_return_is_shown_asked_for_taken_back_and_asked_for_again(mall: RealShop) -> None:
+    client = mall.signed_in()
+    # The contract's order is not known here, so the price is written. 1,000.00 settles the last two rows with their fees.
+    shown = figures(page_of(client, mall, "return", amount="1000"))
+    assert (shown["returned"], shown["settled"], shown["fee-let-go"]) == ("¥1,000.00", "¥1,000.00", "¥72.00")
+    assert (shown["before"], shown["after"]) == ("¥6,432.00", "¥5,360.00")
+    assert state(mall).balance_minor == 643_200
+    sent = {"act": "confirm", "amount": "1000.00", "reason": "unwanted", "said": "too big"}
+    answer = client.post(f"/contracts/{mall.contract}/return/", sent, follow=True)
+    assert "Your return is asked for." in answer.content.decode()
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    assert (request.asked_by, request.said, request.state) == ("customer", "too big", "open")
+    assert state(mall).balance_minor == 643_200
+
+    client.post(f"/contracts/{mall.contract}/take-back/", {"request": request.request_id})
+    assert requests.get(mall.shop, request.request_id).state == "withdrawn"
+    client.post(f"/contracts/{mall.contract}/return/", sent)
+    again = requests.of_contract(mall.shop, mall.contract)[0]
+    requests.approve(mall.shop, again.request_id, AT, actor="ann")
+    page = parse(client.get(f"/contracts/{mall.contract}/").content)
+    assert page.one("p", data_figure="balance").text == "¥5,360.00"
+    changes = page.one("section", data_fq_part="changes").text
+    assert "Goods for ¥1,000.00 went back." in changes
+    assert "You owe ¥1,072.00 less." in changes
+    assert "Instalment 12: principal is ¥0.00, not ¥500.00." in changes
+
+
+def test_more_than_was_bought_does_not_go_back(mall: RealShop) -> None:
+    answer = mall.signed_in().get(f"/contracts/{mall.contract}/return/", {"amount": "6000.01"})
+    assert answer.status_code == 409
+    assert requests.of_contract(mall.shop, mall.contract) == []
+
+
+@pytest.mark.parametrize("amount", ["", "0", "much", "-1"])
+def test_what_is_no_price_is_said_to_be_none(mall: RealShop, amount: str) -> None:
+    answer = mall.signed_in().get(f"/contracts/{mall.contract}/return/", {"amount": amount})
+    assert answer.status_code == 422
+
+
+def test_a_real_shop_has_no_pretend_warehouse(mall: RealShop) -> None:
+    client = mall.signed_in()
+    client.post(f"/contracts/{mall.contract}/return/", {"act": "confirm", "amount": "1000"})
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    answer = client.post(f"/contracts/{mall.contract}/parcel/", {"request": request.request_id})
+    assert answer.status_code == 404
+    assert requests.get(mall.shop, request.request_id).state == "open"
+
+
+# ------------------------------------------------------------------------------------------------------ the due day
+
+
+def test_the_due_day_is_moved_after_it_was_shown_what_moves(mall: RealShop) -> None:
+    client = mall.signed_in()
+    page = page_of(client, mall, "due-day", day="5")
+    rows = [row.text for row in page.one("tbody").all("tr")]
+    assert len(rows) == 12
+    assert "It costs nothing." in page.one("main").text
+    before = [row.due_on for row in state(mall).rows]
+    answer = client.post(f"/contracts/{mall.contract}/due-day/", {"day": "5"}, follow=True)
+    assert "Your due day is now day 5 of the month." in answer.content.decode()
+    after = [row.due_on for row in state(mall).rows]
+    assert {day.day for day in after} == {5}
+    assert before != after
+    refused = client.get(f"/contracts/{mall.contract}/due-day/")
+    assert refused.status_code == 409
+    assert "It was changed lately" in refused.content.decode()
+
+
+def test_whoever_is_late_reads_what_to_do_first(mall: RealShop) -> None:
+    with clock.pinned(AT + timedelta(days=45)):
+        answer = mall.signed_in().get(f"/contracts/{mall.contract}/due-day/")
+    assert answer.status_code == 409
+    assert "is past due. Pay that first" in answer.content.decode()
+
+
+@pytest.mark.parametrize("day", ["0", "29", "32", "x", ""])
+def test_a_day_that_is_none_moves_nothing(mall: RealShop, day: str) -> None:
+    mall.signed_in().post(f"/contracts/{mall.contract}/due-day/", {"day": day})
+    assert {row.due_on.day for row in state(mall).rows} != {0}
+    assert len(servicing.get(mall.shop, mall.contract, at=AT).events) == 1
+
+
+# --------------------------------------------------------------------------------------------------------- hardship
+
+
+def test_help_is_asked_for_and_its_answer_stands_on_the_contract(mall: RealShop) -> None:
+    client = mall.signed_in()
+    page = page_of(client, mall, "help", reason="illness", months="2")
+    assert "Illness or an accident" in page.one("main").text
+    # Due on the 24th of each month from December on; two periods later the first is due in February.
+    assert "(¥536.00) would be due on 24 Feb 2027" in page.one("main").text
+    sent = {"reason": "illness", "months": "2", "said": "in hospital"}
+    answer = client.post(f"/contracts/{mall.contract}/help/", sent, follow=True)
+    assert "You asked for help." in answer.content.decode()
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    assert (request.kind, request.said) == ("hardship", "in hospital")
+    requests.decline(mall.shop, request.request_id, AT, actor="ann", note="Please send us the letter first.")
+    shown = client.get(f"/contracts/{mall.contract}/").content.decode()
+    assert "Please send us the letter first." in shown
+
+
+@pytest.mark.parametrize(
+    "sent", [{"reason": "x", "months": "2"}, {"reason": "income", "months": "99"}, {"months": "2"}]
+)
+def test_help_without_a_reason_or_a_time_is_not_asked_for(mall: RealShop, sent: dict[str, str]) -> None:
+    answer = mall.signed_in().post(f"/contracts/{mall.contract}/help/", sent)
+    assert answer.status_code == 422
+    assert requests.of_contract(mall.shop, mall.contract) == []

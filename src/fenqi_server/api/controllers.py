@@ -361,7 +361,7 @@ class ConfirmationController(ApiController):
             order_ref=_named(query.order_ref, "/order_ref"),
             overdue=_yes_or_no(query.overdue, "/overdue"),
             unapplied=_yes_or_no(query.unapplied, "/unapplied"),
-            due_before=_day(query.due_before, "/due_before"),
+            due_before=day_of(query.due_before, "/due_before"),
         )
         today = local_date(clock.now(), access.shop.time_zone)
         try:
@@ -533,7 +533,8 @@ class AsOf(msgspec.Struct, frozen=True):
     known_at: str | None = None
 
 
-def _day(written: str | None, pointer: str) -> date | None:
+def day_of(written: str | None, pointer: str) -> date | None:
+    """A day of a query, if it is there. Raises `ApiProblem` 422."""
     if written is None:
         return None
     try:
@@ -542,7 +543,8 @@ def _day(written: str | None, pointer: str) -> date | None:
         raise refused(FieldError(pointer, written[:40], "a date such as 2026-12-01", in_="query")) from None
 
 
-def _instant(written: str | None, pointer: str) -> datetime | None:
+def instant_of(written: str | None, pointer: str) -> datetime | None:
+    """An instant of a query, if it is there. Raises `ApiProblem` 422."""
     if written is None:
         return None
     with suppress(ValueError, OverflowError):
@@ -569,12 +571,12 @@ class ContractController(ApiController):
         is not in what was known on Wednesday.
         """
         access = authorize(self.request, "contracts:read")
-        known_at = _instant(parsed_query.known_at, "/known_at")
+        known_at = instant_of(parsed_query.known_at, "/known_at")
         try:
             view = servicing.get(
                 access.shop,
                 parsed_path.contract_id,
-                _day(parsed_query.as_of, "/as_of"),
+                day_of(parsed_query.as_of, "/as_of"),
                 at=clock.now(),
                 known_at=known_at,
             )
@@ -606,7 +608,8 @@ class PaymentController(ApiController):
         """Book a payment.
 
         `received`: the money is here, and is booked whatever is owed; what is too much goes to unapplied cash. `request`:
-        ask first; more than is owed is refused with the amount owed.
+        ask first; more than is owed is refused with the amount owed. With `settles` it pays everything off by a payoff quote: a request
+        by one that does not stand is refused with the way out, and money by one is an ordinary payment then.
         """
         access = authorize(self.request, "payments:write")
         key = idempotency_key(self.request)
@@ -653,6 +656,7 @@ class PaymentController(ApiController):
                 channel=channel,
                 settlement=settlement,
                 operator=operator,
+                settles=parsed_body.settles,
             )
             return 201, payment_out(done)
 
@@ -665,16 +669,31 @@ class PaymentController(ApiController):
 def _not_paid(refusal: servicing.Refusal, reference: str) -> ApiProblem:
     error = {
         "above_debt": FieldError("/amount_minor", str(refusal.asked_minor), f"at most {refusal.owed_minor}"),
+        "below_quote": FieldError("/amount_minor", str(refusal.asked_minor), f"{refusal.owed_minor}"),
         "already_matched": FieldError("/contract_id", "another contract", "the one it is booked to"),
+        "payment_ref_reused": FieldError(
+            "/payment_ref", reference, "a number not booked with another amount"
+        ),
     }.get(refusal.code)
+    if error is None and refusal.code.startswith("quote_"):
+        error = FieldError("/settles", refusal.title.en, "a payoff quote that stands", "ask for a new one")
+    return refusal_problem(refusal, *(() if error is None else (error,)))
+
+
+def refusal_problem(refusal: servicing.Refusal, *errors: FieldError) -> ApiProblem:
+    """What cannot be done as things are: 409 with the state, the rule and what can be done."""
     return ApiProblem(
         409,
         refusal.code,
         refusal.title.en,
         refusal.detail.en,
-        errors=(error or FieldError("/payment_ref", reference, "a number not booked with another amount"),),
+        errors=errors,
         owed_minor=refusal.owed_minor,
         currency=refusal.currency,
+        state=refusal.state.en if refusal.state else "",
+        rule=refusal.rule.en if refusal.rule else "",
+        way_out=refusal.way_out.en if refusal.way_out else "",
+        messages={locale: refusal.detail.in_(locale) for locale in LOCALES},
     )
 
 

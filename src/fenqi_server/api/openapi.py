@@ -54,6 +54,7 @@ def document() -> dict[str, Any]:
             Tag(name="Evaluations", description="How a cart can be paid"),
             Tag(name="Checkout sessions", description="Letting the shop's own page ask"),
             Tag(name="Contracts", description="Taking an offer, and what is owed then"),
+            Tag(name="Servicing", description="What happens to a contract after it was agreed"),
             Tag(name="Hand-offs", description="Offers that another funder decides on its page"),
             Tag(name="Announcements", description="What the public is told; no key is needed"),
             Tag(name="Wishes", description="Telling a customer once that a way to pay is back"),

@@ -31,7 +31,10 @@ class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457's fields, our stable `code`, and what belongs to that code."""
+    """RFC 9457's fields, our stable `code`, and what belongs to that code.
+
+    Of what cannot follow a contract's state, `state`, `rule` and `way_out` say each by itself, and `messages` the whole in each language.
+    """
 
     type: str
     title: str
@@ -44,6 +47,10 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     owed_minor: int | None = None
     seconds_left: int | None = None
     currency: str = ""
+    state: str = ""
+    rule: str = ""
+    way_out: str = ""
+    messages: dict[str, str] = {}
 
 
 class ApiProblem(Exception):

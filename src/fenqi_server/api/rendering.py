@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fenqi.calendars import zone_of
 from fenqi.checkout.document import EvaluationDocument, QuoteDocument, UntilDocument, evaluation_document
-from fenqi.contracts.contract import PaidPart
+from fenqi.contracts.contract import PaidPart, RowState
 from fenqi.contracts.events import Event
 from fenqi_server.api.schemas import (
     AcknowledgementOut,
@@ -23,7 +23,7 @@ from fenqi_server.disclosures import service as disclosures
 from fenqi_server.funders.handoffs import HandOff, page_url
 from fenqi_server.servicing.service import ContractView, PaymentResult
 
-__all__ = ["changed_out", "contract_out", "evaluation_out", "hand_off_out", "payment_out"]
+__all__ = ["changed_out", "contract_out", "evaluation_out", "hand_off_out", "payment_out", "row_out"]
 
 
 def evaluation_out(decision: Decision) -> EvaluationDocument:
@@ -132,25 +132,7 @@ def contract_out(view: ContractView, known_at: datetime | None = None) -> Contra
         state.days_past_due,
         state.next_due_on,
         state.next_due_minor,
-        tuple(
-            [
-                RowOut(
-                    row.number,
-                    row.kind,
-                    row.due_on,
-                    row.principal_minor,
-                    row.fee_minor,
-                    row.total_minor,
-                    row.paid_minor,
-                    row.outstanding_minor,
-                    row.status,
-                    row.moved_from,
-                    row.interest_minor,
-                    row.penalty_minor,
-                )
-                for row in state.rows
-            ]
-        ),
+        tuple([row_out(row) for row in state.rows]),
         tuple(
             [
                 PaymentLineOut(
@@ -172,6 +154,34 @@ def contract_out(view: ContractView, known_at: datetime | None = None) -> Contra
         state.interest_outstanding_minor,
         state.penalty_outstanding_minor,
         known_at,
+        refund_due_minor=state.refund_due_minor,
+        returned_minor=state.returned_minor,
+        written_off_minor=state.written_off_minor,
+        recovered_minor=state.recovered_minor,
+        shipped_on=state.shipped_on,
+        cancelled_on=state.cancelled_on,
+        closed_on=state.closed_on,
+        accelerated_on=state.accelerated_on,
+        written_off_on=state.written_off_on,
+        paused_until=state.paused_until,
+    )
+
+
+def row_out(row: RowState) -> RowOut:
+    """One row of a contract."""
+    return RowOut(
+        row.number,
+        row.kind,
+        row.due_on,
+        row.principal_minor,
+        row.fee_minor,
+        row.total_minor,
+        row.paid_minor,
+        row.outstanding_minor,
+        row.status,
+        row.moved_from,
+        row.interest_minor,
+        row.penalty_minor,
     )
 
 

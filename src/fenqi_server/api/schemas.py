@@ -97,7 +97,8 @@ class CashIn(_In, frozen=True, kw_only=True):
 class PaymentIn(_In, frozen=True, kw_only=True):
     """Money for a contract: `received` has arrived and is always booked; `request` asks whether it may be taken.
 
-    `occurred_on` is the day it arrived, today if left out. `cash` is set for what was paid at a till.
+    `occurred_on` is the day it arrived, today if left out. `cash` is set for what was paid at a till. `settles` names the payoff quote
+    by which it pays everything off.
     """
 
     amount_minor: Amount
@@ -107,6 +108,7 @@ class PaymentIn(_In, frozen=True, kw_only=True):
     channel: Literal["bank", "wallet"] = "bank"
     occurred_on: date | None = None
     cash: CashIn | None = None
+    settles: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class MatchIn(_In, frozen=True, kw_only=True):
@@ -254,6 +256,7 @@ class PaymentLineOut(msgspec.Struct, frozen=True):
 class ContractOut(msgspec.Struct, frozen=True):
     """A contract on a day. `next_*` is the oldest row not paid; `unapplied_minor` is money beyond what was owed.
 
+    `refund_due_minor` is what is to be paid out to the customer; what was written off is a claim still, of which `recovered_minor` came.
     `statement_url` and `calendar_url` are private addresses of its papers, for its customer: given where one contract is asked
     for, and never kept.
     """
@@ -284,6 +287,16 @@ class ContractOut(msgspec.Struct, frozen=True):
     known_at: datetime | None = None
     statement_url: str = ""
     calendar_url: str = ""
+    refund_due_minor: int = 0
+    returned_minor: int = 0
+    written_off_minor: int = 0
+    recovered_minor: int = 0
+    shipped_on: date | None = None
+    cancelled_on: date | None = None
+    closed_on: date | None = None
+    accelerated_on: date | None = None
+    written_off_on: date | None = None
+    paused_until: date | None = None
 
 
 class ContractsOut(msgspec.Struct, frozen=True):

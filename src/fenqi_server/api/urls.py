@@ -4,10 +4,13 @@ from django.urls import path
 from dmr.routing import Router
 
 from fenqi_server.api import (
+    acts,
     announcements,
+    asking,
     autopay,
     controllers,
     deliveries,
+    goods,
     mandates,
     pages,
     policy,
@@ -32,11 +35,115 @@ router = Router(
         path(
             "contracts/<str:contract_id>/reversals", reversals.ReversalController.as_view(), name="reversals"
         ),
+        path(
+            "contracts/<str:contract_id>/payoff-quotes",
+            goods.PayoffsController.as_view(),
+            name="contract-payoff-quotes",
+        ),
+        path(
+            "contracts/<str:contract_id>/payoff-quotes/<str:quote_id>",
+            goods.PayoffController.as_view(),
+            name="contract-payoff-quotes-one",
+        ),
+        path(
+            "contracts/<str:contract_id>/return-preview",
+            goods.ReturnPreviewController.as_view(),
+            name="contract-return-preview",
+        ),
+        path(
+            "contracts/<str:contract_id>/returns", goods.ReturnsController.as_view(), name="contract-returns"
+        ),
+        path(
+            "contracts/<str:contract_id>/refunds", goods.RefundsController.as_view(), name="contract-refunds"
+        ),
+        path(
+            "contracts/<str:contract_id>/shipments",
+            acts.ShipmentController.as_view(),
+            name="contract-shipments",
+        ),
+        path(
+            "contracts/<str:contract_id>/cancellation",
+            acts.CancellationController.as_view(),
+            name="contract-cancellation",
+        ),
+        path(
+            "contracts/<str:contract_id>/due-day-preview",
+            acts.DueDayPreviewController.as_view(),
+            name="contract-due-day-preview",
+        ),
+        path("contracts/<str:contract_id>/due-day", acts.DueDayController.as_view(), name="contract-due-day"),
+        path(
+            "contracts/<str:contract_id>/instructions",
+            acts.InstructionController.as_view(),
+            name="contract-instructions",
+        ),
+        path("contracts/<str:contract_id>/charges", acts.ChargeController.as_view(), name="contract-charges"),
+        path(
+            "contracts/<str:contract_id>/acceleration",
+            acts.AccelerationController.as_view(),
+            name="contract-acceleration",
+        ),
+        path(
+            "contracts/<str:contract_id>/relief-preview",
+            acts.ReliefPreviewController.as_view(),
+            name="contract-relief-preview",
+        ),
+        path("contracts/<str:contract_id>/relief", acts.ReliefController.as_view(), name="contract-relief"),
+        path(
+            "contracts/<str:contract_id>/goodwill",
+            asking.GoodwillController.as_view(),
+            name="contract-goodwill",
+        ),
+        path(
+            "contracts/<str:contract_id>/waivers", asking.WaiverController.as_view(), name="contract-waivers"
+        ),
+        path(
+            "contracts/<str:contract_id>/write-off",
+            asking.WriteOffController.as_view(),
+            name="contract-write-off",
+        ),
+        path(
+            "contracts/<str:contract_id>/recoveries",
+            acts.RecoveryController.as_view(),
+            name="contract-recoveries",
+        ),
+        path(
+            "contracts/<str:contract_id>/unapplied-refunds",
+            acts.HeldRefundController.as_view(),
+            name="contract-unapplied-refunds",
+        ),
+        path(
+            "contracts/<str:contract_id>/explanation",
+            acts.ExplanationController.as_view(),
+            name="contract-explanation",
+        ),
+        path(
+            "contracts/<str:contract_id>/requests",
+            asking.ContractRequestsController.as_view(),
+            name="contract-requests",
+        ),
+        path("requests", asking.RequestsController.as_view(), name="requests"),
+        path("requests/<str:request_id>", asking.RequestController.as_view(), name="request"),
+        path("requests/<str:request_id>/approve", asking.ApproveController.as_view(), name="request-approve"),
+        path("requests/<str:request_id>/decline", asking.DeclineController.as_view(), name="request-decline"),
+        path(
+            "requests/<str:request_id>/withdraw", asking.WithdrawController.as_view(), name="request-withdraw"
+        ),
         path("unapplied-cash", controllers.UnappliedController.as_view(), name="unapplied-cash"),
         path(
             "unapplied-cash/<str:unapplied_id>/match",
             controllers.MatchController.as_view(),
             name="unapplied-match",
+        ),
+        path(
+            "unapplied-cash/<str:unapplied_id>/undo-match",
+            asking.UndoMatchController.as_view(),
+            name="unapplied-undo-match",
+        ),
+        path(
+            "unapplied-cash/<str:unapplied_id>/refund",
+            asking.MoneyRefundController.as_view(),
+            name="unapplied-refund",
         ),
         path("hand-offs/<str:hand_off_id>", controllers.HandOffController.as_view(), name="hand-off"),
         path(

@@ -28,7 +28,7 @@ examples:
 The key is shown once; only its hash is kept. Scopes: evaluations:write, contracts:read, contracts:write,
 payments:write, sessions:write, hand_offs:read, hand_offs:write, webhooks:manage, diagnosis:read, cases:read,
 cases:write, overrides:read, mail:write (without --scopes: all of these); and, only where named: diagnosis:risk,
-overrides:write.
+overrides:write, servicing:write.
 """
 
 MAX_LABEL = 80  # what the database keeps of a label

@@ -38,6 +38,7 @@ from fenqi_server.shops.models import Shop
 __all__ = [
     "CUSTOMER",
     "MAX_PAGE",
+    "Act",
     "Concession",
     "HardshipAsked",
     "Help",
@@ -83,7 +84,7 @@ class NoRequest(LookupError):
 # ------------------------------------------------------------------------------------------------ what is asked
 
 
-class ReturnLine(msgspec.Struct, frozen=True, kw_only=True):
+class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line of the order that is to go back, at the price it was bought for."""
 
     sku: str
@@ -93,7 +94,7 @@ class ReturnLine(msgspec.Struct, frozen=True, kw_only=True):
     other_seller: bool = False
 
 
-class ReturnAsked(msgspec.Struct, frozen=True, kw_only=True, tag="return"):
+class ReturnAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="return"):
     """Goods are to go back. Without `lines`, goods of `amount_minor` in all."""
 
     amount_minor: int
@@ -102,7 +103,7 @@ class ReturnAsked(msgspec.Struct, frozen=True, kw_only=True, tag="return"):
     reason: ReturnReason = "other"
 
 
-class HardshipAsked(msgspec.Struct, frozen=True, kw_only=True, tag="hardship"):
+class HardshipAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hardship"):
     """Paying is hard: why, in one of a few words, and for how many months help is wished for."""
 
     reason: HardshipReason
@@ -129,25 +130,25 @@ Asked = ReturnAsked | HardshipAsked | Concession
 # ------------------------------------------------------------------------------------------------ what is done
 
 
-class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
+class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pause"):
     """What falls due later is due so many periods later still."""
 
     periods: int
     interest: Literal["stops", "runs"] = "runs"
 
 
-class ReAge(msgspec.Struct, frozen=True, kw_only=True, tag="re_age"):
+class ReAge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="re_age"):
     """Everything that is owed is spread over new rows."""
 
     periods: int
     first_due_on: date
 
 
-class ReAmortise(msgspec.Struct, frozen=True, kw_only=True, tag="re_amortise"):
+class ReAmortise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="re_amortise"):
     """What is late is spread over the rows to come."""
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
+class Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="taken"):
     """The goods that came back: all that was asked for, or of another price (None: as asked), on a day (None: today)."""
 
     amount_minor: int | None = None

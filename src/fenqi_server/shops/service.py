@@ -51,6 +51,7 @@ SCOPES: Final = (
     "contracts:read",
     "contracts:write",
     "payments:write",
+    "servicing:write",
     "sessions:write",
     "hand_offs:read",
     "hand_offs:write",
@@ -72,7 +73,7 @@ SCOPES: Final = (
 )
 """What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
 
-GIVEN_BY_NAME: Final = frozenset({"diagnosis:risk", "overrides:write"})
+GIVEN_BY_NAME: Final = frozenset({"diagnosis:risk", "overrides:write", "servicing:write"})
 """What a key gets only where it is asked for by its name, never along with everything else."""
 
 

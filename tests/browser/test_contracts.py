@@ -44,3 +44,41 @@ def test_contracts_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str)
     visitor.work_as("qian")
     here = f"/console/contracts/{contract}/"
     assert looked_at(visitor, axe, ("/console/contracts/", here, f"{here}?event=2")) == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_an_act_and_a_request_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str) -> None:
+    from fenqi_server.customers import service as customers
+    from fenqi_server.demo import clock
+    from fenqi_server.servicing import requests
+    from fenqi_server.shops.service import only_shop
+
+    shop, at = only_shop(), clock.now()
+    contract = open_one(shop, customers.ensure(shop, "browsed", at), at=at)
+    asked = requests.HardshipAsked(reason="illness", months=2)
+    made = requests.open_request(shop, contract, asked, at, said="住院了。" * 20)
+    visitor = visit("good", language)
+    visitor.work_as("tang")
+    here, act = f"/console/requests/{made.request_id}/", f"/console/contracts/{contract}/pause/"
+    assert looked_at(visitor, axe, ("/console/requests/", here, act)) == []
+    page = visitor.page
+    for width in (375, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        visitor.go(act)
+        page.fill("#reason", "ill")
+        visitor.follow("form[action$='/pause/'] button")
+        assert page.locator("[data-fq-part=preview]").count() == 1
+        page.evaluate(axe)
+        assert page.evaluate(_AXE) == []
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    visitor.follow("button.primary")
+    assert page.locator("[data-fq-part=change]").count() == 1
+    # Decided beside the contract: seen first, then done.
+    visitor.go(here)
+    page.check("input[value=re-age]")
+    page.fill("#note", "agreed")
+    visitor.follow("button[value=preview]")
+    page.evaluate(axe)
+    assert page.evaluate(_AXE) == []
+    visitor.follow("button.primary")
+    assert requests.get(shop, made.request_id).state == "approved"

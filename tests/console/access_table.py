@@ -267,6 +267,28 @@ TABLE: dict[str, Row] = {
     # Contracts: read by whoever answers customers, keeps the book or checks it.
     "console/contracts/": staff("support", "supervisor", "finance", "auditor"),
     "console/contracts/<str:contract_id>/": staff("support", "supervisor", "finance", "auditor"),
+    # What is done to one: small things by support, money by supervisor and finance, hardship and its end by the supervisor.
+    "console/contracts/<str:contract_id>/cash/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/reverse/": staff("supervisor", "finance"),
+    "console/contracts/<str:contract_id>/refund/": staff("finance"),
+    "console/contracts/<str:contract_id>/goodwill/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/waive/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/pause/": staff("supervisor"),
+    "console/contracts/<str:contract_id>/re-age/": staff("supervisor"),
+    "console/contracts/<str:contract_id>/re-amortise/": staff("supervisor"),
+    "console/contracts/<str:contract_id>/due-day/": staff("support", "supervisor"),
+    "console/contracts/<str:contract_id>/ship/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/return/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/cancel/": staff("support", "supervisor", "finance"),
+    "console/contracts/<str:contract_id>/charge/": staff("supervisor", "finance"),
+    "console/contracts/<str:contract_id>/accelerate/": staff("supervisor"),
+    "console/contracts/<str:contract_id>/write-off/": staff("supervisor", "finance"),
+    "console/contracts/<str:contract_id>/recover/": staff("supervisor", "finance"),
+    # Requests: read by the same; decided by a supervisor or finance, never by whoever asked for more than the limit.
+    "console/requests/": staff("support", "supervisor", "finance", "auditor"),
+    "console/requests/<str:request_id>/": staff("support", "supervisor", "finance", "auditor"),
+    "console/requests/<str:request_id>/decide": staff("supervisor", "finance"),
+    "console/requests/<str:request_id>/withdraw": staff("support", "supervisor", "finance"),
     # Special cases: asked by support, decided by a supervisor alone.
     "console/special/": staff("support", "supervisor", "auditor"),
     "console/special/new/": staff("support", "supervisor"),

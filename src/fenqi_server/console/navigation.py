@@ -70,6 +70,12 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "console:contracts",
         ("support", "supervisor", "finance", "auditor"),
     ),
+    Entry(
+        _PEOPLE,
+        gettext_noop("Requests"),
+        "console:requests",
+        ("support", "supervisor", "finance", "auditor"),
+    ),
     Entry(_PEOPLE, gettext_noop("Cases"), "console:cases", ("support", "supervisor")),
     Entry(
         _PEOPLE,

@@ -22,6 +22,7 @@ from fenqi_server.funders import agreements
 from fenqi_server.policies import drafts
 from fenqi_server.policies import service as policies
 from fenqi_server.reconciliation import clearing
+from fenqi_server.servicing import requests
 from fenqi_server.support import cases, overrides
 
 __all__ = ["SOURCES", "Waiting", "waiting_for"]
@@ -107,6 +108,12 @@ def _breaks(staff: Staff, at: datetime) -> Waiting:
     return Waiting(gettext("Breaks of statements to clear"), waiting, reverse("console:reconciliation"))
 
 
+def _requests(staff: Staff, at: datetime) -> Waiting:
+    """Requests of customers, and of colleagues for more than one person may give away; one's own do not count."""
+    waiting = requests.count_open(staff.shop, staff.actor)
+    return Waiting(gettext("Requests to decide"), waiting, reverse("console:requests"))
+
+
 def _broken_book(staff: Staff, at: datetime) -> Waiting:
     """What the newest proof of the book found, until a later one finds nothing."""
     found = proofs.standing_problems(staff.shop)
@@ -127,6 +134,7 @@ SOURCES: Final[tuple[Source, ...]] = (
     (("author", "publisher"), _overdue_news),
     (("author", "publisher"), _not_back),
     (("author", "publisher"), _renewals),
+    (("supervisor", "finance"), _requests),
     (("finance",), _breaks),
     (("finance", "auditor"), _broken_book),
 )

@@ -31,16 +31,22 @@ from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
+from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
-from fenqi_server.servicing import service
+from fenqi_server.servicing import requests, service
 from fenqi_server.servicing.listing import Asked, Listed, list_contracts
 from fenqi_server.servicing.service import ContractView, NoContract
+from fenqi_server.servicing.staff_acts import groups_for
 from fenqi_server.servicing.words import (
+    by_name,
     channel_name,
     event_text,
+    kind_name,
     part_name,
     parts_of,
+    request_state,
     row_state,
+    said,
     said_why,
     state_of,
 )
@@ -48,7 +54,19 @@ from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import option_name, row_name
 from fenqi_server.storefront.voice import Voice, locale_now
 
-__all__ = ["READERS", "contract", "contract_of", "contracts", "page_of", "said", "staff_at", "voice_at"]
+__all__ = [
+    "READERS",
+    "ChangeLine",
+    "ChangeView",
+    "change_view",
+    "contract",
+    "contract_of",
+    "contracts",
+    "page_of",
+    "staff_at",
+    "state_word",
+    "voice_at",
+]
 
 READERS: Final = ("support", "supervisor", "finance", "auditor")
 _STATUSES: Final = ("active", "closed", "unconfirmed")
@@ -63,11 +81,6 @@ def staff_at(request: HttpRequest) -> Staff:
 def voice_at(shop: Shop, at: datetime) -> Voice:
     """How the console speaks of this shop's money and days."""
     return Voice(locale_now(), shop.currency, shop.time_zone, to_epoch(at))
-
-
-def said(who: str) -> str:
-    """A name as the records have it, in short."""
-    return who.removeprefix("staff:")
 
 
 # ---------------------------------------------------------------------------------------------------------- the list
@@ -301,6 +314,18 @@ def contract(request: HttpRequest, contract_id: str) -> HttpResponse:
     chosen = next((event for event in _known(found, known_at) if str(event.seq) == asked["event"]), None)
     context = {
         "contract": page_of(staff, found, voice, asked=asked, known_at=known_at),
+        # What was is not acted upon.
+        "requests": [
+            {
+                "url": reverse("console:request", args=[each.request_id]),
+                "what": kind_name(each.kind),
+                "asked": f"{voice.instant(each.asked_at)}, {by_name(each.asked_by)}",
+                "state": request_state(each.state)[0],
+                "tone": request_state(each.state)[1],
+            }
+            for each in requests.of_contract(shop, contract_id)
+        ],
+        "acts": () if as_of or known_at else groups_for(staff, contract_id, found.state),
         "change": _change(found, chosen, voice) if chosen else None,
         "asked": asked,
         "wrong": wrong,
@@ -520,17 +545,32 @@ def _booked(found: ContractView) -> dict[int, date]:
         return dict(cursor.fetchall())
 
 
+def _by_whom(shop: Shop, found: ContractView) -> dict[int, tuple[str, str]]:
+    """Who recorded each event and why, where the audit log has it. The log tells events by kind and instant."""
+    waiting: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for entry in audit.entries(shop, subject=f"contract:{found.contract_id}", limit=audit.MAX_ENTRIES):
+        kind = entry.act.removeprefix("contract.")
+        # Newest first: of several in one second, the last event takes the first that is found.
+        waiting.setdefault((kind, int(entry.at.timestamp())), []).append((entry.actor, entry.reason))
+    named: dict[int, tuple[str, str]] = {}
+    for event in reversed(found.events):
+        told = waiting.get((str(event.__struct_config__.tag), event.recorded_at))
+        if told:
+            named[event.seq] = told.pop(0)
+    return named
+
+
 def _events(
     staff: Staff, found: ContractView, events: list[Event], kept: dict[str, str], shown: str, voice: Voice
 ) -> tuple[EventLine, ...]:
     use_shop(staff.shop.id)
-    booked = _booked(found)
+    booked, who = _booked(found), _by_whom(staff.shop, found)
     return tuple(
         EventLine(
             seq=event.seq,
             text=event_text(event, voice),
-            why=said_why(event),
-            who=said(getattr(event, "operator", "")),
+            why=said_why(event) or who.get(event.seq, ("", ""))[1],
+            who=said(getattr(event, "operator", "") or who.get(event.seq, ("", ""))[0]),
             occurred=voice.day(event.occurred_on),
             recorded=voice.instant(event.recorded_at),
             booked=voice.day(booked[event.seq]) if event.seq in booked else "",
@@ -547,8 +587,13 @@ def _change(found: ContractView, event: Event, voice: Voice) -> ChangeView:
     before = [each for each in found.events if each.seq < event.seq]
     day = found.state.as_of
     difference = explain(replay(found.terms, before, day), replay(found.terms, [*before, event], day))
+    return change_view(event_text(event, voice), difference, voice)
+
+
+def change_view(text: str, difference: Difference, voice: Voice) -> ChangeView:
+    """A difference, row by row."""
     return ChangeView(
-        text=event_text(event, voice),
+        text=text,
         lines=_changed_rows(difference, voice),
         payments=tuple(
             ChangeLine(change.payment_id, "", _sums(change.before, voice), _sums(change.after, voice))
@@ -558,6 +603,11 @@ def _change(found: ContractView, event: Event, voice: Voice) -> ChangeView:
         balance_after=voice.money(difference.balance_after_minor),
         changed=bool(difference.rows or difference.payments or difference.balance_change_minor),
     )
+
+
+def state_word(state: ContractState) -> str:
+    """A contract's state in a word."""
+    return state_of(state)[0]
 
 
 def _changed_rows(difference: Difference, voice: Voice) -> tuple[ChangeLine, ...]:

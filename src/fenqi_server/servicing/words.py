@@ -39,18 +39,29 @@ from fenqi.contracts.events import (
     Waived,
     WrittenOff,
 )
+from fenqi_server.servicing.requests import CUSTOMER
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
+    "by_name",
     "channel_name",
     "event_text",
+    "kind_name",
     "part_name",
     "parts_of",
+    "reason_name",
+    "request_state",
     "reversal_name",
     "row_state",
+    "said",
     "said_why",
     "state_of",
 ]
+
+
+def said(who: str) -> str:
+    """A name as the records have it, in short."""
+    return who.removeprefix("staff:")
 
 
 def state_of(state: ContractState) -> tuple[str, str]:
@@ -308,3 +319,47 @@ _SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
     WrittenOff: lambda _event, _voice: gettext("What is owed was written off; the claim stays."),
     Recovered: _recovered,
 }
+
+
+# ------------------------------------------------------------------------------------------------------------ requests
+
+
+def kind_name(kind: str) -> str:
+    """What a request is about."""
+    return {
+        "hardship": gettext("Help with paying"),
+        "return": gettext("Return of goods"),
+        "goodwill": gettext("Goodwill above the limit"),
+        "waiver": gettext("Waiver above the limit"),
+        "write_off": gettext("Writing off"),
+    }.get(kind, kind)
+
+
+def reason_name(reason: str) -> str:
+    """Why paying is hard, or why goods go back."""
+    return {
+        "unwanted": pgettext("why goods go back", "not wanted any more"),
+        "defective": pgettext("why goods go back", "defective"),
+        "wrong_item": pgettext("why goods go back", "not what was ordered"),
+        "late": pgettext("why goods go back", "came too late"),
+        "income": pgettext("why paying is hard", "less income"),
+        "illness": pgettext("why paying is hard", "illness"),
+        "family": pgettext("why paying is hard", "family"),
+        "disaster": pgettext("why paying is hard", "a disaster"),
+        "other": pgettext("why paying is hard", "something else"),
+    }.get(reason, reason)
+
+
+def by_name(who: str) -> str:
+    """Who asked or decided."""
+    return gettext("the customer") if who == CUSTOMER else said(who)
+
+
+def request_state(state: str) -> tuple[str, str]:
+    """A request's state in a word, and its tone."""
+    return {
+        "open": (pgettext("request", "waiting"), "warn"),
+        "approved": (pgettext("request", "approved"), "good"),
+        "declined": (pgettext("request", "declined"), "bad"),
+        "withdrawn": (pgettext("request", "withdrawn"), ""),
+    }[state]

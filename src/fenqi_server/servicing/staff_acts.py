@@ -590,7 +590,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
         way_back=gettext_noop("It is not undone here: money that came back is a payment."),
         fields=lambda found, voice, at: (
             _amount(found.state.refund_due_minor, found),
-            Field(name="channel", label=gettext("How"), kind="choice", choices=_channels()),
+            Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=_channels()),
             Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
             _happened(at, found),
         ),

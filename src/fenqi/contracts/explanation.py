@@ -27,6 +27,10 @@ Figure = Literal[
     "fee_paid",
     "interest_paid",
     "penalty_paid",
+    "rent",
+    "rent_paid",
+    "deposit",
+    "deposit_paid",
 ]
 _FIGURES: Final[tuple[tuple[Figure, str], ...]] = (
     ("principal", "principal_minor"),
@@ -37,6 +41,10 @@ _FIGURES: Final[tuple[tuple[Figure, str], ...]] = (
     ("fee_paid", "fee_paid_minor"),
     ("interest_paid", "interest_paid_minor"),
     ("penalty_paid", "penalty_paid_minor"),
+    ("rent", "rent_minor"),
+    ("rent_paid", "rent_paid_minor"),
+    ("deposit", "deposit_minor"),
+    ("deposit_paid", "deposit_paid_minor"),
 )
 _WORDS: Final[dict[Figure, Text]] = {
     "principal": Text("本金", "principal"),
@@ -47,6 +55,10 @@ _WORDS: Final[dict[Figure, Text]] = {
     "fee_paid": Text("已还手续费", "fee paid"),
     "interest_paid": Text("已还利息", "interest paid"),
     "penalty_paid": Text("已还违约金", "penalty paid"),
+    "rent": Text("租金", "rent"),
+    "rent_paid": Text("已付租金", "rent paid"),
+    "deposit": Text("押金", "deposit"),
+    "deposit_paid": Text("已付押金", "deposit paid"),
 }
 
 

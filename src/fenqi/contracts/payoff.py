@@ -45,7 +45,7 @@ def payoff_quote(terms: ContractTerms, events: Iterable[Event], on: date) -> Pay
     """
     if terms.lease is not None:
         raise EventRefused(
-            "payoff",
+            "payoff_quoted",
             "a lease",
             "a contract that pays a price back",
             "buy the goods out, or give them back",

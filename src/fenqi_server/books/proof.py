@@ -354,8 +354,13 @@ _ENDED: Final = {
     if account.zero_at == "close"
 }
 _STATUS: Final = """
-SELECT customer_id, contract_id, status, balance_minor FROM servicing_state
- WHERE (status = 'closed') <> (balance_minor = 0) ORDER BY 1, 2 LIMIT %s
+SELECT customer_id, contract_id, status, balance_minor FROM servicing_state AS s
+ WHERE (status = 'closed') <> (balance_minor = 0)
+   -- A lease whose rents are paid waits for its goods, and a pledge for its success.
+   AND NOT (status = 'active' AND EXISTS (
+       SELECT FROM servicing_contract AS c WHERE c.customer_id = s.customer_id AND c.contract_id = s.contract_id
+          AND c.terms #>> '{plan,pricing,kind}' IN ('lease', 'pledge')))
+ ORDER BY 1, 2 LIMIT %s
 """
 _CLOSURE: Final = f"""
 SELECT s.customer_id, s.contract_id, s.status, e.account, e.minor

@@ -50,6 +50,14 @@ _HAPPENED: Final = {
     "accelerated": gettext_noop("Everything called due"),
     "written_off": gettext_noop("Written off"),
     "recovered": gettext_noop("Recovered"),
+    "handed_over": gettext_noop("Goods of a lease handed over"),
+    "deposit_applied": gettext_noop("Rents paid from the deposit"),
+    "deposit_released": gettext_noop("Deposit released"),
+    "lease_returned": gettext_noop("Goods of a lease came back"),
+    "inspected": gettext_noop("Goods of a lease inspected"),
+    "bought_out": gettext_noop("Goods of a lease bought"),
+    "renewed": gettext_noop("Lease renewed"),
+    "captured": gettext_noop("Pledge captured"),
 }
 
 

@@ -97,7 +97,7 @@ def _instant(at: int | datetime, voice: Voice) -> str:
     return format_instant(at, voice.zone, voice.locale)
 
 
-_PARTS: Final = ("principal", "fee", "interest", "penalty")
+_PARTS: Final = ("principal", "fee", "rent", "deposit", "interest", "penalty")
 
 
 def _rows(rows: tuple[RowState, ...]) -> Table:
@@ -106,6 +106,8 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
         "fee": pgettext("of an instalment", "Fee"),
         "interest": gettext("Interest"),
         "penalty": gettext("Penalty"),
+        "rent": pgettext("of an instalment", "Rent"),
+        "deposit": pgettext("of an instalment", "Deposit"),
     }
     # Price and fee always; what this contract has none of has no column.
     parts = [

@@ -335,6 +335,8 @@ def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tup
             for word, minor in (
                 (gettext("price %(amount)s"), part.principal_minor),
                 (gettext("fee %(amount)s"), part.fee_minor),
+                (gettext("rent %(amount)s"), part.rent_minor),
+                (gettext("deposit %(amount)s"), part.deposit_minor),
                 (gettext("interest %(amount)s"), part.interest_minor),
                 (gettext("charge for lateness %(amount)s"), part.penalty_minor),
             )
@@ -485,6 +487,23 @@ def _what(event: Any, late: bool, voice: Voice) -> str:
             return gettext("Goods for %(amount)s went back.") % {"amount": amount}
         case told.RefundPaid():
             return gettext("%(amount)s was refunded to you.") % {"amount": amount}
+        case told.LeaseReturned():
+            return gettext("The goods came back, and the lease ended: rents of a later time are not owed.")
+        case told.BoughtOut(price_minor=price):
+            return gettext("You bought the goods for %(amount)s.") % {"amount": money(price)}
+        case told.Renewed(periods=periods):
+            return ngettext(
+                "You agreed to rent on for %(n)s period.", "You agreed to rent on for %(n)s periods.", periods
+            ) % {"n": periods}
+        case told.Inspected(deduction_minor=deducted) if deducted:
+            return gettext("%(amount)s was deducted after the goods were looked at: %(why)s.") % {
+                "amount": money(deducted),
+                "why": event.reason,
+            }
+        case told.DepositApplied():
+            return gettext("%(amount)s of your deposit paid rents that were due.") % {"amount": amount}
+        case told.Captured():
+            return gettext("The campaign succeeded, and what you had authorised was taken.")
         case told.Cancelled():
             return gettext("The sale was called off before anything was shipped.")
         case told.GoodwillGranted():

@@ -20,14 +20,20 @@ from fenqi.contracts.contract import ContractState, RowState
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
+    BoughtOut,
     Cancelled,
     Charged,
+    DepositReleased,
     DueDayChanged,
     Event,
     EventRefused,
     GoodwillGranted,
+    HandedOver,
+    Inspected,
     Instruction,
+    LeaseReturned,
     Paused,
+    PledgeReleased,
     ReAged,
     ReAmortised,
     Recovered,
@@ -94,10 +100,23 @@ TOLD_AS: Final[dict[str, str]] = {
     "written_off": "contract.written_off",
     "recovered": "contract.recovered",
     "unapplied_refunded": "contract.unapplied_refunded",
+    "handed_over": "contract.handed_over",
+    "deposit_held": "contract.deposit_held",
+    "deposit_applied": "contract.deposit_applied",
+    "deposit_released": "contract.deposit_released",
+    "lease_returned": "contract.lease_returned",
+    "inspected": "contract.inspected",
+    "bought_out": "contract.bought_out",
+    "renewed": "contract.renewed",
+    "pledged": "contract.pledged",
+    "captured": "contract.captured",
+    "pledge_released": "contract.pledge_released",
 }
 """The message to the shop for each kind of event that an act adds."""
 
 _ONCE: Final = (Cancelled, WrittenOff)
+_SAID_ONCE: Final = (HandedOver, LeaseReturned, Inspected, BoughtOut, DepositReleased, PledgeReleased)
+"""What happens once to a contract: told again in the same words it is that time, and in others it cannot follow."""
 _BY_DAY: Final = (DueDayChanged, Paused, ReAged, ReAmortised, Accelerated, AllocatedByInstruction)
 
 
@@ -231,6 +250,8 @@ def _done_before(stored: Stored, event: Event) -> Event | None:
     same = [each for each in stored.events if type(each) is type(event)]
     if isinstance(event, _ONCE):
         return same[-1] if same else None
+    if isinstance(event, _SAID_ONCE):
+        return next((each for each in same if _said(each) == _said(event)), None)
     if isinstance(event, _BY_DAY):
         last = same[-1] if same else None
         return (
@@ -576,7 +597,7 @@ def waive(
     shop: Shop,
     contract: str,
     waiver_id: str,
-    part: Literal["fee", "penalty", "interest"],
+    part: Literal["fee", "penalty", "interest", "rent"],
     amount_minor: int,
     at: datetime,
     *,

@@ -38,6 +38,7 @@ from fenqi_server.servicing.listing import Asked, Listed, list_contracts
 from fenqi_server.servicing.service import ContractView, NoContract
 from fenqi_server.servicing.staff_acts import groups_for
 from fenqi_server.servicing.words import (
+    awaited_text,
     by_name,
     channel_name,
     event_text,
@@ -382,7 +383,7 @@ def page_of(
     person = customers.private(shop, found.customer_id) if staff.may("support", "supervisor") else None
     parts = [
         part
-        for part in ("principal", "fee", "interest", "penalty")
+        for part in ("principal", "fee", "rent", "deposit", "interest", "penalty")
         if part in ("principal", "fee") or any(getattr(row, f"{part}_minor") for row in state.rows)
     ]
     token = token_of(shop.id, found.contract_id)
@@ -451,6 +452,12 @@ def _figures(state: ContractState, voice: Voice) -> tuple[tuple[str, str, str], 
     rest = [
         ("interest", gettext("Interest owed"), state.interest_outstanding_minor),
         ("penalty", gettext("Penalties owed"), state.penalty_outstanding_minor),
+        ("deposit-open", gettext("Deposit to be paid"), state.deposit_outstanding_minor),
+        (
+            "deposit-held",
+            gettext("Deposit held"),
+            0 if state.lease is None else state.lease.deposit_held_minor,
+        ),
         ("unapplied", gettext("Unapplied"), state.unapplied_minor),
         ("refund-due", gettext("To be refunded"), state.refund_due_minor),
         ("returned", gettext("Goods returned"), state.returned_minor),
@@ -472,6 +479,9 @@ def _notices(state: ContractState, voice: Voice) -> tuple[str, ...]:
                 "on": voice.day(state.next_due_on),
             }
         )
+    awaited = awaited_text(state)
+    if awaited:
+        told.append(awaited)
     if state.shipped_on is not None:
         told.append(gettext("Shipped on %(on)s.") % {"on": voice.day(state.shipped_on)})
     if state.paused_until is not None and state.paused_until > state.as_of:

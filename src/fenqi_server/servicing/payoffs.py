@@ -14,7 +14,7 @@ import msgspec
 
 from fenqi.calendars import local_date
 from fenqi.contracts.contract import ContractState
-from fenqi.contracts.events import Event, PaymentReceived, PayoffQuoted
+from fenqi.contracts.events import Event, EventRefused, PaymentReceived, PayoffQuoted
 from fenqi.contracts.payoff import PayoffQuote
 from fenqi.contracts.payoff import payoff_quote as figures
 from fenqi.problems import BadInput
@@ -22,6 +22,7 @@ from fenqi.texts import Text
 from fenqi_server.db import in_transaction
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.servicing import acts, service
+from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import Refusal
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
@@ -157,7 +158,10 @@ def _reckon(stored: Stored, state: ContractState, today: date, day: date) -> tup
             rule=Text("合同须有欠款", "something has to be owed"),
             way_out=Text("没有需要结清的款项", "nothing is to be paid off"),
         )
-    found = figures(stored.terms, stored.events, day)
+    try:
+        found = figures(stored.terms, stored.events, day)
+    except EventRefused as problem:
+        raise refusal_of(problem, "payoff_quoted", stored.terms.currency) from None
     until = day
     if day == today:
         for days in range(1, MAX_DAYS + 1):

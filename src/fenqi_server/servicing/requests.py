@@ -120,7 +120,7 @@ class Concession(msgspec.Struct, frozen=True, kw_only=True, tag="concession"):
     kind: Literal["goodwill", "waiver", "write_off"]
     reason: str
     amount_minor: int = 0
-    part: Literal["fee", "penalty", "interest"] | None = None
+    part: Literal["fee", "penalty", "interest", "rent"] | None = None
     row: int | None = None
 
 

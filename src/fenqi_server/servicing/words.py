@@ -14,9 +14,14 @@ from fenqi.contracts.contract import ContractState, PaidPart, PaymentState
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
+    BoughtOut,
     Cancelled,
+    Captured,
     Charged,
     Confirmed,
+    DepositApplied,
+    DepositHeld,
+    DepositReleased,
     Disbursed,
     DueDayChanged,
     DueMoved,
@@ -24,16 +29,22 @@ from fenqi.contracts.events import (
     Event,
     GoodsReturned,
     GoodwillGranted,
+    HandedOver,
+    Inspected,
+    LeaseReturned,
     PaidBack,
     Paused,
     PaymentFailed,
     PaymentReceived,
     PaymentReversed,
     PayoffQuoted,
+    Pledged,
+    PledgeReleased,
     ReAged,
     ReAmortised,
     Recovered,
     RefundPaid,
+    Renewed,
     Shipped,
     UnappliedRefunded,
     Waived,
@@ -43,6 +54,7 @@ from fenqi_server.servicing.requests import CUSTOMER
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
+    "awaited_text",
     "by_name",
     "channel_name",
     "event_text",
@@ -72,15 +84,51 @@ def state_of(state: ContractState) -> tuple[str, str]:
         return pgettext("contract", "called off"), ""
     if state.written_off_on is not None and state.status == "active":
         return pgettext("contract", "written off"), "bad"
+    ended = _ended(state)
     if state.status == "closed":
-        return pgettext("contract", "paid off"), "good"
+        return ended or pgettext("contract", "paid off"), "good"
     if state.accelerated_on is not None:
         return pgettext("contract", "called due"), "bad"
     if state.paused_until is not None and state.paused_until > state.as_of:
         return pgettext("contract", "paused"), "warn"
     if state.overdue:
         return pgettext("contract", "past due"), "bad"
+    if ended:
+        return ended, "warn"
+    if state.lease is not None and state.lease.awaits == "return_or_buyout":
+        return pgettext("contract", "awaits return or buyout"), "warn"
+    if state.pledge is not None and state.pledge.stage in ("agreed", "pledged"):
+        return pgettext("contract", "pledged"), ""
     return pgettext("contract", "in order"), "good"
+
+
+def _ended(state: ContractState) -> str:
+    """How a lease or a pledge came to its end, in a word; empty where it did not."""
+    if state.lease is not None:
+        return {
+            "returned": pgettext("contract", "given back"),
+            "bought_out": pgettext("contract", "bought"),
+            "lost": pgettext("contract", "written off"),
+        }.get(state.lease.outcome or "", "")
+    if state.pledge is not None and state.pledge.stage == "released":
+        return pgettext("contract", "released")
+    return ""
+
+
+def awaited_text(state: ContractState) -> str:
+    """What a lease or a pledge waits for beside payments, in a sentence; empty where for nothing."""
+    if state.lease is not None:
+        return {
+            "hand_over": gettext("The goods are to be handed over."),
+            "return_or_buyout": gettext(
+                "The term is over: the goods are to come back, or to be bought. No further rent arises."
+            ),
+            "inspection": gettext("The goods are to be inspected."),
+            "deposit_release": gettext("What is left of the deposit is to be released."),
+        }.get(state.lease.awaits or "", "")
+    if state.pledge is not None and state.pledge.stage == "pledged":
+        return gettext("It is captured if the campaign succeeds, and released if not.")
+    return ""
 
 
 def row_state(status: str) -> tuple[str, str]:
@@ -100,6 +148,8 @@ def part_name(part: str) -> str:
         "fee": pgettext("part of what is owed", "fee"),
         "interest": pgettext("part of what is owed", "interest"),
         "penalty": pgettext("part of what is owed", "penalty"),
+        "rent": pgettext("part of what is owed", "rent"),
+        "deposit": pgettext("part of what is owed", "deposit"),
     }[part]
 
 
@@ -143,6 +193,8 @@ def _part(part: PaidPart, voice: Voice) -> str:
             ("fee", part.fee_minor),
             ("interest", part.interest_minor),
             ("penalty", part.penalty_minor),
+            ("rent", part.rent_minor),
+            ("deposit", part.deposit_minor),
         )
         if minor
     ]
@@ -258,6 +310,44 @@ def _recovered(event: Recovered, voice: Voice) -> str:
     return gettext("%(amount)s of what was written off was recovered (%(id)s).") % said
 
 
+def _handed_over(event: HandedOver, voice: Voice) -> str:
+    if event.cost_minor:
+        return gettext("The goods were handed over; they cost %(amount)s.") % {
+            "amount": voice.money(event.cost_minor)
+        }
+    return gettext("The goods were handed over.")
+
+
+def _inspected(event: Inspected, voice: Voice) -> str:
+    if event.deduction_minor:
+        return gettext(
+            "The goods were inspected (%(found)s): %(amount)s was deducted, for %(why)s (%(id)s)."
+        ) % {
+            "found": event.finding,
+            "amount": voice.money(event.deduction_minor),
+            "why": event.reason,
+            "id": event.evidence,
+        }
+    return gettext("The goods were inspected: %(found)s.") % {"found": event.finding}
+
+
+def _renewed(event: Renewed, voice: Voice) -> str:
+    return ngettext(
+        "The customer agreed to rent on for %(n)s period (%(id)s).",
+        "The customer agreed to rent on for %(n)s periods (%(id)s).",
+        event.periods,
+    ) % {"n": event.periods, "id": event.consent}
+
+
+def _pledged(event: Pledged, voice: Voice) -> str:
+    said = {"amount": voice.money(event.amount_minor), "id": event.authorisation}
+    if event.until is not None:
+        return gettext("%(amount)s was authorised until %(day)s (%(id)s).") % (
+            said | {"day": voice.day(event.until)}
+        )
+    return gettext("%(amount)s was authorised (%(id)s).") % said
+
+
 def _with_amount(event: Any, voice: Voice) -> dict[str, str]:
     return {"amount": voice.money(event.amount_minor), "id": event.reference}
 
@@ -318,6 +408,27 @@ _SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
     ),
     WrittenOff: lambda _event, _voice: gettext("What is owed was written off; the claim stays."),
     Recovered: _recovered,
+    HandedOver: _handed_over,
+    DepositHeld: lambda event, voice: (
+        gettext("A deposit of %(amount)s was frozen on the customer’s account (%(id)s).")
+        % _with_amount(event, voice)
+    ),
+    DepositApplied: lambda event, voice: (
+        gettext("%(amount)s of the deposit paid rents that were due (%(id)s).") % _with_amount(event, voice)
+    ),
+    DepositReleased: lambda _event, _voice: gettext("What was left of the deposit was released."),
+    LeaseReturned: lambda _event, _voice: gettext("The goods came back, and the lease ended."),
+    Inspected: _inspected,
+    BoughtOut: lambda event, voice: (
+        gettext("The customer bought the goods for %(amount)s (%(id)s).")
+        % {"amount": voice.money(event.price_minor), "id": event.consent}
+    ),
+    Renewed: _renewed,
+    Pledged: _pledged,
+    Captured: lambda event, _voice: (
+        gettext("The campaign succeeded: what was authorised was taken (%(id)s).") % {"id": event.payment_id}
+    ),
+    PledgeReleased: lambda _event, _voice: gettext("The pledge was released: nothing was ever owed."),
 }
 
 

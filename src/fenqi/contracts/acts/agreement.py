@@ -72,9 +72,13 @@ def cancel(account: Account, event: Cancelled) -> None:
             event, "goods were returned", "a contract with nothing returned", "take the rest back too"
         )
     if account.leased is not None:
-        if account.leased.ended_on is not None or account.leased.handed_over_on is not None:
+        out_on = account.leased.handed_over_on
+        if out_on is not None:
             raise refused(
-                event, "handed over", "a lease whose goods did not go out", "take the goods back instead"
+                event,
+                f"handed over on {out_on}",
+                "a lease whose goods did not go out",
+                "take the goods back instead",
             )
         account.cancelled_on = event.occurred_on
         call_off(account, event.occurred_on, event.seq)

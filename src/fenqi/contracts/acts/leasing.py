@@ -89,11 +89,11 @@ def _made(account: Account, event: Event, ending: Ending) -> Schedule:
             deposit_waived=lease.deposit_waived,
         )
     except TermsError as wrong:
-        problem = wrong.problem
+        on_a_day = wrong.problem.place == "ending.on"
         raise refused(
             event,
-            f"{problem.place} {problem.value}",
-            problem.expected,
+            f"{event.occurred_on}, before the end of the term" if on_a_day else "an end that was not agreed",
+            wrong.problem.expected,
             "end it as was agreed, or at the end of its term",
         ) from None
 

@@ -33,6 +33,9 @@ SERVICE = "fenqi_service"
 PLACES = {
     "autopay_setting": "reference",  # a shop's own rules of trying again
     "autopay_": "sharded",
+    "reminders_setting": "reference",
+    "reminders_scan": "reference",  # a few rows a day of a shop
+    "reminders_": "sharded",
     "books_account": "reference",  # the closed chart of accounts
     "books_mapping": "reference",  # the shop's own names of its accounts
     "books_period": "reference",  # a row a month
@@ -135,6 +138,7 @@ APPEND_ONLY = (
     "reconciliation_decision",
     "reconciliation_line",
     "reconciliation_match",
+    "reminders_outcome",
     "servicing_contract",
     "servicing_event",
     "servicing_request_decision",

@@ -10,6 +10,7 @@ urlpatterns = [
     path("v1/", include("fenqi_server.api.urls")),
     path("", include("fenqi_server.announcements.urls")),
     path("", include("fenqi_server.subscriptions.urls")),
+    path("", include("fenqi_server.reminders.urls")),
     path("", include("fenqi_server.support.urls")),
     path("", include("fenqi_server.disclosures.urls")),
     path("", include("fenqi_server.papers.urls")),

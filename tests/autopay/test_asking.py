@@ -18,6 +18,7 @@ from fenqi_server.autopay import attempts, mandates, rules
 from fenqi_server.autopay.attempts import Attempt
 from fenqi_server.autopay.mandates import Mandate, Tool
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.db import use_shop
 from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 
@@ -64,6 +65,7 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
 
 
 def listen(shop: Shop, *events: str) -> None:
+    use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"

@@ -133,6 +133,7 @@ TABLE: dict[str, Row] = {
     "notify/confirm/<str:public_id>/": PUBLIC,
     "notify/manage/<str:public_id>/": PUBLIC,
     "notify/off/<str:public_id>/": PUBLIC,
+    "reminders/off/<str:token>/": PUBLIC,
     "notify/<str:wish_id>/": PUBLIC,
     "mailbox/": SHOPPER,
     # A contract's papers, for whoever has their signed address.

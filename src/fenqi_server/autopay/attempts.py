@@ -27,6 +27,7 @@ from fenqi_server.autopay.rules import HARD, REASONS, retry_days, suspensions
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import parse_public_id, public_id
 from fenqi_server.outbox.service import enqueue
+from fenqi_server.reminders import queueing as reminders
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing import storage
 from fenqi_server.shops.models import Shop
@@ -36,11 +37,13 @@ __all__ = [
     "Contradiction",
     "DaySums",
     "NoAttempt",
+    "Waiting",
     "act_due",
     "attempt",
     "attempts_of",
     "record",
     "sums_of",
+    "waiting_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -103,6 +106,13 @@ class DaySums(msgspec.Struct, frozen=True):
     open: int
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """What somebody has to see to: attempts of which nobody knows what became, and contracts that nobody would be asked for."""
+
+    unknown: int
+    unheard: int
+
+
 _COLUMNS: Final = """
 a.customer_id, a.attempt_id, a.contract_id, a.mandate_id, m.tool_token, m.tool_brand, m.tool_last4, a.day, a.due_on, a.first_on,
 a.try, a.due_minor, a.amount_minor, a.currency, a.asked_at, a.state, a.reason, a.settled_at, a.collected_minor,
@@ -146,6 +156,25 @@ def sums_of(shop: Shop, days: list[date]) -> dict[date, DaySums]:
             [shop.id, days],
         )
         return {row[0]: DaySums(*row[1:]) for row in cursor.fetchall()}
+
+
+def waiting_of(shop: Shop, at: datetime) -> Waiting:
+    """What waits for somebody now."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM autopay_attempt WHERE shop_id = %s AND act_at IS NOT NULL AND state = 'unknown'",
+            [shop.id],
+        )
+        (unknown,) = cursor.fetchone()
+        unheard = 0
+        if collectors.way_of(shop) == "none":
+            cursor.execute(
+                "SELECT count(*) FROM autopay_due WHERE shop_id = %s AND first_on <= %s",
+                [shop.id, local_date(at, shop.time_zone)],
+            )
+            (unheard,) = cursor.fetchone()
+    return Waiting(unknown, unheard)
 
 
 # ------------------------------------------------------------------------------------------------ outcomes
@@ -258,6 +287,15 @@ def _failed(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> A
             found.first_on,
             found.try_,
         )
+    reminders.queue(
+        shop,
+        [
+            reminders.Notice(
+                stored.customer_id, stored.contract_id, "autopay_failed", found.attempt_id, found.day
+            )
+        ],
+        at,
+    )
     if reason == "mandate_revoked":
         withdraw(shop, found.mandate_id, at, by="provider")
     enqueue(

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_service():
         from fenqi.calendars import local_date
         from fenqi_server import clock
+        from fenqi_server.autopay.attempts import waiting_of
         from fenqi_server.servicing import closing
         from fenqi_server.shops.models import Shop
 
@@ -64,6 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
                     "shop": shop.code,
                     "contracts": report.contracts,
                     "due_rows": report.rows,
+                    "asked": report.asked,
+                    "asked_minor": report.asked_minor,
+                    "late_charges": report.late_charges,
+                    "late_charged_minor": report.late_charged_minor,
+                    "reminders": report.reminders,
+                    "to_do": _to_do(waiting_of(shop, now)),
                     "failed": [
                         {
                             "day": each.day.isoformat(),
@@ -82,6 +89,22 @@ def run(arguments: argparse.Namespace) -> int:
     if failed:
         note(f"{failed} contracts could not be done; every other due date is recorded.")
     return 1 if failed else 0
+
+
+def _to_do(waiting: Any) -> list[str]:
+    """What somebody has to see to, in whole sentences."""
+    found = []
+    if waiting.unknown:
+        found.append(
+            f"{waiting.unknown} automatic payments have no known outcome: ask the payment provider, and say it by"
+            " POST /v1/autopay-attempts/{id}/outcome"
+        )
+    if waiting.unheard:
+        found.append(
+            f"{waiting.unheard} contracts have a mandate and something due, and nobody to collect it: have a program of"
+            " yours listen to autopay.collect_requested"
+        )
+    return found
 
 
 _WHAT_TO_DO = {

@@ -24,6 +24,7 @@ examples:
   fenqi shop list
   fenqi shop origin corner https://mall.example             let this site's pages use the shop's checkout sessions
   fenqi shop origin corner https://mall.example --remove
+  fenqi shop rules corner --before 7,3 --late 1,7,30 --retry 1,3     when customers are reminded
   fenqi shop set corner --cashier 'https://mall.example/cashier?slip={slip}'     where customers pay what they owe
 
 A shop keeps its code, its time zone (what a day is) and its currency for good. A test shop and a live shop are two
@@ -98,6 +99,25 @@ def add_parser(subparsers: Any) -> None:
     tell.add_argument("--support-zh", metavar="TEXT", help="how support is reached, in Chinese")
     tell.add_argument("--support-en", metavar="TEXT", help="how support is reached, in English")
     tell.set_defaults(run=run_set)
+    rules = actions.add_parser(
+        "rules",
+        help="say when customers are reminded, and when a failed automatic payment is tried again",
+        description="Prints when the shop reminds and tries again; what is given is set before.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rules.add_argument("code", metavar="CODE", help="the shop's code")
+    rules.add_argument(
+        "--before", metavar="DAYS", help="so many days before a due date, such as 7,3; '' for none"
+    )
+    rules.add_argument("--on-due", choices=("yes", "no"), help="on the due date itself")
+    rules.add_argument("--late", metavar="DAYS", help="so many days after it, such as 1,7,30; '' for none")
+    rules.add_argument(
+        "--retry",
+        metavar="DAYS",
+        help="a failed automatic payment is tried again so many days after the first try, such as 1,3; '' for never",
+    )
+    rules.set_defaults(run=run_rules)
 
 
 def run_add(arguments: argparse.Namespace) -> int:
@@ -135,6 +155,61 @@ def run_add(arguments: argparse.Namespace) -> int:
         print_json(_shown(shop))
     note(f"Next: fenqi policy publish DIR --shop {code} --actor NAME, and fenqi key add --shop {code}")
     return 0
+
+
+def run_rules(arguments: argparse.Namespace) -> int:
+    from fenqi_server.cli import print_json
+    from fenqi_server.commands.database import open_service
+
+    before, late, retry = (
+        _days(text, place)
+        for text, place in (
+            (arguments.before, "--before"),
+            (arguments.late, "--late"),
+            (arguments.retry, "--retry"),
+        )
+    )
+    with open_service():
+        from django.db import transaction
+
+        from fenqi_server.autopay.rules import retry_days, set_retry_days
+        from fenqi_server.reminders.rules import Rules, rules_of, set_rules
+
+        shop = shop_of(arguments.code)
+        with transaction.atomic():
+            known = rules_of(shop)
+            if before is not None or late is not None or arguments.on_due is not None:
+                set_rules(
+                    shop,
+                    Rules(
+                        known.before_days if before is None else before,
+                        known.on_due if arguments.on_due is None else arguments.on_due == "yes",
+                        known.late_days if late is None else late,
+                    ),
+                )
+            if retry is not None:
+                set_retry_days(shop, retry)
+            found = rules_of(shop)
+            print_json(
+                {
+                    "shop": shop.code,
+                    "before_days": list(found.before_days),
+                    "on_due": found.on_due,
+                    "late_days": list(found.late_days),
+                    "retry_days": list(retry_days(shop)),
+                }
+            )
+    return 0
+
+
+def _days(text: str | None, place: str) -> tuple[int, ...] | None:
+    """Days as they are written on the command line; None where nothing is said."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isdecimal() and len(part) < 5 for part in parts):
+        raise BadInput(place, text, "whole days with commas between, such as 1,7,30")
+    return tuple(sorted(int(part) for part in parts))
 
 
 def run_list(arguments: argparse.Namespace) -> int:

@@ -94,6 +94,7 @@ EVENTS: Final = (
     "autopay.collect_requested",
     "autopay.query_requested",
     "autopay.failed",
+    "reminder.due",
     "hand_off.started",
     "hand_off.approved",
     "hand_off.declined",

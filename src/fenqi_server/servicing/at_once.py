@@ -77,6 +77,8 @@ class Reached(msgspec.Struct, frozen=True):
     listed_minor: int
     next_due_on: date | None
     booked: dict[int, int]
+    grace_days: int | None = None
+    """Where being late was agreed to cost something: after so many days."""
 
     @property
     def earned_minor(self) -> int:
@@ -96,6 +98,10 @@ class _Plan(msgspec.Struct):
     fee_code: str = "instalment_fee"
 
 
+class _Late(msgspec.Struct):
+    grace_days: int = 0
+
+
 class _Terms(msgspec.Struct):
     """The part of `fenqi.contracts.terms.ContractTerms` that matters here: reading all of it would take most of the time."""
 
@@ -107,6 +113,7 @@ class _Terms(msgspec.Struct):
     semantics: int
     charges: tuple[Charge, ...] = ()
     interest: Any = None
+    late: _Late | None = None
 
 
 _decoder: Final[msgspec.json.Decoder[_Terms]] = msgspec.json.Decoder(_Terms)
@@ -194,6 +201,7 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
         listed,
         min(still, default=None),
         {account: minor for account, minor in sorted(booked.items()) if minor},
+        None if terms.late is None else terms.late.grace_days,
     )
 
 

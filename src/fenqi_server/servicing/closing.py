@@ -27,11 +27,16 @@ from fenqi.ledger.accounts import CHART
 from fenqi.problems import BadInput
 from fenqi_server.autopay import asking
 from fenqi_server.autopay.asking import Asked
+from fenqi_server.autopay.attempts import DaySums, sums_of
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import public_id
-from fenqi_server.servicing import at_once, storage
+from fenqi_server.reminders import coming
+from fenqi_server.reminders.queueing import Reach, reach_of
+from fenqi_server.reminders.rules import Rules, queued_on, rules_of
+from fenqi_server.servicing import at_once, storage, watch
 from fenqi_server.servicing.at_once import Found
 from fenqi_server.servicing.service import DueReport, reached_by
+from fenqi_server.servicing.watch import Looked, Watched
 from fenqi_server.shops.models import Shop
 
 __all__ = ["CHUNK", "Failure", "Run", "close_day", "failures_of", "run_due", "runs_of"]
@@ -43,11 +48,17 @@ CHUNK: Final = 500
 CHUNKS_A_ROUND: Final = 20
 RETRY_AFTER: Final = timedelta(hours=1)
 MAX_DETAIL: Final = 500
-_NOTHING: Final = UUID(int=0)
+
+
+Told = tuple[Rules, Reach]
+"""When the shop reminds, and whom that can reach: read once for a run."""
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One day's run. `at_once` of the `contracts` were written together; `failed` could not be done yet."""
+    """One day's run. `at_once` of the `contracts` were written together; `failed` could not be done yet.
+
+    `asked` is what was asked for by mandate on the day, with what became of it by now; None where nothing was.
+    """
 
     day: date
     started_at: datetime
@@ -58,6 +69,10 @@ class Run(msgspec.Struct, frozen=True):
     earned_minor: int
     worked_ms: int
     failed: int
+    late_charges: int = 0
+    late_charged_minor: int = 0
+    asked: DaySums | None = None
+    reminders: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -101,6 +116,9 @@ def close_day(
         raise BadInput("on", on.isoformat(), f"{today} or before", "a day is run when it has come")
     contracts = rows = 0
     asked = Asked()
+    looked = Looked()
+    use_shop(shop.id)
+    told = (rules_of(shop), reach_of(shop))
     left_out: list[UUID] = []
     failed: list[str] = []
     ran: date | None = None
@@ -113,7 +131,7 @@ def close_day(
         if ran is not None and ran != day:
             _end(shop, ran, at)
         ran = day
-        done = _chunk(shop, day, at, today, left_out, retry=retry)
+        done = _chunk(shop, day, at, today, told, left_out, retry=retry)
         contracts += done.contracts
         rows += done.rows
         left_out += done.failed + done.busy
@@ -131,11 +149,38 @@ def close_day(
         asked.attempts += part.attempts
         asked.amount_minor += part.amount_minor
         if part.looked_at < asking.CHUNK:
-            _end(shop, on, at)
             break
         if chunks is not None:
             chunks -= 1
-    return DueReport(contracts, rows, tuple(failed), asked.attempts, asked.amount_minor)
+    while chunks is None or chunks > 0:
+        look = watch.look_chunk(shop, *told, at)
+        looked.reminders += look.reminders
+        looked.charges += look.charges
+        looked.charged_minor += look.charged_minor
+        failed += look.failed
+        if look.looked_at < watch.CHUNK:
+            break
+        if chunks is not None:
+            chunks -= 1
+    while told[1] and (chunks is None or chunks > 0):
+        queued = coming.search(shop, *told, at)
+        if queued is None:
+            break
+        looked.reminders += queued
+        if chunks is not None:
+            chunks -= 1
+    if chunks is None or chunks > 0:
+        _end(shop, on, at)
+    return DueReport(
+        contracts,
+        rows,
+        tuple(failed),
+        asked.attempts,
+        asked.amount_minor,
+        looked.reminders,
+        looked.charges,
+        looked.charged_minor,
+    )
 
 
 def run_due(now: datetime) -> int:
@@ -182,7 +227,9 @@ SELECT {at_once.COLUMNS}
 """
 
 
-def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID], *, retry: bool) -> _Done:
+def _chunk(
+    shop: Shop, day: date, at: datetime, today: date, told: Told, left_out: list[UUID], *, retry: bool
+) -> _Done:
     """Up to `CHUNK` contracts: those that can be read off together, then the others one by one."""
     began = time.monotonic()
     done = _Done()
@@ -216,6 +263,15 @@ def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID
             asking.queue(
                 shop, [(each.found.customer_id, each.found.contract_id) for each in reached], day, at
             )
+            watch.begin(
+                shop,
+                [
+                    Watched(each.found.customer_id, each.found.contract_id, each.grace_days)
+                    for each in reached
+                ],
+                day,
+                *told,
+            )
             _count(
                 shop,
                 day,
@@ -239,12 +295,19 @@ def _chunk(shop: Shop, day: date, at: datetime, today: date, left_out: list[UUID
         log.exception("%d contracts could not be closed together", len(others))
         rest = others
     for customer_id, contract_id in rest:
-        _alone(shop, customer_id, contract_id, day, at, today, done)
+        _alone(shop, customer_id, contract_id, day, at, today, told, done)
     return done
 
 
 def _alone(
-    shop: Shop, customer_id: UUID, contract_id: UUID, day: date, at: datetime, today: date, done: _Done
+    shop: Shop,
+    customer_id: UUID,
+    contract_id: UUID,
+    day: date,
+    at: datetime,
+    today: date,
+    told: Told,
+    done: _Done,
 ) -> None:
     """One contract, by replay, in a transaction of its own."""
     began = time.monotonic()
@@ -259,7 +322,8 @@ def _alone(
             )
             if cursor.fetchone() is None:
                 return None
-        rows, earned = _reach(customer_id, contract_id, day, at, today)
+        rows, earned, grace_days = _reach(customer_id, contract_id, day, at, today)
+        watch.begin(shop, [Watched(customer_id, contract_id, grace_days)], day, *told)
         _resolve([contract_id], [customer_id], at)
         asking.queue(shop, [(customer_id, contract_id)], day, at)
         _count(shop, day, at, contracts=1, rows=rows, at_once=0, earned=earned, milliseconds=_since(began))
@@ -282,15 +346,18 @@ def _alone(
     done.rows += rows
 
 
-def _reach(customer_id: UUID, contract_id: UUID, day: date, at: datetime, today: date) -> tuple[int, int]:
-    """Let the due dates of one contract come; how many, and what they earned."""
+def _reach(
+    customer_id: UUID, contract_id: UUID, day: date, at: datetime, today: date
+) -> tuple[int, int, int | None]:
+    """Let the due dates of one contract come; how many, what they earned, and the days of grace before being late costs."""
     stored = storage.load_for_update(customer_id, contract_id)
     new = reached_by(day, stored, to_epoch(at), after=len(stored.events)) if stored else []
     if stored is None or not new:
         raise RuntimeError("the cached row names a due date that does not follow from terms and events")
     before = _income(stored.booked)
     storage.append(stored, new, at, today)
-    return len(new), _income(stored.booked) - before
+    late = stored.terms.late
+    return len(new), _income(stored.booked) - before, None if late is None else late.grace_days
 
 
 def _income(booked: dict[int, int]) -> int:
@@ -391,11 +458,19 @@ def runs_of(shop: Shop, *, before: date | None = None, limit: int = 31) -> list[
         cursor.execute(
             "SELECT r.day, r.started_at, r.ended_at, r.contracts, r.due_rows, r.at_once, r.earned_minor, r.worked_ms,"
             "       (SELECT count(*) FROM servicing_close_failure AS f"
-            "         WHERE f.shop_id = r.shop_id AND f.day = r.day AND f.resolved_at IS NULL)"
+            "         WHERE f.shop_id = r.shop_id AND f.day = r.day AND f.resolved_at IS NULL),"
+            "       r.late_charges, r.late_charged_minor"
             "  FROM servicing_close_run AS r WHERE r.shop_id = %s AND r.day < %s ORDER BY r.day DESC LIMIT %s",
             [shop.id, before or date.max, limit],
         )
-        return [Run(*row) for row in cursor.fetchall()]
+        runs = [Run(*row) for row in cursor.fetchall()]
+    # What became of what was asked for is known later, and is counted where it is written: no run is held for it.
+    days = [run.day for run in runs]
+    asked, queued = sums_of(shop, days), queued_on(shop, days)
+    return [
+        msgspec.structs.replace(run, asked=asked.get(run.day), reminders=queued.get(run.day, 0))
+        for run in runs
+    ]
 
 
 def failures_of(shop: Shop, *, limit: int = 100) -> list[Failure]:

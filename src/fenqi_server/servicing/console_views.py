@@ -11,10 +11,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from fenqi.calendars import to_epoch
-from fenqi.money import format_money
 from fenqi_server import clock
+from fenqi_server.autopay.attempts import DaySums, waiting_of
 from fenqi_server.console.access import allowed
-from fenqi_server.servicing.closing import Failure, failures_of, runs_of
+from fenqi_server.servicing.closing import Failure, Run, failures_of, runs_of
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice, locale_now
 
@@ -33,6 +33,14 @@ class RunView(msgspec.Struct, frozen=True):
     earned: str
     seconds: str
     failed: int
+    late_charges: int
+    late_charged: str
+    reminders: int
+    asked: str
+    collected: str
+    refused: str
+    open: int
+    anything: bool
 
 
 class FailureView(msgspec.Struct, frozen=True):
@@ -57,24 +65,14 @@ def closings(request: HttpRequest) -> HttpResponse:
             wrong = given
     runs = runs_of(shop, before=before, limit=DAYS_SHOWN + 1)
     shown = runs[:DAYS_SHOWN]
+    views = [_run_view(run, voice) for run in shown]
     return render(
         request,
         "servicing/closings.html",
         {
-            "runs": [
-                RunView(
-                    run.day,
-                    voice.instant(run.started_at),
-                    voice.instant(run.ended_at) if run.ended_at else "",
-                    run.contracts,
-                    run.due_rows,
-                    run.at_once,
-                    format_money(run.earned_minor, shop.currency),
-                    f"{run.worked_ms / 1000:.1f}",
-                    run.failed,
-                )
-                for run in shown
-            ],
+            "runs": views,
+            "told": any(view.anything for view in views),
+            "waiting": waiting_of(shop, clock.now()),
             "failures": [
                 FailureView(each, voice.instant(each.failed_at), voice.instant(each.retry_at))
                 for each in failures_of(shop)
@@ -84,4 +82,31 @@ def closings(request: HttpRequest) -> HttpResponse:
             "shop_code": shop.code,
         },
         status=404 if wrong else 200,
+    )
+
+
+def _run_view(run: Run, voice: Voice) -> RunView:
+    asked = run.asked or DaySums(0, 0, 0, 0, 0, 0, 0)
+
+    def counted(number: int, minor: int) -> str:
+        return f"{number} · {voice.money(minor)}" if number else "0"
+
+    return RunView(
+        day=run.day,
+        started=voice.instant(run.started_at),
+        ended=voice.instant(run.ended_at) if run.ended_at else "",
+        contracts=run.contracts,
+        due_rows=run.due_rows,
+        at_once=run.at_once,
+        earned=voice.money(run.earned_minor),
+        seconds=f"{run.worked_ms / 1000:.1f}",
+        failed=run.failed,
+        late_charges=run.late_charges,
+        late_charged=counted(run.late_charges, run.late_charged_minor),
+        reminders=run.reminders,
+        asked=counted(asked.asked, asked.asked_minor),
+        collected=counted(asked.collected, asked.collected_minor),
+        refused=counted(asked.failed, asked.failed_minor),
+        open=asked.open,
+        anything=bool(asked.asked or run.reminders or run.late_charges),
     )

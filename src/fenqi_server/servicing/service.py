@@ -156,7 +156,8 @@ class PaymentResult(msgspec.Struct, frozen=True, kw_only=True):
 class DueReport(msgspec.Struct, frozen=True):
     """What a run over due dates did: closing a day, or putting dates off. `failed` names contracts that could not be done; running again retries them.
 
-    Closing a day also says for how many contracts it asked for payment, and how much.
+    Closing a day also says for how many contracts it asked for payment and how much, how many reminders it queued, and what it
+    charged for being late.
     """
 
     contracts: int
@@ -164,6 +165,9 @@ class DueReport(msgspec.Struct, frozen=True):
     failed: tuple[str, ...] = ()
     asked: int = 0
     asked_minor: int = 0
+    reminders: int = 0
+    late_charges: int = 0
+    late_charged_minor: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ from fenqi.contracts.terms import ContractTerms
 from fenqi.ledger.entries import position, posting
 from fenqi_server.books.posting import balances_of, post
 from fenqi_server.ids import public_id, uuid7
+from fenqi_server.reminders import queueing as reminders
+from fenqi_server.shops import service as shops
 
 __all__ = [
     "EVENT_SQL",
@@ -208,7 +210,30 @@ def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date
         )
     contract.events, contract.booked = grown.events, before
     _write_cache(contract, state if contract.terms.interest is None else contract.told())
+    if state.status == "closed" and state.cancelled_on is None and state.written_off_on is None:
+        _confirm_closed(contract, state, at)
     return state
+
+
+def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> None:
+    """Let the customer be told that nothing is owed any more: once for each time that it is so."""
+    early = (
+        isinstance(contract.events[-1], PaymentReceived)
+        and state.closed_on is not None
+        and state.closed_on < max(row.due_on for row in contract.terms.rows)
+    )
+    reminders.queue(
+        shops.by_id(contract.shop_id),
+        [
+            reminders.Notice(
+                contract.customer_id,
+                contract.contract_id,
+                "paid_off" if early else "closed",
+                str(state.closed_on),
+            )
+        ],
+        at,
+    )
 
 
 def _kind(event: Event) -> str:

@@ -1,0 +1,427 @@
+"""Reminders: once for each contract and stage, when people are awake, of what is owed by then, several in one message."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from tests.conftest import ROOT
+from tests.engine.contracts.made import FLAT_12, FREE_3, offer
+from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
+
+from fenqi.contracts.agreed import LateTerms
+from fenqi.contracts.events import Charged
+from fenqi.problems import BadInput
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
+from fenqi_server import clock
+from fenqi_server.autopay import attempts, mandates
+from fenqi_server.autopay.mandates import Tool
+from fenqi_server.books.proof import prove_shop
+from fenqi_server.customers import service as customers
+from fenqi_server.db import use_shop
+from fenqi_server.reminders import coming, rules, sending
+from fenqi_server.reminders.letters import unsubscribe_url
+from fenqi_server.reminders.rules import Rules
+from fenqi_server.servicing import closing, service, watch
+from fenqi_server.shops.models import Shop
+from fenqi_server.subscriptions import ports
+from fenqi_server.subscriptions.mailbox import mails
+
+DUE = 53_600
+
+
+@pytest.fixture
+def shop(db: object, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop whose mails are kept in the mailbox."""
+    from django.conf import settings
+
+    monkeypatch.setattr(ports, "_named", lambda channel: ports._MAILBOX if channel == "email" else "")
+    monkeypatch.setattr(settings, "FENQI_AUTOPAY_COLLECTOR", "fenqi_server.autopay.pretend.PretendCollector")
+    return make_shop()
+
+
+def reached(shop: Shop, ref: str = "c-1", locale: str = "en", **wish: Any) -> UUID:
+    """A customer with an address."""
+    customer = make_customer(shop, ref)
+    customers.set_private(shop, customer, customers.Private(email=f"{ref}@mall.example"), AT)
+    rules.set_wish(shop, customer, AT, locale=locale, **wish)
+    return customer
+
+
+def night(days: int) -> datetime:
+    """Midnight in the shop, when the day begins."""
+    return datetime(2026, 11, 22, 16, 0, tzinfo=UTC) + timedelta(days=days)
+
+
+def day(shop: Shop, days: int) -> list[str]:
+    """The day begins, is closed, and is worked through: the bodies of the mails of it."""
+    before = len(mails(shop))
+    closing.run_due(night(days))
+    attempts.act_due(night(days))
+    for hours in (0, 7, 8, 13, 21, 23):
+        instant = night(days) + timedelta(hours=hours, minutes=1)
+        with clock.pinned(instant):
+            sending.send_due(instant)
+    found = mails(shop)
+    return [each.body for each in found[: len(found) - before]]
+
+
+def rows(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def listen(shop: Shop, *events: str) -> None:
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, gen_random_uuid(), 'https://mall.example/hooks', %s, '', %s)",
+            [shop.id, list(events), AT],
+        )
+
+
+def stages() -> list[tuple[str, str]]:
+    return rows("SELECT stage, about FROM reminders_notice ORDER BY day, stage, about")
+
+
+def test_a_row_is_reminded_of_before_on_and_after_its_day_once_each(shop: Shop) -> None:
+    open_one(shop, reached(shop))
+    told = {days: day(shop, days) for days in range(25, 62)}
+    assert {days: len(bodies) for days, bodies in told.items() if bodies} == {
+        27: 1,
+        30: 1,
+        31: 1,
+        37: 1,
+        58: 1,
+        60: 1,
+        61: 1,
+    }
+    assert "¥536.00 is due on 23 Dec" in told[27][0]
+    assert "¥536.00 is due today" in told[30][0]
+    assert "¥536.00 has been open since 23 Dec, 1 day ago" in told[31][0]
+    assert "7 days ago" in told[37][0]
+    assert "30 days ago" in told[60][0]
+    assert "Order order-1" in told[27][0]
+    assert stages() == [
+        ("before", "2026-12-23:3"),
+        ("due", "2026-12-23"),
+        ("late", "2026-12-23:1"),
+        ("late", "2026-12-23:7"),
+        ("before", "2027-01-23:3"),
+        ("late", "2026-12-23:30"),
+        ("due", "2027-01-23"),
+    ]
+
+
+def test_nobody_is_woken_and_what_falls_into_the_night_goes_at_eight(shop: Shop) -> None:
+    open_one(shop, reached(shop))
+    closing.run_due(night(27))
+    for minutes in (1, 60, 7 * 60 + 59):
+        assert sending.send_due(night(27) + timedelta(minutes=minutes)) == 0
+    eight = night(27) + timedelta(hours=8)
+    with clock.pinned(eight):
+        assert sending.send_due(eight) == 1
+    assert mails(shop)[0].sent_at == eight
+    # A day that is closed late in the evening waits for the morning too.
+    evening = night(30) + timedelta(hours=21, minutes=59)
+    closing.run_due(evening)
+    assert sending.send_due(evening + timedelta(minutes=3)) == 0
+    assert rows("SELECT due_at FROM reminders_message") == [(night(31) + timedelta(hours=8),)]
+
+
+def test_several_things_of_one_customer_are_one_message(shop: Shop) -> None:
+    customer = reached(shop)
+    open_one(shop, customer)
+    open_one(shop, customer, FREE_3, 30_000, order_ref="order-2")
+    open_one(shop, customer, FREE_3, 60_000, order_ref="order-3", at=after(3))
+    (body,) = day(shop, 30)
+    assert body.count("is due today") == 2
+    assert "Order order-1: ¥536.00" in body
+    assert "Order order-2: ¥100.00" in body
+    assert "Order order-3: ¥200.00 is due on 26 Dec" in body
+
+
+def test_what_was_paid_meanwhile_is_not_reminded_of(shop: Shop) -> None:
+    contract = open_one(shop, reached(shop))
+    closing.run_due(night(30))
+    service.pay(shop, contract, DUE, "received", "p-1", night(30) + timedelta(hours=1))
+    assert day(shop, 30) == []
+    assert rows("SELECT outcome FROM reminders_outcome") == [("withdrawn",)]
+    assert rows("SELECT count(*) FROM reminders_message") == [(0,)]
+    assert day(shop, 31) == [], "nor is it late"
+
+
+def test_who_refused_gets_no_mail_and_the_shops_program_is_told_all_the_same(shop: Shop) -> None:
+    customer = reached(shop)
+    contract = open_one(shop, customer)
+    page = Client().get(unsubscribe_url(shop, customer).removeprefix("http://127.0.0.1:8000"))
+    assert page.status_code == 200
+    assert rules.wish_of(shop, customer).refused_at is None, "opening the page changes nothing"
+    with clock.pinned(after(1)):
+        Client().post(page.request["PATH_INFO"])  # as a mail program does
+        assert rules.wish_of(shop, customer).refused_at == after(1)
+        assert day(shop, 27) == []
+        assert stages() == [], "nobody could be told"
+        listen(shop, "reminder.due")
+        assert day(shop, 30) == []
+    ((body,),) = rows("SELECT body FROM outbox_message")
+    data = msgspec.json.decode(body)["data"]
+    assert (data["locale"], data["mailed"], data["refused_mail"]) == ("en", False, True)
+    assert [(item["stage"], item["contract_id"], item["amount_minor"]) for item in data["items"]] == [
+        ("due", contract, DUE)
+    ]
+    with clock.pinned(after(31)):
+        Client().post(page.request["PATH_INFO"], {"again": "1"})
+    assert rules.wish_of(shop, customer).refused_at is None
+    assert Client().get("/reminders/off/nonsense/").status_code == 404
+
+
+def test_a_failed_automatic_payment_is_told_with_the_ways_on_in_both_languages(shop: Shop) -> None:
+    for ref, locale in (("a", "en"), ("b", "zh-CN")):
+        customer = reached(shop, ref, locale)
+        mandates.give(shop, customer, Tool("pretend:insufficient", "UnionPay", "4242"), 200_000, "v1", AT)
+        open_one(shop, customer)
+    before = "\n".join(day(shop, 27))
+    assert "will be collected from UnionPay •4242" in before
+    told = "\n".join(day(shop, 30))
+    assert "¥536.00 could not be collected from UnionPay •4242 (not enough money)" in told
+    assert "tried again on 24 Dec" in told
+    assert "/account/" in told
+    assert "扣款未成功" in told
+    day(shop, 31)
+    last = "\n".join(day(shop, 33))
+    assert "It is not tried again" in last
+    assert "不再自动扣款" in last
+
+
+def test_paying_off_early_and_the_last_instalment_are_confirmed(shop: Shop) -> None:
+    early, slow = reached(shop, "a"), reached(shop, "b")
+    first = open_one(shop, early, FREE_3, 30_000)
+    last = open_one(shop, slow, FREE_3, 30_000, order_ref="order-2")
+    service.pay(shop, first, 30_000, "received", "all", after(10))
+    assert ["paid off, earlier than agreed" in body for body in day(shop, 11)] == [True]
+    service.pay(shop, last, 30_000, "received", "late", after(100))
+    assert ["order-2 is settled" in body for body in day(shop, 101)] == [True]
+    assert [stage for stage, _ in stages()] == ["paid_off", "closed"]
+
+
+def test_where_nobody_can_be_reached_nothing_is_queued(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_one(shop, make_customer(shop))
+    monkeypatch.setattr(ports, "_named", lambda _: "")
+    closing.close_day(shop, on(40), after(40))
+    assert rows("SELECT count(*) FROM reminders_notice") == [(0,)]
+    assert rows("SELECT count(*) FROM servicing_watch") == [(0,)]
+
+
+def test_the_days_are_the_shops_own(shop: Shop) -> None:
+    rules.set_rules(shop, Rules((1, 5), False, (2,)))
+    open_one(shop, reached(shop))
+    assert [days for days in range(24, 35) if day(shop, days)] == [25, 29, 32]
+    for wrong in (Rules((3, 1)), Rules((0,)), Rules(late_days=(400,)), Rules(tuple(range(1, 10)))):
+        with pytest.raises(BadInput):
+            rules.set_rules(shop, wrong)
+
+
+# ------------------------------------------------------------------------------------------------ late charges
+
+
+COST = ContingentCost("late", Text("逾期违约金", "Late charge"), Text("按日计", "by the day"), "shop")
+
+
+def open_late(shop: Shop, customer: UUID, late: LateTerms) -> str:
+    plan = msgspec.structs.replace(FLAT_12, contingent=(COST,))
+    bill, table = offer(plan, 600_000, on(0))
+    with transaction.atomic():
+        service.lock_customer(shop, customer)
+        return service.open_contract(
+            shop,
+            customer,
+            plan=plan,
+            schedule=bill,
+            disclosure=table,
+            policy_digest="sha256:" + "0" * 64,
+            order_ref="order-1",
+            at=AT,
+            late=late,
+        )
+
+
+def charged(shop: Shop, contract: str, days: int) -> list[tuple[int, int]]:
+    events = service.get(shop, contract, on(days)).events
+    return [
+        ((event.occurred_on - on(0)).days, event.amount_minor)
+        for event in events
+        if isinstance(event, Charged)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cap", "amounts"),
+    # 500.00 of principal at 18 % a year of 360 days is 25 fen a day; the law's 12 % would be 16 2/3. Days of grace cost
+    # nothing: on the 4th day late one day is charged, on the 7th three more, on the 30th another 23.
+    [(None, [(34, 25), (37, 75), (60, 575)]), (Decimal("0.12"), [(34, 17), (37, 50), (60, 383)])],
+)
+def test_being_late_costs_what_was_agreed_after_the_days_of_grace_and_never_more_than_the_law_lets(
+    shop: Shop, cap: Decimal | None, amounts: list[tuple[int, int]]
+) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late", cap, "law", grace_days=3))
+    for days in range(28, 61):
+        closing.run_due(night(days))
+    assert charged(shop, contract, 60) == amounts
+    assert closing.close_day(shop, on(60), after(60)).late_charges == 0, "once a day"
+    (run,) = [run for run in closing.runs_of(shop) if run.day == on(60)]
+    assert (run.late_charges, run.late_charged_minor) == (1, amounts[-1][1])
+    assert prove_shop(shop).ok
+
+
+def test_what_was_late_is_charged_once_more_when_it_is_paid_and_then_no_more(shop: Shop) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
+    for days in range(30, 35):
+        closing.run_due(night(days))
+    service.pay(shop, contract, DUE + 25, "received", "p", night(35))
+    for days in range(35, 60):
+        closing.run_due(night(days))
+    # One day on the 31st, and the four until it was paid on the 35th when it is looked at on the 37th.
+    assert charged(shop, contract, 60) == [(31, 25), (37, 100)]
+
+
+def test_nothing_is_charged_where_an_outage_put_the_date_off(shop: Shop) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
+    closing.run_due(night(30))
+    service.put_off(shop, on(30), on(30), on(33), "night", "outage", night(30) + timedelta(hours=1))
+    for days in (31, 32, 33):
+        closing.run_due(night(days))
+    assert charged(shop, contract, 40) == []
+
+
+# ------------------------------------------------------------------------------------------------ cut off
+
+
+def left() -> list[list[tuple[Any, ...]]]:
+    return [
+        rows(
+            "SELECT customer_id, contract_id, stage, about, due_on, day FROM reminders_notice ORDER BY 1, 2, 3, 4"
+        ),
+        rows("SELECT customer_id, due_at FROM reminders_message ORDER BY 1"),
+        rows("SELECT customer_id, contract_id, look_on, grace_days FROM servicing_watch ORDER BY 1, 2"),
+        rows("SELECT customer_id, contract_id, day, amount_minor, state FROM autopay_attempt ORDER BY 1, 2"),
+        rows(
+            "SELECT customer_id, contract_id, last_seq, balance_minor, booked_amounts FROM servicing_state ORDER BY 1, 2"
+        ),
+        rows(
+            "SELECT day, contracts, due_rows, earned_minor, late_charges, late_charged_minor FROM servicing_close_run ORDER BY 1"
+        ),
+        rows("SELECT days_before, done FROM reminders_scan ORDER BY day, 1"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_a_close_cut_off_and_run_again_leaves_the_same_books_asks_and_reminders(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    for number in range(9):
+        customer = reached(shop, f"c-{number}")
+        if number % 3 == 0:
+            mandates.give(shop, customer, Tool("pretend:ok", "UnionPay", "4242"), 200_000, "v1", AT)
+        if number % 3 == 1:
+            open_late(shop, customer, LateTerms(Decimal("0.18"), "late"))
+        open_one(shop, customer, order_ref="order-2")
+        open_one(shop, customer, FREE_3, 30_000, order_ref="order-3", at=after(3))
+    monkeypatch.setattr(closing, "CHUNK", 3)
+    monkeypatch.setattr("fenqi_server.autopay.asking.CHUNK", 2)
+    monkeypatch.setattr(watch, "CHUNK", 4)
+    monkeypatch.setattr(coming, "CHUNK", 2)
+    closing.close_day(shop, on(29), after(29))
+
+    def run(chunks: int | None) -> list[list[tuple[Any, ...]]]:
+        point = transaction.savepoint()
+        for days in (30, 31):
+            for _ in range(0 if chunks is None else 7):
+                closing.close_day(shop, on(days), after(days), chunks=chunks)
+            closing.close_day(shop, on(days), after(days))
+        found = left()
+        transaction.savepoint_rollback(point)
+        return found
+
+    whole = run(None)
+    assert all(whole)
+    assert run(cut) == whole
+
+
+_KILLED = """
+import os, signal, sys
+from datetime import datetime
+import django
+django.setup()
+from fenqi_server import clock
+from fenqi_server.reminders import sending
+from fenqi_server.subscriptions import mailbox, ports
+ports._named = lambda channel: ports._MAILBOX if channel == "email" else ""
+deliver, sent = mailbox.MailboxPort.deliver, []
+def killed(self, message):
+    sent.append(1)
+    done = deliver(self, message)
+    if len(sent) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+mailbox.MailboxPort.deliver = killed
+sending.BATCH_ROWS = 4
+now = datetime.fromisoformat(sys.argv[1])
+with clock.pinned(now):
+    sending.send_due(now)
+"""
+
+
+def test_a_sender_killed_half_way_sends_no_more_twice_than_it_had_taken(
+    committed_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "_named", lambda channel: ports._MAILBOX if channel == "email" else "")
+    monkeypatch.setattr(sending, "BATCH_ROWS", 4)
+    shop = make_shop()
+    listen(shop, "reminder.due")
+    for number in range(12):
+        open_one(shop, reached(shop, f"c-{number}"))
+    closing.run_due(night(30))
+    eight = night(30) + timedelta(hours=8)
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, eight.isoformat(), "6"],
+        env=os.environ,
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    for seconds in (1, 121):
+        with clock.pinned(eight + timedelta(seconds=seconds)):
+            sending.send_due(clock.now())
+    names = rows("SELECT message_id, count(*) FROM subscriptions_mail GROUP BY message_id")
+    assert len(names) == 12, "everybody got one"
+    # What became of the fifth was recorded; the sixth alone had gone when it died, and goes again, under the same Message-ID.
+    assert sum(count - 1 for _, count in names) == 1
+    assert rows("SELECT count(*) FROM outbox_message") == [(12,)], "the program is told once"
+    assert rows("SELECT count(*) FROM reminders_message") == [(0,)]
+
+
+def test_the_settings_table_is_read_once_for_a_run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    real: Callable[..., Rules] = rules.rules_of
+    monkeypatch.setattr(closing, "rules_of", lambda shop: calls.append(1) or real(shop))
+    monkeypatch.setattr(closing, "CHUNK", 1)
+    for number in range(3):
+        open_one(shop, reached(shop, f"c-{number}"))
+    closing.close_day(shop, on(30), after(30))
+    assert len(calls) == 1

@@ -170,3 +170,51 @@ def test_a_pledge_goes_to_the_acquirer_without_a_reading(mall):
     token = evaluate(mall).quotes["pledge"].token
     done = decisions.confirm(mall.shop, mall.customer_id, token, "o-1", None, AT)
     assert isinstance(done, decisions.HandedOff)
+
+
+def test_a_lease_and_a_pledge_of_the_shops_own_become_contracts_of_ours(committed_mall):
+    from fenqi_server.books.proof import prove_shop
+    from fenqi_server.decisions import service as decisions
+    from fenqi_server.policies import service as policies
+    from fenqi_server.servicing import leases, service
+
+    mall = committed_mall
+    own = SHOP.replace("kind: lessor}", "kind: shop, own_book: yes}").replace(
+        "funder: acquirer, name: {zh-CN: 众筹", "funder: lessor, name: {zh-CN: 众筹"
+    )
+    theirs = loaded(own, PLANS.replace("form: frozen, waivable", "waivable"), WAIVERS).snapshot
+    assert theirs is not None
+    ours = demo_snapshot()
+    families = {"phone_rent", "pledge"}
+    plans = [
+        msgspec.structs.replace(one, authority="shop", indicative_basis=None)
+        for one in theirs.plans
+        if one.family in families
+    ]
+    snapshot = msgspec.structs.replace(
+        ours,
+        funders=(*ours.funders, *(one for one in theirs.funders if one.id == "lessor")),
+        families=(*ours.families, *(one for one in theirs.families if one.id in families)),
+        plans=(*ours.plans, *plans),
+        waivers=theirs.waivers,
+    )
+    policies.publish(mall.shop, snapshot, AT, "test", silent_reason="a test")
+
+    shown = evaluate(mall, POOR)
+    done = agree(mall.shop, mall.customer_id, shown.quotes["rent_12"].token, "o-1", AT)
+    assert isinstance(done, decisions.Confirmed)
+    state = service.get(mall.shop, done.contract_id, at=AT).state
+    # Deposit 1,000, and the first of 12 rents of 499 in advance; nothing is owed for the goods.
+    assert (state.deposit_outstanding_minor, state.rent_outstanding_minor) == (100_000, 12 * 49_900)
+    assert (state.principal_outstanding_minor, state.lease.awaits) == (0, "hand_over")
+    # Who need not leave a deposit owes none.
+    free = evaluate(mall, GOOD)
+    waived = agree(mall.shop, mall.customer_id, free.quotes["rent_12"].token, "o-2", AT)
+    lease = service.get(mall.shop, waived.contract_id, at=AT).state.lease
+    assert (lease.deposit_form, lease.deposit_held_minor) == ("waived", 0)
+    leases.hand_over(mall.shop, waived.contract_id, AT, cost_minor=400_000)
+    pledged = agree(mall.shop, mall.customer_id, free.quotes["pledge"].token, "o-3", AT)
+    state = service.get(mall.shop, pledged.contract_id, at=AT).state
+    assert (state.balance_minor, state.pledge.stage) == (0, "agreed")
+    assert service.standing(mall.shop, mall.customer_id, AT.date()).exposure_minor == 0
+    assert prove_shop(mall.shop).problems == ()

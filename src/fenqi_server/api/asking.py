@@ -341,7 +341,7 @@ class WaiverIn(_In, frozen=True, kw_only=True):
     """A fee, a penalty or interest that is not asked for: of one row, or of the oldest that owe it."""
 
     reference: Reference
-    part: Literal["fee", "penalty", "interest"]
+    part: Literal["fee", "penalty", "interest", "rent"]
     amount_minor: Amount
     row: int | None = None
     reason: Reason

@@ -164,6 +164,10 @@ def contract_out(view: ContractView, known_at: datetime | None = None) -> Contra
         accelerated_on=state.accelerated_on,
         written_off_on=state.written_off_on,
         paused_until=state.paused_until,
+        rent_outstanding_minor=state.rent_outstanding_minor,
+        deposit_outstanding_minor=state.deposit_outstanding_minor,
+        lease=state.lease,
+        pledge=state.pledge,
     )
 
 
@@ -182,6 +186,8 @@ def row_out(row: RowState) -> RowOut:
         row.moved_from,
         row.interest_minor,
         row.penalty_minor,
+        row.rent_minor,
+        row.deposit_minor,
     )
 
 
@@ -189,7 +195,13 @@ def _applied(parts: tuple[PaidPart, ...]) -> tuple[AppliedOut, ...]:
     return tuple(
         [
             AppliedOut(
-                part.row, part.fee_minor, part.principal_minor, part.interest_minor, part.penalty_minor
+                part.row,
+                part.fee_minor,
+                part.principal_minor,
+                part.interest_minor,
+                part.penalty_minor,
+                part.rent_minor,
+                part.deposit_minor,
             )
             for part in parts
         ]

@@ -10,6 +10,8 @@ import msgspec
 from fenqi.checkout.document import AlternativeDocument, ReasonDocument, UntilDocument, WayOn
 from fenqi.checkout.request import Line
 from fenqi.contracts.contract import ContractStatus, RowStatus
+from fenqi.contracts.lease import LeaseState
+from fenqi.contracts.pledge import PledgeState
 from fenqi.policy.verdict import State
 from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.schedule import RowKind
@@ -225,6 +227,8 @@ class RowOut(msgspec.Struct, frozen=True):
     """The date agreed, where an outage put it off to `due_on`, free of charge."""
     interest_minor: int = 0
     penalty_minor: int = 0
+    rent_minor: int = 0
+    deposit_minor: int = 0
 
 
 class AppliedOut(msgspec.Struct, frozen=True):
@@ -235,6 +239,8 @@ class AppliedOut(msgspec.Struct, frozen=True):
     principal_minor: int
     interest_minor: int = 0
     penalty_minor: int = 0
+    rent_minor: int = 0
+    deposit_minor: int = 0
 
 
 class PaymentLineOut(msgspec.Struct, frozen=True):
@@ -258,7 +264,7 @@ class ContractOut(msgspec.Struct, frozen=True):
 
     `refund_due_minor` is what is to be paid out to the customer; what was written off is a claim still, of which `recovered_minor` came.
     `statement_url` and `calendar_url` are private addresses of its papers, for its customer: given where one contract is asked
-    for, and never kept.
+    for, and never kept. `lease` and `pledge` say where those stand.
     """
 
     contract_id: str
@@ -297,6 +303,10 @@ class ContractOut(msgspec.Struct, frozen=True):
     accelerated_on: date | None = None
     written_off_on: date | None = None
     paused_until: date | None = None
+    rent_outstanding_minor: int = 0
+    deposit_outstanding_minor: int = 0
+    lease: LeaseState | None = None
+    pledge: PledgeState | None = None
 
 
 class ContractsOut(msgspec.Struct, frozen=True):

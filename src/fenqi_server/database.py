@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["django_database", "psycopg_parameters"]
+__all__ = ["django_database", "psycopg_parameters", "unsafe_setting"]
+
+_UNSAFE: Final = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
+
+
+def unsafe_setting(setting_of: Callable[[str], str]) -> str:
+    """Why a server may lose what it said was written, by its settings; empty where it may not.
+
+    >>> unsafe_setting(lambda name: "on")
+    ''
+    """
+    for name, refused in _UNSAFE.items():
+        found = setting_of(name)
+        if found in refused:
+            return (
+                f"the database runs with {name} = {found}: a payment that was answered could be lost or torn "
+                f"when the machine stops. Set {name} = on and start again."
+            )
+    return ""
 
 
 def django_database(url: str) -> dict[str, Any]:

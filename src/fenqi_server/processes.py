@@ -79,7 +79,7 @@ class Server:
                 "fenqi_server.wsgi:application",
             )
             if self.worker:
-                self._processes["worker"] = self._spawn("fenqi_server.worker")
+                self._processes["worker"] = self._spawn("fenqi_server.worker", "--checked")
             self._wait_until_it_answers()
         except BaseException:
             self.stop()

@@ -3,12 +3,15 @@
 `settings.FENQI_JOBS` names the jobs. Each is `fn(now) -> int`, takes a bounded share of what is due at `now`, and
 returns how many it did. A job that raises is logged and never keeps the others from running; it is called less often
 until it succeeds again.
+
+`python -m fenqi_server.worker` is one more worker, beside a running service's own or on another machine.
 """
 
 from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -79,8 +82,34 @@ def run_forever() -> None:
             stopping.wait(_IDLE_SECONDS)
 
 
-if __name__ == "__main__":
+def refused() -> str:
+    """Why this worker must not start: a database that may lose what it said was written. Empty where it may start."""
+    from django.db import Error, connection
+
+    from fenqi_server.database import unsafe_setting
+
+    def setting_of(name: str) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting(%s)", [name])
+            return str(cursor.fetchone()[0])
+
+    try:
+        return unsafe_setting(setting_of)
+    except Error as problem:
+        return f"the database does not answer: {problem}"
+
+
+def main(words: list[str]) -> int:
+    """Runs until it is told to stop. Whoever started the service has checked the database (`--checked`); a worker alone does it itself."""
     import django
 
     django.setup()
+    if "--checked" not in words and (problem := refused()):
+        print(f"fenqi worker: {problem}", file=sys.stderr)
+        return 1
     run_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -9,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from tests.conftest import ROOT
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
@@ -110,6 +115,17 @@ def test_never_more_than_the_ceiling_or_than_is_owed_and_a_contracts_own_mandate
     mandates.withdraw(shop, own.mandate_id, after(40))
     day(shop, 61)  # what was left of the first row is asked for with the second
     assert states(shop, second)[1] == (on(61), 2 * DUE - 20_000, "collected", "")
+
+
+@pytest.mark.usefixtures("collector")
+def test_what_was_late_when_the_mandate_was_given_is_asked_for_from_the_next_day_on(shop: Shop) -> None:
+    customer = make_customer(shop)
+    contract = open_one(shop, customer)
+    day(shop, 30)
+    mandates.give(shop, customer, tool(), 200_000, "v1", after(35))
+    assert day(shop, 35, 60).asked == 0
+    day(shop, 36)
+    assert states(shop, contract) == [(on(36), DUE, "collected", "")]
 
 
 @pytest.mark.usefixtures("collector")
@@ -402,6 +418,90 @@ def test_a_close_cut_off_and_run_again_asks_for_the_same(
         closing.close_day(shop, on(30), after(30), chunks=cut)
     closing.close_day(shop, on(30), after(30))
     assert left() == whole
+
+
+_KILLED = """
+import os, signal, sys
+from datetime import datetime
+import django
+django.setup()
+from fenqi_server import db
+from fenqi_server.autopay import asking
+from fenqi_server.reminders import coming
+from fenqi_server.servicing import closing, watch
+closing.CHUNK = asking.CHUNK = watch.CHUNK = coming.CHUNK = 3
+done = []
+def killed(act, **words):
+    def last():
+        answer = act()
+        done.append(1)
+        if len(done) == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)  # before it is committed
+        return answer
+    return db.in_transaction(last, **words)
+for room in (closing, asking, watch, coming):
+    room.in_transaction = killed
+closing.run_due(datetime.fromisoformat(sys.argv[1]))
+"""
+
+# By the customers' and orders' own names: what is drawn by chance differs.
+_NAMED = "(SELECT external_ref FROM customers_alias AS x WHERE x.customer_id = t.customer_id)"
+_ALL_OF_IT = (
+    f"SELECT {_NAMED}, e.kind, e.reference, e.occurred_on, e.body::text FROM servicing_event AS e JOIN servicing_state AS t"
+    " USING (customer_id, contract_id) ORDER BY 1, 2, 3, 4",
+    f"SELECT {_NAMED}, t.event_kind, t.accounts, t.amounts, t.occurred_on, t.booked_on FROM books_transaction AS t ORDER BY 1, 2, 3",
+    f"SELECT {_NAMED}, t.last_seq, t.balance_minor, t.open_minor, t.next_due_on, t.booked_amounts FROM servicing_state AS t ORDER BY 1",
+    f"SELECT {_NAMED}, t.day, t.due_on, t.try, t.amount_minor, t.state FROM autopay_attempt AS t ORDER BY 1",
+    f"SELECT {_NAMED}, t.stage, t.about, t.day FROM reminders_notice AS t ORDER BY 1, 2, 3",
+    f"SELECT {_NAMED}, t.due_at FROM reminders_message AS t ORDER BY 1",
+    f"SELECT {_NAMED}, t.look_on FROM servicing_watch AS t ORDER BY 1",
+    f"SELECT {_NAMED}, t.event FROM outbox_message AS t WHERE t.event = 'autopay.collect_requested' ORDER BY 1",
+    "SELECT day, contracts, due_rows, earned_minor FROM servicing_close_run ORDER BY 1",
+)
+
+
+def test_a_close_killed_anywhere_and_run_again_leaves_the_same_books_asks_and_reminders(
+    committed_db: Any,
+) -> None:
+    """Killed before each of its transactions in turn, in a shop of its own each time; then run once more."""
+
+    def shop_of(code: str) -> Shop:
+        made = make_shop(code)
+        listen(made, "autopay.collect_requested", "reminder.due")
+        for number in range(7):
+            customer = make_customer(made, f"c-{number}")
+            if number % 2:
+                allowed(made, customer)
+            open_one(made, customer)
+            late = open_one(made, make_customer(made, f"d-{number}"), at=after(3))
+            service.pay(made, late, 1_000, "received", "p", after(4))
+        return made
+
+    def left(made: Shop) -> list[list[tuple[Any, ...]]]:
+        use_shop(made.id)
+        return [rows(sql) for sql in _ALL_OF_IT]
+
+    whole: list[list[tuple[Any, ...]]] | None = None
+    killed = 0
+    for cut in (0, 1, 3, 5, 7, 9):
+        made = shop_of(f"mall-{cut}")
+        if cut:
+            done = subprocess.run(
+                [sys.executable, "-c", _KILLED, after(30).isoformat(), str(cut)],
+                env=os.environ,
+                cwd=ROOT,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+            killed += done.returncode != 0
+        closing.close_day(made, on(30), after(30))
+        if whole is None:
+            whole = left(made)
+            assert all(whole)
+        assert left(made) == whole, cut
+        assert prove_shop(made).ok
+    assert killed >= 4
 
 
 def test_an_attempt_has_one_outcome_for_one_day(shop: Shop) -> None:

@@ -189,6 +189,29 @@ def test_a_server_that_may_lose_an_answered_payment_is_refused(start, setting):
     again = start(durable=True)
     with pytest.raises(Failure, match=f"{setting} = off"):
         require_safe_settings(again)
+    alone = subprocess.run(worker(), env=worker_environ(again), capture_output=True, text=True, check=False)
+    assert (alone.returncode, f"{setting} = off" in alone.stderr) == (1, True), (
+        "a worker started alone asks too"
+    )
+
+
+def worker() -> list[str]:
+    return [sys.executable, "-m", "fenqi_server.worker"]
+
+
+def worker_environ(cluster) -> dict[str, str]:
+    return os.environ | {"FENQI_DATABASE_URL": cluster.service_url}
+
+
+def test_a_worker_started_alone_works_on_a_safe_database_until_it_is_stopped(start):
+    cluster = start(durable=True)
+    running = subprocess.Popen(worker(), env=worker_environ(cluster), stderr=subprocess.PIPE, text=True)
+    # The database is empty: the first round says so of every job, and the worker goes on.
+    for line in running.stderr:
+        if "in a row" in line:
+            break
+    running.send_signal(signal.SIGTERM)
+    assert (running.communicate(timeout=60), running.returncode)[1] == 0
 
 
 def test_the_settings_of_a_real_start_are_safe(start):

@@ -425,3 +425,86 @@ def test_the_settings_table_is_read_once_for_a_run(shop: Shop, monkeypatch: pyte
         open_one(shop, reached(shop, f"c-{number}"))
     closing.close_day(shop, on(30), after(30))
     assert len(calls) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the record
+
+
+def test_the_page_and_the_command_say_what_a_day_asked_for_and_what_is_to_be_done(
+    shop: Shop,
+    as_staff: Callable[..., Client],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from fenqi_server.cli import main
+
+    monkeypatch.setenv("FENQI_HOME", str(tmp_path / ".fenqi"))
+    monkeypatch.setenv("FENQI_OWNER_URL", "")
+    for ref, script in (("a", "ok"), ("b", "insufficient"), ("c", "silent")):
+        customer = reached(shop, ref)
+        mandates.give(shop, customer, Tool(f"pretend:{script}", "UnionPay", "4242"), 200_000, "v1", AT)
+        open_one(shop, customer)
+
+    def told(*words: str) -> Any:
+        assert main(list(words)) == 0
+        return msgspec.json.decode(capsys.readouterr().out)
+
+    with clock.pinned(after(30)):
+        (said,) = told("close-day")["shops"]
+        assert (said["asked"], said["asked_minor"], said["reminders"], said["to_do"]) == (3, 3 * DUE, 3, [])
+        attempts.act_due(after(30))
+        (said,) = told("close-day")["shops"]
+        assert (said["asked"], len(said["to_do"])) == (0, 1)
+        assert said["to_do"][0].startswith("1 automatic payments have no known outcome")
+        finance = as_staff("finance", shop=shop)
+        page = finance.get("/console/closings/").content.decode()
+        part = page[page.index("close-asked") :]
+        for shown in ("3 · ¥1,608.00", "1 · ¥536.00", "1 automatic payment has no known outcome"):
+            assert shown in page, shown
+        # Asked for, collected, failed, not known yet, late charges, reminders: the three of the day, and the failed attempt's.
+        cells = [cell.split("<")[0].strip() for cell in part.split("data-label=")[1:]]
+        assert [cell.split(">")[1] for cell in cells] == [
+            "3 · ¥1,608.00",
+            "1 · ¥536.00",
+            "1 · ¥536.00",
+            "1",
+            "0",
+            "4",
+        ]
+        zh = finance.get("/console/closings/", headers={"accept-language": "zh-CN"}).content.decode()
+        assert "有 1 笔自动扣款结果未知" in zh
+        monkeypatch.setattr("django.conf.settings.FENQI_AUTOPAY_COLLECTOR", "")
+        mandates.give(shop, make_customer(shop, "d"), Tool("tok", "Visa", "1111"), 1, "v1", AT)
+        open_one(shop, make_customer(shop, "d"))
+        (said,) = told("close-day")["shops"]
+        assert said["to_do"][1].startswith(
+            "1 contracts have a mandate and something due, and nobody to collect it"
+        )
+
+
+def test_the_command_sets_when_a_shop_reminds_and_tries_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fenqi_server.cli import main
+
+    monkeypatch.setenv("FENQI_HOME", str(tmp_path / ".fenqi"))
+    monkeypatch.setenv("FENQI_OWNER_URL", "")
+
+    def told(*words: str) -> Any:
+        assert main(["shop", "rules", "mall", *words]) == 0
+        return msgspec.json.decode(capsys.readouterr().out)
+
+    usual = {
+        "shop": "mall",
+        "before_days": [3],
+        "on_due": True,
+        "late_days": [1, 7, 30],
+        "retry_days": [1, 3],
+    }
+    assert told() == usual
+    changed = told("--before", "7,3", "--late", "", "--on-due", "no", "--retry", "2")
+    assert changed == usual | {"before_days": [3, 7], "late_days": [], "on_due": False, "retry_days": [2]}
+    assert told() == changed
+    assert main(["shop", "rules", "mall", "--late", "soon"]) == 2
+    assert main(["shop", "rules", "mall", "--retry", "99"]) == 2

@@ -25,7 +25,7 @@ from fenqi_server.ids import public_id, uuid7
 from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.shops.models import Shop
 
-__all__ = ["CHUNK", "Asked", "ask_chunk", "ask_one_later", "midnight", "queue"]
+__all__ = ["CHUNK", "LOOK_AGAIN", "Asked", "ask_chunk", "ask_one_later", "midnight", "queue"]
 
 CHUNK: Final = 500
 LOOK_AGAIN: Final = timedelta(hours=1)

@@ -20,7 +20,7 @@ from fenqi.contracts.events import PaymentFailed
 from fenqi.money import check_minor
 from fenqi.problems import BadInput
 from fenqi_server.autopay import collectors
-from fenqi_server.autopay.asking import ask_one_later, midnight
+from fenqi_server.autopay.asking import LOOK_AGAIN, ask_one_later, midnight
 from fenqi_server.autopay.collectors import Answer, Ask, Collector, NotAnswered
 from fenqi_server.autopay.mandates import Tool, withdraw
 from fenqi_server.autopay.rules import HARD, REASONS, retry_days, suspensions
@@ -170,8 +170,8 @@ def waiting_of(shop: Shop, at: datetime) -> Waiting:
         unheard = 0
         if collectors.way_of(shop) == "none":
             cursor.execute(
-                "SELECT count(*) FROM autopay_due WHERE shop_id = %s AND first_on <= %s",
-                [shop.id, local_date(at, shop.time_zone)],
+                "SELECT count(*) FROM autopay_due WHERE shop_id = %s AND ask_at <= %s",
+                [shop.id, at + LOOK_AGAIN],
             )
             (unheard,) = cursor.fetchone()
     return Waiting(unknown, unheard)

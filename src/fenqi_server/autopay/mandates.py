@@ -8,13 +8,14 @@ names the words that were agreed to. Given and withdrawn are two facts that stay
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 from django.db import connection
 
+from fenqi.calendars import at_local, local_date
 from fenqi.money import check_minor
 from fenqi.problems import BadInput
 from fenqi_server.api.reading import without_cards
@@ -96,8 +97,8 @@ def give(
 ) -> Mandate:
     """Record that the customer allows `tool` to be debited, up to `ceiling_minor` at a time.
 
-    `contract` (`ct_...`) makes it for that one; without, it is for all. What is owed already is asked for with the next close
-    of a day. `text_version` names the words that were agreed to, `consent_ref` the shop's own proof. Raises
+    `contract` (`ct_...`) makes it for that one; without, it is for all. What is owed already is asked for from the next day on.
+    `text_version` names the words that were agreed to, `consent_ref` the shop's own proof. Raises
     `fenqi.problems.BadInput` for what cannot be a tool (the number of a card above all), `servicing.service.NoContract`,
     `customers.service.NoCustomer`.
     """
@@ -135,6 +136,22 @@ def give(
                     text_version,
                     consent_ref,
                     at,
+                ],
+            )
+            # What is owed already has no date to come: it is asked for from the next day on.
+            today = local_date(at, shop.time_zone)
+            cursor.execute(
+                "INSERT INTO autopay_due (customer_id, contract_id, shop_id, ask_at, first_on)"
+                " SELECT customer_id, contract_id, shop_id, %s, open_due_on[1] FROM servicing_state"
+                "  WHERE customer_id = %s AND shop_id = %s AND status = 'active' AND open_due_on[1] <= %s"
+                "    AND (%s::uuid IS NULL OR contract_id = %s) ON CONFLICT DO NOTHING",
+                [
+                    datetime.fromtimestamp(at_local(today + timedelta(days=1), 0, shop.time_zone), UTC),
+                    customer_id,
+                    shop.id,
+                    today,
+                    contract_id,
+                    contract_id,
                 ],
             )
         found = _one(shop, customer_id, name)

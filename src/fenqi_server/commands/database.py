@@ -6,12 +6,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from fenqi_server.database import unsafe_setting
 from fenqi_server.embedded import OLDEST_MAJOR, Cluster, EmbeddedError, acquire
 from fenqi_server.home import Home
 
 __all__ = ["open_database", "open_service", "owner_url_of", "require_safe_settings"]
-
-_UNSAFE = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
 
 
 @contextlib.contextmanager
@@ -91,12 +90,12 @@ def require_safe_settings(cluster: Cluster) -> None:
                 raise Failure(
                     f"the database is PostgreSQL {session.info.server_version // 10_000}; Fenqi needs {OLDEST_MAJOR} or newer"
                 )
-            for setting, refused in _UNSAFE.items():
-                found = session.execute("SELECT current_setting(%s)", [setting]).fetchone()
-                if found and found[0] in refused:
-                    raise Failure(
-                        f"the database runs with {setting} = {found[0]}: a payment that was answered could be lost or torn "
-                        f"when the machine stops. Set {setting} = on and start again."
-                    )
+
+            def setting_of(name: str) -> str:
+                found = session.execute("SELECT current_setting(%s)", [name]).fetchone()
+                return str(found[0]) if found else ""
+
+            if problem := unsafe_setting(setting_of):
+                raise Failure(problem)
     except psycopg.OperationalError as problem:
         raise Failure(f"the database does not answer: {problem}") from problem

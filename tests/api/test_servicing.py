@@ -167,11 +167,14 @@ def test_a_return_is_looked_at_done_once_and_paid_out(mall, send, call, contract
     used = send("returns", body | {"amount_minor": 130_000})
     assert (used.status_code, decoded(used)["code"]) == (409, "reference_reused")
     due = decoded(look())["refund_due_minor"]
+    (listed,) = decoded(look("/v1/contracts?refund_due=true"))["contracts"]
+    assert listed["refund_due_minor"] == due
     assert due == done["refund_minor"] > 0
     refund = {"refund_id": "f-1", "amount_minor": due + 1, "currency": "CNY"}
     too_much = send("refunds", refund)
     assert (too_much.status_code, decoded(too_much)["code"]) == (409, "cannot_follow")
     assert decoded(send("refunds", refund | {"amount_minor": due}))["contract"]["refund_due_minor"] == 0
+    assert decoded(look("/v1/contracts?refund_due=true"))["contracts"] == []
     assert send("refunds", refund | {"currency": "USD"}).status_code == 422
     assert prove_shop(mall.shop).ok
 

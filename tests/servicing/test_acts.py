@@ -302,3 +302,11 @@ def test_what_happens_is_told_once_to_whoever_listens(shop: Shop, contract: str)
     acts.ship(shop, contract, after(1))
     returns.confirm_return(shop, contract, "r-1", 1_000, AT)
     assert (messages("contract.shipped"), messages("contract.goods_returned")) == (1, 1)
+
+
+def test_a_shipped_contracts_day_is_closed_together_with_the_others(shop: Shop, contract: str) -> None:
+    acts.ship(shop, contract, AT)
+    closing.close_day(shop, date(2026, 12, 23), after(30))
+    assert sum(run.at_once for run in closing.runs_of(shop)) == 1
+    assert service.get(shop, contract, at=after(30)).state.rows[0].fee_earned_minor == 3_600
+    assert prove_shop(shop).ok

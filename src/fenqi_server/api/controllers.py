@@ -336,6 +336,7 @@ class ContractsQuery(msgspec.Struct, frozen=True):
     overdue: str | None = None
     due_before: str | None = None
     unapplied: str | None = None
+    refund_due: str | None = None
     after: str | None = None
     limit: str | None = None
 
@@ -350,8 +351,9 @@ class ConfirmationController(ApiController):
         """List the shop's contracts, newest first, with what is owed and what is overdue today.
 
         `status` (`unconfirmed`, `active`, `closed`), `customer` (the shop's own name), `order_ref`, `overdue` (`true`,
-        `false`), `due_before` (a date: something not paid is due before it) and `unapplied` (`true`: it holds money beyond
-        what was owed) narrow the list; all that are given hold. Pages stay as they are while contracts are made: what is new is in front of them.
+        `false`), `due_before` (a date: something not paid is due before it), `unapplied` (`true`: it holds money beyond
+        what was owed) and `refund_due` (`true`: something is to be paid out to the customer) narrow the list; all that are
+        given hold. Pages stay as they are while contracts are made: what is new is in front of them.
         """
         access = authorize(self.request, "contracts:read")
         query = parsed_query
@@ -361,6 +363,7 @@ class ConfirmationController(ApiController):
             order_ref=_named(query.order_ref, "/order_ref"),
             overdue=_yes_or_no(query.overdue, "/overdue"),
             unapplied=_yes_or_no(query.unapplied, "/unapplied"),
+            refund_due=_yes_or_no(query.refund_due, "/refund_due"),
             due_before=day_of(query.due_before, "/due_before"),
         )
         today = local_date(clock.now(), access.shop.time_zone)

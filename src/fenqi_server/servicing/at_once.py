@@ -1,7 +1,7 @@
 """Due dates of many contracts at once, where what follows from them can be read off the cached row.
 
 When a row's date comes, what is left of its fee to earn is earned, and nothing else changes. For a contract of fixed rows
-whose events are its confirmation, dates that came, payments and attempts that failed, how much that is follows from what is open of the row: an
+whose events are its confirmation, shipments, dates that came, payments and attempts that failed, how much that is follows from what is open of the row: an
 unreached row's fee is earned as far as it is paid. `read_off` decides from terms, cached row and kinds of events, and
 checks every figure of the row against the others: where one does not fit it answers None, and the contract is replayed by
 itself (`fenqi_server.servicing.closing`). Both ways write the same.
@@ -31,7 +31,7 @@ SEMANTICS: Final = 1
 _EARNED: Final = POSTINGS["fee_earned"]
 _RECEIVABLE, _INCOME = _EARNED
 _PRINCIPAL: Final = POSTINGS["principal_paid"][1]
-_PLAIN: Final = frozenset({"confirmed", "due_reached", "payment_received", "payment_failed"})
+_PLAIN: Final = frozenset({"confirmed", "due_reached", "payment_received", "payment_failed", "shipped"})
 
 
 class Found(msgspec.Struct, frozen=True):

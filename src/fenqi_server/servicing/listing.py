@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from fenqi.ledger.accounts import UNAPPLIED_CASH
+from fenqi.ledger.accounts import REFUND_PAYABLE, UNAPPLIED_CASH
 from fenqi.problems import BadInput
 from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
@@ -27,7 +27,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Which contracts: every condition that is set has to hold.
 
     `overdue`: something is past its due date on the day asked about, or nothing is. `due_before`: something not paid is
-    due before that day. `unapplied`: it holds money that nothing was owed for, or none.
+    due before that day. `unapplied`: it holds money that nothing was owed for, or none. `refund_due`: something is to be paid out to
+    its customer, or nothing.
     """
 
     status: Status | None = None
@@ -36,12 +37,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool | None = None
     due_before: date | None = None
     unapplied: bool | None = None
+    refund_due: bool | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A contract in a list. `next_*` is the oldest row not paid; `overdue_*` what is past its due date on the day.
 
-    `unapplied_minor` is money that it holds and nothing was owed for.
+    `unapplied_minor` is money that it holds and nothing was owed for, `refund_due_minor` what is to be paid out to its customer.
     """
 
     contract_id: str
@@ -57,6 +59,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     next_due_on: date | None
     next_due_minor: int
     unapplied_minor: int
+    refund_due_minor: int = 0
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ class Page(msgspec.Struct, frozen=True):
 _LIST: Final = """
 SELECT c.customer_id, c.contract_id, c.order_ref, c.terms -> 'plan' ->> 'id', s.status, c.currency, c.created_at,
        s.principal_outstanding_minor, s.balance_minor, coalesce(late.minor, 0)::bigint, late.since,
-       s.open_due_on[1], coalesce(s.open_minor[1], 0), held.minor
+       s.open_due_on[1], coalesce(s.open_minor[1], 0), held.minor, refund.minor
   FROM servicing_contract AS c
   JOIN servicing_state AS s USING (customer_id, contract_id)
   LEFT JOIN LATERAL (
@@ -80,6 +83,10 @@ SELECT c.customer_id, c.contract_id, c.order_ref, c.terms -> 'plan' ->> 'id', s.
        SELECT -coalesce(sum(b.minor), 0)::bigint AS minor
          FROM unnest(s.booked_accounts, s.booked_amounts) AS b (account, minor)
         WHERE b.account = %(unapplied)s) AS held ON true
+  LEFT JOIN LATERAL (
+       SELECT -coalesce(sum(b.minor), 0)::bigint AS minor
+         FROM unnest(s.booked_accounts, s.booked_amounts) AS b (account, minor)
+        WHERE b.account = %(refund)s) AS refund ON true
 """
 
 
@@ -97,6 +104,7 @@ def list_contracts(shop: Shop, asked: Asked, on: date, *, after: str = "", limit
         "on": on,
         "limit": limit + 1,
         "unapplied": UNAPPLIED_CASH,
+        "refund": REFUND_PAYABLE,
     }
     if after:
         try:
@@ -122,6 +130,8 @@ def list_contracts(shop: Shop, asked: Asked, on: date, *, after: str = "", limit
         where.append(f"late.since IS {'NOT ' if asked.overdue else ''}NULL")
     if asked.unapplied is not None:
         where.append(f"held.minor {'<>' if asked.unapplied else '='} 0")
+    if asked.refund_due is not None:
+        where.append(f"refund.minor {'<>' if asked.refund_due else '='} 0")
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -148,4 +158,5 @@ def _listed(row: tuple[Any, ...]) -> Listed:
         next_due_on=row[11],
         next_due_minor=row[12],
         unapplied_minor=row[13],
+        refund_due_minor=row[14],
     )

@@ -155,6 +155,9 @@ def test_what_was_paid_for_goods_that_went_back_is_refunded_once_and_no_more(sho
     with pytest.raises(Refusal) as refused:
         returns.refund_paid(shop, contract, "f-1", 150_001, after(1))
     assert "¥1,500.00" in refused.value.detail.en
+    more = returns.confirm_return(shop, contract, "r-2", 50_000, after(1))
+    assert (more.refund_minor, more.refund_due_minor) == (50_000, 200_000)
+    returns.refund_paid(shop, contract, "f-0", 50_000, after(1))
     assert returns.refund_paid(shop, contract, "f-1", 150_000, after(1)).after.refund_due_minor == 0
     assert returns.refund_paid(shop, contract, "f-1", 150_000, after(2)).repeated
     assert prove_shop(shop).ok

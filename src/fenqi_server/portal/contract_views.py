@@ -151,6 +151,8 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
     """One contract: its instalments, what each payment paid, what is owed and what is next."""
     found = own_contract(visitor, contract_id)
     voice = visitor.voice
+    pledge = found.state.pledge
+    sold = found.state.lease is None and (pledge is None or pledge.stage == "captured")
     paid = ""
     reference = request.GET.get("paid", "")
     for payment in found.state.payments:
@@ -170,7 +172,10 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
                 for each in requests.of_contract(visitor.shop, contract_id)
                 if each.by_customer
             ],
-            "can_return": found.state.cancelled_on is None
+            "rented": found.state.lease is not None and found.state.lease.outcome is None,
+            "sold": sold,
+            "can_return": sold
+            and found.state.cancelled_on is None
             and found.state.returned_minor < sum(row.principal_minor for row in found.terms.rows),
             "demo": settings.FENQI_DEMO,
             "fresh": "fresh" in request.GET,

@@ -26,6 +26,7 @@ from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import service as policies
 from fenqi_server.servicing.requests import HardshipAsked, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
+from fenqi_server.servicing.words import awaited_text
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront import orders
 from fenqi_server.storefront.selector import option_name, row_name
@@ -188,6 +189,9 @@ def late_days(minor: int, days: int, voice: Voice) -> str:
 
 def _notes(state: ContractState, voice: Voice) -> tuple[str, ...]:
     notes = []
+    awaited = awaited_text(state)
+    if awaited:
+        notes.append(awaited)
     if state.cancelled_on is not None:
         notes.append(gettext("The sale was called off on %(on)s.") % {"on": voice.day(state.cancelled_on)})
     if state.paused_until is not None and state.paused_until > state.as_of:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from fenqi_server.portal import access_views, act_views, contract_views, order_views, paying
+from fenqi_server.portal import access_views, act_views, contract_views, lease_views, order_views, paying
 
 app_name = "portal"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("contracts/<str:contract_id>/disclosure/", contract_views.disclosure, name="disclosure"),
     path("contracts/<str:contract_id>/pay/", paying.pay, name="pay"),
     path("contracts/<str:contract_id>/pay-off/", act_views.pay_off, name="pay-off"),
+    path("contracts/<str:contract_id>/rented/", lease_views.rented, name="rented"),
     path("contracts/<str:contract_id>/return/", act_views.send_back, name="send-back"),
     path("contracts/<str:contract_id>/due-day/", act_views.due_day, name="due-day"),
     path("contracts/<str:contract_id>/help/", act_views.ask_for_help, name="help"),

@@ -271,6 +271,11 @@ def test_goods_may_come_back_after_the_minimum_term_and_only_the_period_begun_is
     assert told.booked()[INVENTORY] == -480_000 + 240_000
     told.tell(DueReached, told.due_on(9), row=9)
     assert told.posted() == {}, "after the end nothing falls due"
+    # A rent that was put off is due when the lease ends, all the same.
+    moved = Told(told.terms).out().rents(7)
+    moved.tell(DueMoved, days(200), row=8, to=days(250), basis="outage", announcement="n")
+    moved.tell(LeaseReturned, early)
+    assert moved.due_on(8) == early
 
 
 def test_rents_paid_ahead_of_an_early_return_are_free_money_again() -> None:
@@ -291,6 +296,7 @@ def test_the_goods_are_bought_at_the_end_and_the_deposit_pays_of_the_price() -> 
     # The price is 600, the deposit 1,000: 400 go back.
     state = told.state()
     assert state.lease is not None
+    assert [part.principal_minor for part in state.payments[-1].parts] == [60_000], "by the deposit"
     assert (state.balance_minor, state.lease.deposit_held_minor, state.lease.awaits) == (
         0,
         40_000,
@@ -357,6 +363,12 @@ def test_a_lease_is_renewed_with_consent_each_time_at_the_agreed_coefficient() -
     end = told.due_on(12)
     with pytest.raises(EventRefused, match="that the customer agreed to, this time"):
         told.tell(Renewed, end, periods=3, consent="")
+    with pytest.raises(EventRefused, match="1 or more"):
+        told.tell(Renewed, end, periods=0, consent="c")
+    one = Told(told.terms).out().tell(Renewed, days(5), periods=1, consent="c")
+    assert one.state().rent_outstanding_minor == 12 * 40_000 + 32_000
+    one.tell(WrittenOff, days(6))
+    assert one.state().rent_outstanding_minor == one.state().written_off_minor == 0, "no rent had fallen due"
     with pytest.raises(EventRefused, match="consent by the last day of the term"):
         told.tell(Renewed, end + timedelta(days=1), periods=3, consent="c")
     told.tell(Renewed, end, periods=3, consent="c-1")
@@ -464,6 +476,9 @@ def test_a_late_rent_is_not_taken_from_the_deposit_unless_that_was_agreed() -> N
         told.tell(DepositApplied, on, application_id="d", amount_minor=80_001)
     told.tell(DepositApplied, on, application_id="d", amount_minor=50_000)
     assert told.posted() == {DEPOSITS_HELD: 50_000, RENT_RECEIVABLE: -50_000}
+    (by_deposit,) = [payment for payment in told.state().payments if not payment.money]
+    assert [(part.row, part.rent_minor) for part in by_deposit.parts] == [(1, 40_000), (2, 10_000)]
+    assert (by_deposit.payment_id, by_deposit.purpose) == ("d", "deposit")
     assert told.state(on).overdue_minor == 30_000
     # Half of it is left for a buyout: 4,900 - 8 x 400 = 1,700, less 500.
     told.pay(on, 30_000).rents(8, 3)
@@ -589,6 +604,13 @@ def test_a_lease_is_pinned_as_its_plan_comes_to_and_none_that_cannot_be_booked()
 # ---------------------------------------------------------------------------------------------- pledges
 
 DESK = Plan("desk", "desk", "shop", "pledge", 1, Pledge(success_on=days(69)))
+
+
+def test_goods_of_others_are_sold_for_them_when_a_pledge_is_captured() -> None:
+    told = Told(pinned(DESK, 59_900, for_other_sellers_minor=20_000))
+    told.tell(Pledged, START, authorisation="a", amount_minor=59_900)
+    told.tell(Captured, days(69), payment_id="cap", settlement="s")
+    assert told.posted() == {IN_TRANSIT: 59_900, SALES: -39_900, 2010: -20_000}
 
 
 def pledged(until: date | None = None) -> Told:

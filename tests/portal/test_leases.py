@@ -1,0 +1,111 @@
+"""A lease on the customer's own pages: its rents and its deposit by their names, and nothing that only a sale can do."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from tests.engine.contracts.test_leases import DESK, PHONE
+from tests.portal.shop import AT, RealShop, real_shop
+from tests.servicing.opened import after, open_one
+
+from fenqi.terms.plan import Plan
+from fenqi_server import clock
+from fenqi_server.papers.addresses import token_of
+from fenqi_server.servicing import leases, service
+
+
+@pytest.fixture
+def mall(db: Any, at: Any) -> RealShop:
+    return real_shop()
+
+
+@pytest.fixture
+def phone(mall: RealShop) -> str:
+    """12 rents of 400.00 in arrears, deposit 1,000.00 paid, handed over."""
+    plan = Plan("rent_12", "rent", "mall", "operating_lease", 12, PHONE)
+    made = open_one(mall.shop, mall.owner, plan, 490_000, at=AT, order_ref="order-2")
+    service.pay(mall.shop, made, 100_000, "received", "deposit", AT)
+    leases.hand_over(mall.shop, made, AT)
+    return made
+
+
+def words(answer: Any) -> str:
+    assert answer.status_code == 200, answer.status_code
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def test_a_lease_is_told_by_its_own_words_and_offers_nothing_that_only_a_sale_can_do(
+    mall: RealShop, phone: str
+) -> None:
+    browser = mall.signed_in()
+    page = browser.get(f"/contracts/{phone}/")
+    said = words(page)
+    assert "Rent 12" in said
+    assert "Deposit" in said
+    for way in ("pay-off", "return", "due-day"):
+        assert f"/contracts/{phone}/{way}/" not in page.content.decode(), way
+        assert browser.get(f"/contracts/{phone}/{way}/").status_code < 500, way
+    words(browser.get(f"/contracts/{phone}/pay/", {"choice": "next"}))
+    words(browser.get("/account/"))
+    with clock.pinned(after(400)):
+        late = mall.signed_in()
+        assert "The term is over" in words(late.get(f"/contracts/{phone}/"))
+        leases.take_back(mall.shop, phone, after(400))
+        assert "the lease ended" in words(late.get(f"/contracts/{phone}/"))
+
+
+def test_a_customer_buys_what_is_rented_by_a_button_under_what_it_comes_to(
+    mall: RealShop, phone: str
+) -> None:
+    with clock.pinned(after(200)):
+        browser = mall.signed_in()
+        page = browser.get(f"/contracts/{phone}/rented/")
+        said = words(page)
+        # Six rents of 400 are due by then, and counted as paid: 4,900 - 2,400 = 2,500, less the deposit of 1,000.
+        assert "Price of buying today ¥2,500.00 Paid by your deposit -¥1,000.00" in said
+        assert "Rents and charges that are due ¥2,400.00 Left to pay then ¥3,900.00" in said
+        assert "Each further period costs ¥320.00" in said
+        assert service.get(mall.shop, phone, at=after(200)).state.lease.outcome is None
+        form = {"act": "buy", "number": "249999"}
+        assert browser.post(f"/contracts/{phone}/rented/", form).status_code == 409
+        form = {"act": "buy", "number": "250000"}
+        for _ in range(2):
+            assert browser.post(f"/contracts/{phone}/rented/", form).status_code == 302
+        state = service.get(mall.shop, phone, at=after(200)).state
+        assert (state.lease.outcome, state.balance_minor) == ("bought_out", 390_000)
+        assert browser.get(f"/contracts/{mall.contract}/rented/").status_code == 404
+
+
+def test_a_customer_rents_on_by_a_button_and_never_after_the_term(mall: RealShop, phone: str) -> None:
+    with clock.pinned(after(360)):
+        browser = mall.signed_in(language="zh")
+        form = {"act": "renew", "number": "2"}
+        for _ in range(2):
+            assert browser.post(f"/contracts/{phone}/rented/", form).status_code == 302
+        assert service.get(mall.shop, phone, at=after(360)).state.lease.renewed_periods == 2
+        assert "每期320" in words(browser.get(f"/contracts/{phone}/rented/")).replace("¥", "").replace(
+            " ", ""
+        )
+        for wrong in ({"act": "renew", "number": "99"}, {"act": "sell", "number": "1"}, {"act": "buy"}):
+            assert browser.post(f"/contracts/{phone}/rented/", wrong).status_code == 404
+    with clock.pinned(after(460)):
+        late = mall.signed_in()
+        assert late.post(f"/contracts/{phone}/rented/", {"act": "renew", "number": "1"}).status_code == 409
+
+
+def test_the_papers_of_a_lease_and_of_a_pledge_name_what_is_paid(mall: RealShop, phone: str) -> None:
+    with clock.pinned(AT + timedelta(days=40)):
+        token = token_of(mall.shop.id, phone)
+        said = words(Client().get(f"/papers/{token}/?lang=en"))
+        assert "Rent" in said
+        assert "¥1,000.00" in said
+        for paper in ("statement.pdf", "statement.csv", "due-dates.ics"):
+            assert Client().get(f"/papers/{token}/{paper}").status_code == 200, paper
+        plan = Plan("desk", "desk", "mall", "pledge", 1, DESK.pricing)
+        pledge = open_one(mall.shop, mall.owner, plan, 59_900, at=AT, order_ref="order-3")
+        words(Client().get(f"/papers/{token_of(mall.shop.id, pledge)}/"))
+        words(mall.signed_in().get(f"/contracts/{pledge}/"))

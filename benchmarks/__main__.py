@@ -16,6 +16,7 @@ from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
 from benchmarks.proof import prove_60
+from benchmarks.replaying import back_dated, replay_p50
 from benchmarks.service import http_evaluations
 
 Measurement = Callable[[], Iterator[dict[str, object]]]
@@ -24,6 +25,8 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("decide.p50",), decide_p50),
     (("evaluate.p50", "evaluate.p99"), evaluate_quantiles),
     (("decide.alone",), decide_alone),
+    (("replay.p50",), replay_p50),
+    (("replay.back_dated",), back_dated),
     (("decide_1800.p50",), decide_1800),
     (("explain.mean",), explain_mean),
     (("snapshot.load",), snapshot_load),

@@ -16,6 +16,7 @@ from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
 from benchmarks.proof import prove_60
+from benchmarks.repaying import posted
 from benchmarks.replaying import back_dated, replay_p50
 from benchmarks.service import http_evaluations
 
@@ -36,6 +37,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("columns.diff_1m",), diff_1m),
     (("proof.1m",), proof_1m),
     (("http.evaluations",), http_evaluations),
+    (("repayments.posted",), posted),
     (("day_close.1m", "day_close.100k", "day_close.ratio"), day_close),
 )
 

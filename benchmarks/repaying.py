@@ -1,0 +1,248 @@
+"""A repayment against pgbench's own TPC-B, and against itself where all of it goes through one settlement.
+
+`service.pay` runs once, and every statement that it sends is taken down with its values. The script is those statements, in that
+order, in one transaction, as the service's role, under row-level security, on the real tables; in place of the template's keys it
+has a copy's. What a copy is, row for row, the template was before its payment. So the database does for the script what it does
+for the service, and what the service does in between (replaying the contract) is not measured here but in `replay.p50`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from fenqi_server.embedded import Cluster
+
+__all__ = ["Script", "copy_contracts", "hot_account", "posted", "script_of"]
+
+CONTRACTS: Final = 100_000
+SCALE: Final = 50
+CLIENTS: Final = 8
+ROUNDS: Final = 5
+PER_CLIENT: Final = 2_000
+WARM_PER_CLIENT: Final = 400
+assert CLIENTS * (WARM_PER_CLIENT + ROUNDS * PER_CLIENT) <= CONTRACTS, "each contract is paid once"
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# In a copy these name other things, and everything else is the same.
+_TABLES: Final = {
+    "customers_customer": ("customer_id",),
+    "servicing_contract": ("customer_id", "contract_id"),
+    "servicing_event": ("customer_id", "contract_id", "event_id"),
+    "servicing_state": ("customer_id", "contract_id"),
+    "books_transaction": ("customer_id", "contract_id", "event_id", "transaction_id"),
+}
+# The nth copy's keys: in a script `n` is pgbench's variable, and a number is never part of a statement's text.
+_COPY: Final = {
+    "customer_id": "('10000000-0000-4000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid",
+    "contract_id": "('20000000-0000-4000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid",
+    # The same for an event and its entry: a name drawn from the copied one's and the copy's.
+    "event_id": "md5(t.event_id::text || {n})::uuid",
+    "transaction_id": "gen_random_uuid()",
+}
+
+
+class Script:
+    """A pgbench script with the values that it takes (`pgbench -D name=value`)."""
+
+    def __init__(self, text: str, values: dict[str, str]) -> None:
+        self.text = text
+        self.values = values
+
+
+def script_of(made: dict[str, Any]) -> Script:
+    """The statements of a payment, for a copy of the contract that they were taken down from."""
+    known = {made[name]: _COPY[name].format(n=":n::int") for name in ("customer_id", "contract_id")}
+    new: dict[str, str] = {}
+    values: dict[str, str] = {}
+    lines = [
+        "\\set i :i + 1",
+        f"\\set n permute(:from + :client_id + {CLIENTS} * :i, {CONTRACTS}, 7)",
+        "BEGIN;",
+    ]
+    for number, statement in enumerate(made["statements"]):
+        parts = statement["sql"].split("%s")
+        text = parts[0]
+        for place, (value, after) in enumerate(zip(statement["values"], parts[1:], strict=True)):
+            if value is None:
+                text += "NULL"
+            elif value in known:
+                text += known[value]
+            elif _UUID.fullmatch(value) and value != made["shop_id"]:
+                # A name that was made for this payment: another for each copy, the same wherever it stands.
+                new.setdefault(
+                    value, f"('{30 + len(new)}000000-0000-4000-8000-' || lpad(to_hex(:n::int), 12, '0'))::uuid"
+                )
+                text += new[value]
+            else:
+                name = f"v{number}_{place}"
+                values[name] = value
+                text += f":{name}"
+            text += after
+        lines.append(text.replace("%%", "%") + ";")
+    return Script("\n".join([*lines, "END;", ""]), values)
+
+
+def copy_contracts(session: psycopg.Connection[Any], made: dict[str, Any], contracts: int) -> None:
+    """Make copies 0 to `contracts` - 1 of one customer with a contract: events, book and cached row, as they are."""
+    # Foreign keys are not asked a million times for what was copied from rows that hold them.
+    session.execute("SET session_replication_role = replica")
+    session.execute("SET synchronous_commit = off")
+    for table, keys in _TABLES.items():
+        names = [
+            name
+            for (name,) in session.execute(
+                "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+                " AND attgenerated = '' ORDER BY attnum",
+                [table],
+            ).fetchall()
+        ]
+        chosen = ", ".join(_COPY[name].format(n="n") if name in keys else f"t.{name}" for name in names)
+        session.execute(
+            f"INSERT INTO {table} ({', '.join(names)}) SELECT {chosen} FROM generate_series(0, %s) AS n"
+            f" JOIN {table} AS t ON t.customer_id = %s ORDER BY n",
+            [contracts - 1, made["customer_id"]],
+        )
+    session.execute("RESET session_replication_role")
+    session.execute("VACUUM (ANALYZE)")
+    session.execute("CHECKPOINT")
+
+
+@contextmanager
+def _stocked() -> Iterator[tuple[Cluster, dict[str, str], dict[str, Any]]]:
+    """A durable cluster whose service database has the contracts: it, the service's environment, the template."""
+    import psycopg
+
+    from fenqi_server.commands.migrate import migrate_in_own_process
+    from fenqi_server.embedded import acquire
+    from fenqi_server.home import Home
+
+    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder:
+        state = Path(folder) / ".fenqi"
+        home = Home.open(state)
+        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
+        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
+            environ = home.environ(cluster)
+            assert cluster.owner_url is not None and cluster.superuser_url is not None, "our own server"
+            if migrate_in_own_process(environ, cluster.owner_url, quiet=True):
+                raise SystemExit("the database could not be migrated; see above")
+            made = _child(environ, "template")
+            began = time.monotonic()
+            with psycopg.connect(_named(cluster.superuser_url, "fenqi"), autocommit=True) as session:
+                copy_contracts(session, made, CONTRACTS)
+            print(f"{CONTRACTS} contracts in {time.monotonic() - began:.0f} s", file=sys.stderr)
+            yield cluster, environ, made
+
+
+def posted() -> Iterator[dict[str, object]]:
+    """Repayments a second at 8 connections, and how many there are for one transaction of TPC-B: medians of rounds in turn."""
+    import psycopg
+
+    with _stocked() as (cluster, environ, made):
+        assert cluster.superuser_url is not None, "our own server"
+        with psycopg.connect(cluster.superuser_url, autocommit=True) as session:
+            session.execute("CREATE DATABASE tpcb")
+        tpcb = _named(cluster.superuser_url, "tpcb")
+        _pgbench(tpcb, "-i", "-s", str(SCALE), "-q")
+        script = script_of(made)
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write(script.text)
+            file.flush()
+            ours = Pays(environ["FENQI_DATABASE_URL"], Path(file.name), script.values, made["shop_id"])
+            rates: dict[str, list[float]] = {"ours": [], "tpcb": []}
+            for number in range(ROUNDS + 1):
+                count = PER_CLIENT if number else WARM_PER_CLIENT
+                # Whoever comes second finds the machine warmer or colder: they take turns.
+                for name in ("ours", "tpcb")[:: 1 if number % 2 else -1]:
+                    rate = (
+                        ours.run(count)
+                        if name == "ours"
+                        else _pgbench(tpcb, "-M", "prepared", "-c", str(CLIENTS), "-t", str(count))
+                    )
+                    print(f"round {number} {name}: {rate:.0f} /s", file=sys.stderr)
+                    if number:
+                        rates[name].append(rate)
+        proved = _child(environ, "prove")
+        if proved["problems"]:
+            raise SystemExit("\n".join(proved["problems"]))
+    yield {
+        "name": "repayments.posted",
+        "value": round(statistics.median(a / b for a, b in zip(rates["ours"], rates["tpcb"], strict=True)), 2),
+        "unit": "repayments for one TPC-B transaction, median of pairs",
+        "repayments_per_s": round(statistics.median(rates["ours"])),
+        "tpcb_per_s": round(statistics.median(rates["tpcb"])),
+        "statements": len(made["statements"]),
+        "connections": CLIENTS,
+        "contracts": CONTRACTS,
+        "proved": proved["transactions"],
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+class Pays:
+    """The script, run over contracts that were not paid yet."""
+
+    def __init__(self, url: str, file: Path, values: dict[str, str], shop_id: str) -> None:
+        self.url = url
+        self.words = ["-f", str(file), *(f"-D{name}={value}" for name, value in values.items())]
+        self.shop_id = shop_id
+        self.paid = 0
+
+    def run(self, per_client: int, **values: str) -> float:
+        """So many payments of each client; how many a second."""
+        rate = _pgbench(
+            self.url,
+            *("-M", "prepared", "-n", "-c", str(CLIENTS), "-t", str(per_client), *self.words),
+            *(f"-D{name}={value}" for name, value in values.items()),
+            *("-Di=-1", f"-Dfrom={self.paid}"),
+            shop_id=self.shop_id,
+        )
+        self.paid += CLIENTS * per_client
+        return rate
+
+
+def _pgbench(url: str, *words: str, shop_id: str = "") -> float:
+    """Run pgbench; the transactions a second that it found, 0 where it only prepares."""
+    from fenqi_server.embedded.binaries import find_binaries
+
+    program = find_binaries().program("pgbench")
+    environ = {**os.environ, "PGOPTIONS": f"-c fenqi.shop_id={shop_id}"} if shop_id else dict(os.environ)
+    # A client that a failed statement ended is told of in a line, whatever the exit code.
+    done = subprocess.run([str(program), *words, url], env=environ, capture_output=True, text=True, check=False)
+    if done.returncode or "aborted" in done.stderr:
+        raise SystemExit(f"pgbench failed:\n{done.stderr[-2000:]}")
+    found = re.search(r"tps = ([0-9.]+)", done.stdout)
+    return float(found[1]) if found else 0.0
+
+
+def _child(environ: dict[str, str], word: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.repaying_stock", word],
+        env=environ,
+        cwd=Path(__file__).resolve().parent.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"benchmarks.repaying_stock {word} failed; see above")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _named(url: str, name: str) -> str:
+    before, _, query = url.partition("?")
+    return f"{before.rpartition('/')[0]}/{name}?{query}"

@@ -84,7 +84,8 @@ def script_of(made: dict[str, Any]) -> Script:
             elif _UUID.fullmatch(value) and value != made["shop_id"]:
                 # A name that was made for this payment: another for each copy, the same wherever it stands.
                 new.setdefault(
-                    value, f"('{30 + len(new)}000000-0000-4000-8000-' || lpad(to_hex(:n::int), 12, '0'))::uuid"
+                    value,
+                    f"('{30 + len(new)}000000-0000-4000-8000-' || lpad(to_hex(:n::int), 12, '0'))::uuid",
                 )
                 text += new[value]
             else:
@@ -180,7 +181,9 @@ def posted() -> Iterator[dict[str, object]]:
             raise SystemExit("\n".join(proved["problems"]))
     yield {
         "name": "repayments.posted",
-        "value": round(statistics.median(a / b for a, b in zip(rates["ours"], rates["tpcb"], strict=True)), 2),
+        "value": round(
+            statistics.median(a / b for a, b in zip(rates["ours"], rates["tpcb"], strict=True)), 2
+        ),
         "unit": "repayments for one TPC-B transaction, median of pairs",
         "repayments_per_s": round(statistics.median(rates["ours"])),
         "tpcb_per_s": round(statistics.median(rates["tpcb"])),
@@ -221,7 +224,9 @@ def _pgbench(url: str, *words: str, shop_id: str = "") -> float:
     program = find_binaries().program("pgbench")
     environ = {**os.environ, "PGOPTIONS": f"-c fenqi.shop_id={shop_id}"} if shop_id else dict(os.environ)
     # A client that a failed statement ended is told of in a line, whatever the exit code.
-    done = subprocess.run([str(program), *words, url], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program), *words, url], env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode or "aborted" in done.stderr:
         raise SystemExit(f"pgbench failed:\n{done.stderr[-2000:]}")
     found = re.search(r"tps = ([0-9.]+)", done.stdout)

@@ -63,7 +63,9 @@ def template() -> dict[str, object]:
         at = datetime.combine(row.due_on, AT.timetz())
         closing.close_day(shop, row.due_on, at)
         if row.number < 5:
-            service.pay(shop, contract, row.principal_minor + row.fee_minor, "received", f"bank-{row.number}", at)
+            service.pay(
+                shop, contract, row.principal_minor + row.fee_minor, "received", f"bank-{row.number}", at
+            )
     at += timedelta(days=LATE_DAYS)
     _charge(shop.id, contract, at.date(), at)
     fifth = bill.rows[4]

@@ -91,7 +91,8 @@ def replay_p50() -> Iterator[dict[str, object]]:
     """Microseconds of one replay: 12 instalments that fell due, 12 payments, up to rows, balances and movements."""
     made = [(terms, paid(terms, 12)) for terms in (terms_of(12, number) for number in range(CONTRACTS))]
     daily = [
-        (terms, paid(terms, 12)) for terms in (terms_of(12, number, daily=True) for number in range(CONTRACTS))
+        (terms, paid(terms, 12))
+        for terms in (terms_of(12, number, daily=True) for number in range(CONTRACTS))
     ]
     for terms, events in (*made, *daily):
         state = replay(terms, events, date(2027, 12, 31))

@@ -195,7 +195,7 @@ class TestWhatIsClosedTakesNothing:
         close(shop, "2026-11", "staff:fin", DECEMBER)
         return contract
 
-    def test_what_is_learnt_late_is_booked_on_the_day_on_which_it_is_learnt(
+    def test_what_is_learnt_late_is_booked_on_the_first_day_that_is_open(
         self, shop: Shop, closed: str
     ) -> None:
         service.pay(shop, closed, 100, "received", "late-news", after(9), occurred_on=on(4))
@@ -203,7 +203,7 @@ class TestWhatIsClosedTakesNothing:
             cursor.execute(
                 "SELECT occurred_on, booked_on FROM books_transaction WHERE reference = 'late-news'"
             )
-            assert cursor.fetchall() == [(on(4), on(9))]
+            assert cursor.fetchall() == [(on(4), date(2026, 12, 1))]
 
     def test_what_would_fall_into_it_is_booked_on_the_first_open_day(self, shop: Shop, closed: str) -> None:
         # A request that began before midnight and comes after the month was closed.

@@ -213,8 +213,8 @@ def test_days_that_were_missed_have_runs_of_their_own(shop: Shop) -> None:
     assert rows(
         "SELECT occurred_on, booked_on FROM books_transaction WHERE event_kind = 'due_reached' ORDER BY 1"
     ) == [
-        (on(30), on(35)),
-        (on(32), on(35)),
+        (on(30), on(30)),
+        (on(32), on(32)),
     ]
     assert closing.run_due(after(35)) == 0
     assert len(closing.runs_of(shop)) == 3

@@ -61,12 +61,13 @@ COLUMNS: Final = ", ".join(
 
 
 class Events(msgspec.Struct, frozen=True):
-    """What a contract's events are, without their bodies."""
+    """What a contract's events are, without their bodies. `paid_on` is the last payment's day."""
 
     count: int
     last_seq: int
     kinds: list[str]
     reached: list[str]
+    paid_on: date | None = None
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -120,7 +121,8 @@ _decoder: Final[msgspec.json.Decoder[_Terms]] = msgspec.json.Decoder(_Terms)
 
 _EVENTS: Final = """
 SELECT e.contract_id, count(*), max(e.seq), array_agg(DISTINCT e.kind),
-       array_agg(e.reference) FILTER (WHERE e.kind = 'due_reached')
+       array_agg(e.reference) FILTER (WHERE e.kind = 'due_reached'),
+       max(e.occurred_on) FILTER (WHERE e.kind = 'payment_received')
   FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)
   JOIN servicing_event AS e USING (customer_id, contract_id)
  GROUP BY e.contract_id
@@ -131,7 +133,7 @@ def events_of(found: Sequence[Found]) -> dict[UUID, Events]:
     """What the events of contracts are, in one query. The caller has set the shop, and holds them."""
     with connection.cursor() as cursor:
         cursor.execute(_EVENTS, [[each.customer_id for each in found], [each.contract_id for each in found]])
-        return {row[0]: Events(row[1], row[2], row[3], row[4] or []) for row in cursor.fetchall()}
+        return {row[0]: Events(row[1], row[2], row[3], row[4] or [], row[5]) for row in cursor.fetchall()}
 
 
 def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
@@ -156,6 +158,7 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
     parts = terms.allocation.parts
     fee_first = parts.index("fee") < parts.index("principal")
     reached = set(events.reached)
+    paid_in = (events.paid_on or date.min).replace(day=1)
     principal_left = fee_left = earned = 0
     new: list[tuple[int, int, date, int]] = []
     waiting: list[date] = []
@@ -167,6 +170,10 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
         principal_left += row.principal_minor - (paid - fee_paid)
         if paid < 0:
             return None
+        if fee_paid and on < paid_in and str(row.number) not in reached and row.due_on <= day:
+            return (
+                None  # a payment of a later month may have earned it: then the booking counts to that month
+            )
         if str(row.number) in reached:
             earned += row.fee_minor
             continue
@@ -232,7 +239,7 @@ UPDATE servicing_state AS s
 """
 
 
-def write(shop_id: UUID, reached: Sequence[Reached], at: datetime, booked_on: date) -> None:
+def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
     """Write events, postings and cached rows, each kind in one statement, in the caller's transaction."""
     lines = [(each, *event, uuid7(at)) for each in reached for event in each.events]
     booked = [
@@ -251,7 +258,7 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime, booked_on: da
                 amounts=[fee, -fee],
                 occurred_on=on,
                 recorded_at=at,
-                booked_on=booked_on,
+                booked_on=on,
             ),
             each.listed_minor,
         )

@@ -256,7 +256,7 @@ def _chunk(
             if (read := at_once.read_off(each, events.get(each.contract_id), day)) is not None
         ]
         if reached:
-            at_once.write(shop.id, reached, at, today)
+            at_once.write(shop.id, reached, at)
             _resolve(
                 [each.found.contract_id for each in reached], [each.found.customer_id for each in reached], at
             )

@@ -22,9 +22,6 @@ from fenqi_server.shops.models import Shop
 
 __all__ = ["Answer", "KeyInFlight", "KeyReused", "once"]
 
-WAIT_MS: Final = 250
-"""How long a second request waits for the first one before it is told that it is in flight."""
-
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
@@ -118,17 +115,13 @@ def _claim(
 ) -> bool:
     """Write the key's row; False where a committed one is there. Waits for an uncommitted one, but not long."""
     try:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT_MS}ms"])
         cursor.execute(
-            "INSERT INTO servicing_idempotency (customer_id, client, key, shop_id, path, body_hash, recorded_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [party, client, key, shop.id, path, body_hash, at],
+            "SELECT servicing_claim(%s, %s, %s, %s, %s, %s, %s)",
+            [shop.id, party, client, key, path, body_hash, at],
         )
-        claimed = cursor.rowcount == 1
-        # The act itself waits as long as it must for its customer and its contract.
-        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+        (claimed,) = cursor.fetchone()
     except OperationalError as problem:
         if sqlstate(problem) == _LOCK_NOT_AVAILABLE:
             raise KeyInFlight(key) from None
         raise
-    return claimed
+    return bool(claimed)

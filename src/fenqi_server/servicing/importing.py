@@ -458,7 +458,8 @@ def _write(shop: Shop, new: Imported, at: datetime) -> None:
             booked={},
         )
         storage.create(stored, new.terms.currency)
-        state = storage.append(stored, new.events, at, today)
+        # What happened before this book began is in it as of today, as the opening balance is.
+        state = storage.append(stored, new.events, at, today, booked_from=today)
         _post_opening(shop, stored, state, party, at, today)
 
     in_transaction(act)

@@ -478,7 +478,8 @@ def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: d
             currency=shop.currency,
             occurred_on=payment.occurred_on,
             recorded_at=at,
-            booked_on=local_date(at, shop.time_zone),
+            # No book is older than its shop, whatever a bank writes.
+            booked_on=max(payment.occurred_on, local_date(shop.created_at, shop.time_zone)),
             settlement=payment.settlement,
             reference=f"{payment.payment_id} for {contract}"[:400],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
@@ -10,6 +11,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
+from fenqi.calendars import local_date
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
     Event,
@@ -19,8 +21,8 @@ from fenqi.contracts.events import (
     encode_event,
 )
 from fenqi.contracts.terms import ContractTerms
-from fenqi.ledger.entries import position, posting
-from fenqi_server.books.posting import balances_of, post
+from fenqi.ledger.entries import Entries, check_fees, position, posting
+from fenqi_server.books.posting import balances_of
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.reminders import queueing as reminders
 from fenqi_server.shops import service as shops
@@ -31,6 +33,7 @@ __all__ = [
     "append",
     "cached_row",
     "create",
+    "day_of_book",
     "load",
     "load_for_update",
     "load_many",
@@ -73,72 +76,72 @@ class Stored(msgspec.Struct, kw_only=True):
 
 _terms: Final[msgspec.json.Decoder[ContractTerms]] = msgspec.json.Decoder(ContractTerms)
 
-_CONTRACT: Final = """
-SELECT c.shop_id, c.customer_id, c.contract_id, c.order_ref, c.decision_id, c.created_at, c.terms::text,
-       s.booked_accounts, s.booked_amounts
+EVENT_SQL: Final = """
+('{"kind":"' || e.kind || '","seq":' || e.seq || ',"occurred_on":' || to_json(e.occurred_on)
+ || ',"recorded_at":' || floor(date_part('epoch', e.recorded_at))::bigint
+ || CASE WHEN e.body = '{}' THEN '}' ELSE ',' || substr(e.body::text, 2) END)
+"""
+"""An event as it is decoded, of `servicing_event AS e`: what the columns hold is not held a second time in the body."""
+_LOAD: Final = f"""
+SELECT c.customer_id, c.contract_id, c.shop_id, c.order_ref, c.decision_id, c.created_at, c.terms::text,
+       s.booked_accounts, s.booked_amounts,
+       ARRAY(SELECT {EVENT_SQL} FROM servicing_event AS e
+              WHERE e.customer_id = c.customer_id AND e.contract_id = c.contract_id ORDER BY e.seq)
   FROM servicing_contract AS c
   JOIN servicing_state AS s USING (customer_id, contract_id)
+ WHERE c.customer_id = %s
 """
-# What the columns hold is not held a second time in the body.
-EVENT_SQL: Final = """
-(e.body || jsonb_build_object('kind', e.kind, 'seq', e.seq, 'occurred_on', e.occurred_on,
-                              'recorded_at', floor(extract(epoch FROM e.recorded_at))::bigint))::text
-"""
-_EVENTS: Final = f"""
-SELECT {EVENT_SQL} FROM servicing_event AS e WHERE e.customer_id = %s AND e.contract_id = %s ORDER BY e.seq
-"""
+_HELD: Final = (
+    "SELECT shop_id, order_ref, decision_id, created_at, terms, booked_accounts, booked_amounts, events"
+    " FROM servicing_held(%s, %s)"
+)
 
 
 def load(customer_id: UUID, contract_id: UUID) -> Stored | None:
     """A contract, or None. The caller has set the shop."""
-    return _load(customer_id, contract_id, "")
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_LOAD} AND c.contract_id = %s", [customer_id, contract_id])
+        row = cursor.fetchone()
+    return None if row is None else _stored(*row)
 
 
 def load_for_update(customer_id: UUID, contract_id: UUID) -> Stored | None:
     """A contract, held until the transaction ends: events are added to it by one at a time."""
-    return _load(customer_id, contract_id, " FOR NO KEY UPDATE OF s")
-
-
-def _load(customer_id: UUID, contract_id: UUID, lock: str) -> Stored | None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{_CONTRACT} WHERE c.customer_id = %s AND c.contract_id = %s{lock}", [customer_id, contract_id]
-        )
+        cursor.execute(_HELD, [customer_id, contract_id])
         row = cursor.fetchone()
-        if row is None:
-            return None
-        # A statement of its own: one that waited for the lock would still see the events of before it waited.
-        cursor.execute(_EVENTS, [customer_id, contract_id])
-        return _stored(row, [body for (body,) in cursor.fetchall()])
+    return None if row is None else _stored(customer_id, contract_id, *row)
 
 
 def load_many(customer_id: UUID) -> list[Stored]:
     """A customer's contracts, newest first. The caller has set the shop."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{_CONTRACT} WHERE c.customer_id = %s ORDER BY c.contract_id DESC", [customer_id])
-        rows = cursor.fetchall()
-        cursor.execute(
-            f"SELECT e.contract_id, {EVENT_SQL} FROM servicing_event AS e WHERE e.customer_id = %s"
-            " ORDER BY e.contract_id, e.seq",
-            [customer_id],
-        )
-        bodies: dict[UUID, list[str]] = {}
-        for contract_id, body in cursor.fetchall():
-            bodies.setdefault(contract_id, []).append(body)
-    return [_stored(row, bodies.get(row[2], [])) for row in rows]
+        cursor.execute(f"{_LOAD} ORDER BY c.contract_id DESC", [customer_id])
+        return [_stored(*row) for row in cursor.fetchall()]
 
 
-def _stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
+def _stored(
+    customer_id: UUID,
+    contract_id: UUID,
+    shop_id: UUID,
+    order_ref: str,
+    decision_id: str,
+    created_at: datetime,
+    terms: str,
+    accounts: Sequence[int],
+    amounts: Sequence[int],
+    events: Iterable[str],
+) -> Stored:
     return Stored(
-        shop_id=row[0],
-        customer_id=row[1],
-        contract_id=row[2],
-        order_ref=row[3],
-        decision_id=row[4],
-        created_at=row[5],
-        terms=_terms.decode(row[6]),
-        events=[decode_event(body) for body in bodies],
-        booked=dict(zip(row[7], row[8], strict=True)),
+        shop_id=shop_id,
+        customer_id=customer_id,
+        contract_id=contract_id,
+        order_ref=order_ref,
+        decision_id=decision_id,
+        created_at=created_at,
+        terms=_terms.decode(terms),
+        events=[decode_event(event) for event in events],
+        booked=dict(zip(accounts, amounts, strict=True)),
     )
 
 
@@ -163,52 +166,54 @@ def create(contract: Stored, currency: str) -> None:
 
 _DATED: Final = ("kind", "seq", "occurred_on", "recorded_at")
 
+_APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 26)})"
 
-def append(contract: Stored, new: Sequence[Event], at: datetime, booked_on: date) -> ContractState:
+
+class _Posted(msgspec.Struct, frozen=True):
+    """What one of the new events books: `which` counts them from 1."""
+
+    which: int
+    entries: Entries
+    settlement: str | None
+    reference: str
+    booked_on: date
+
+
+def append(
+    contract: Stored, new: Sequence[Event], at: datetime, today: date, *, booked_from: date = date.min
+) -> ContractState:
     """Add events to a contract that is held, book what each came to, and return the contract as it is then.
 
-    Each event books the difference between what follows from everything known now and what is booked already. Raises
-    `EventRefused`, with nothing written, where an event cannot follow the others.
+    Each event books the difference between what follows from everything known now and what is booked already, on the day that
+    `day_of_book` says, not before `booked_from`. Raises `EventRefused`, with nothing written, where an event cannot follow the
+    others.
     """
     state: ContractState | None = None
     before = dict(contract.booked)
-    written: list[tuple[Event, UUID]] = []
-    posted: list[dict[str, Any]] = []
+    posted: list[_Posted] = []
     grown = msgspec.structs.replace(contract, events=list(contract.events))
-    for event in new:
+    for number, event in enumerate(new, 1):
+        known = state
         grown.events.append(event)
-        state = grown.latest(booked_on)
+        state = grown.latest(today)
         after = position(contract.terms, state.movements)
         entries = posting(after, before)
         before = after
-        name = uuid7(at)
-        written.append((event, name))
-        if entries is not None:
-            posted.append(
-                {
-                    "event_id": name,
-                    "event_kind": _kind(event),
-                    "entries": entries,
-                    "occurred_on": event.occurred_on,
-                    "settlement": getattr(event, "settlement", None),
-                    "reference": getattr(event, "payment_id", "") or getattr(event, "refund_id", ""),
-                }
+        if entries is None:
+            continue
+        check_fees(entries, contract.terms)
+        posted.append(
+            _Posted(
+                number,
+                entries,
+                getattr(event, "settlement", None),
+                getattr(event, "payment_id", "") or getattr(event, "refund_id", ""),
+                max(booked_from, day_of_book(grown, event, state, known, today)),
             )
-    assert state is not None, "append without events"
-    for event, name in written:
-        _insert_event(contract, event, name, at)
-    for each in posted:
-        post(
-            shop_id=contract.shop_id,
-            customer_id=contract.customer_id,
-            contract_id=contract.contract_id,
-            currency=contract.terms.currency,
-            recorded_at=at,
-            booked_on=booked_on,
-            terms=contract.terms,
-            **each,
         )
+    assert state is not None, "append without events"
     contract.events, contract.booked = grown.events, before
+<<<<<<< HEAD
     _write_cache(contract, state if contract.terms.interest is None else contract.told())
     if state.status == "closed" and state.cancelled_on is None and state.written_off_on is None:
         _confirm_closed(contract, state, at)
@@ -236,31 +241,78 @@ def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> Non
     )
 
 
+=======
+    row = cached_row(contract, state if contract.terms.interest is None else contract.told())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _APPEND,
+            [
+                contract.shop_id,
+                contract.customer_id,
+                contract.contract_id,
+                at,
+                contract.terms.currency,
+                [uuid7(at) for _ in new],
+                [event.seq for event in new],
+                [_kind(event) for event in new],
+                [event.reference for event in new],
+                [event.occurred_on for event in new],
+                [_body(event) for event in new],
+                [each.which for each in posted],
+                [uuid7(at) for _ in posted],
+                [each.settlement for each in posted],
+                [each.reference for each in posted],
+                [each.booked_on for each in posted],
+                [_as_array(each.entries.accounts) for each in posted],
+                [_as_array(each.entries.amounts) for each in posted],
+                *list(row.values())[1:],
+            ],
+        )
+    return state
+
+
+def _as_array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def day_of_book(
+    grown: Stored, event: Event, state: ContractState, known: ContractState | None, today: date
+) -> date:
+    """The day that an event's booking counts to, if its period is open: the day on which it happened.
+
+    What is learnt late may change what later events came to. Where one of those happened in a later month, the booking counts
+    to that month: what it earned or paid is put right there and not in a month that it was never in. Nothing counts to a month
+    before the one in which the contract was made. `state` is the contract with the event, `known` without it, where that is at
+    hand.
+    """
+    made_in = _month(local_date(grown.created_at, grown.terms.zone))
+    month = _month(event.occurred_on)
+    later = [each for each in grown.events if _month(each.occurred_on) > month]
+    if not later:
+        return max(event.occurred_on, made_in)
+    if known is None:
+        known = msgspec.structs.replace(grown, events=grown.events[:-1]).latest(today)
+    now, then = Counter(state.movements), Counter(known.movements)
+    changed = {movement.event_seq for movement in (*(now - then), *(then - now))}
+    return max(
+        [event.occurred_on, made_in, *[_month(each.occurred_on) for each in later if each.seq in changed]]
+    )
+
+
+def _month(on: date) -> date:
+    return on.replace(day=1)
+
+
+>>>>>>> bdae791 (Hold a contract and add to it in one call each, and book each event on its own day)
 def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-def _insert_event(contract: Stored, event: Event, name: UUID, at: datetime) -> None:
+def _body(event: Event) -> str:
     body = msgspec.json.decode(encode_event(event))
     for column in _DATED:
         del body[column]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO servicing_event (customer_id, contract_id, seq, shop_id, event_id, kind, reference,"
-            " occurred_on, recorded_at, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                contract.customer_id,
-                contract.contract_id,
-                event.seq,
-                contract.shop_id,
-                name,
-                _kind(event),
-                event.reference,
-                event.occurred_on,
-                at,
-                msgspec.json.encode(body).decode(),
-            ],
-        )
+    return msgspec.json.encode(body).decode()
 
 
 def cached_row(contract: Stored, state: ContractState) -> dict[str, Any]:
@@ -280,30 +332,19 @@ def cached_row(contract: Stored, state: ContractState) -> dict[str, Any]:
     }
 
 
-def _write_cache(contract: Stored, state: ContractState) -> None:
-    row = {
-        "customer_id": contract.customer_id,
-        "contract_id": contract.contract_id,
-        "shop_id": contract.shop_id,
-        **cached_row(contract, state),
-    }
-    names = ", ".join(row)
-    updates = ", ".join(f"{name} = excluded.{name}" for name in list(row)[3:])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO servicing_state ({names}) VALUES ({', '.join('%s' for _ in row)})"
-            f" ON CONFLICT (customer_id, contract_id) DO UPDATE SET {updates}",
-            list(row.values()),
-        )
-
-
 def rebuild(customer_id: UUID, contract_id: UUID) -> None:
     """Make the cached row anew from terms, events and book. The caller has set the shop."""
     contract = load_for_update(customer_id, contract_id)
     if contract is None:
         raise LookupError(f"no contract {contract_id}")
     contract.booked = balances_of(customer_id, contract_id)
-    _write_cache(contract, contract.told())
+    row = cached_row(contract, contract.told())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE servicing_state SET {', '.join(f'{name} = %s' for name in row)}"
+            " WHERE customer_id = %s AND contract_id = %s",
+            [*row.values(), customer_id, contract_id],
+        )
 
 
 def has_payment(contract: Stored, payment_id: str) -> PaymentReceived | Recovered | None:

@@ -400,8 +400,10 @@ def _pass(
     at: datetime,
 ) -> None:
     """Out of suspense, or back into it."""
-    today = local_date(at, shop.time_zone)
-    event = passage if kind == "matched_money" else f"{passage} undone"
+    matched = kind == "matched_money"
+    event = passage if matched else f"{passage} undone"
+    # It was the contract's from the day on which it came.
+    on = found.occurred_on if matched else local_date(at, shop.time_zone)
     post(
         shop_id=shop.id,
         customer_id=party,
@@ -409,9 +411,9 @@ def _pass(
         event_kind=kind,
         entries=Entries((UNAPPLIED_CASH, IN_TRANSIT), (minor, -minor)),
         currency=found.currency,
-        occurred_on=today,
+        occurred_on=on,
         recorded_at=at,
-        booked_on=today,
+        booked_on=max(on, local_date(shop.created_at, shop.time_zone)),
         settlement=passage,
         reference=reference,
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from fenqi_server.embedded import Cluster
 
-__all__ = ["Script", "copy_contracts", "hot_account", "posted", "script_of"]
+__all__ = ["Script", "copy_contracts", "posted", "script_of"]
 
 CONTRACTS: Final = 100_000
 SCALE: Final = 50
@@ -137,7 +137,8 @@ def _stocked() -> Iterator[tuple[Cluster, dict[str, str], dict[str, Any]]]:
         given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
         with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
             environ = home.environ(cluster)
-            assert cluster.owner_url is not None and cluster.superuser_url is not None, "our own server"
+            assert cluster.owner_url is not None, "our own server has an owner"
+            assert cluster.superuser_url is not None, "our own server has a superuser"
             if migrate_in_own_process(environ, cluster.owner_url, quiet=True):
                 raise SystemExit("the database could not be migrated; see above")
             made = _child(environ, "template")

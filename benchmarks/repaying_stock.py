@@ -77,6 +77,7 @@ def template() -> dict[str, object]:
         "customer_id": str(customer_id),
         "contract_id": str(service.parsed(contract)[1]),
         "amount_minor": paid_minor,
+        "at": at.isoformat(),
         "statements": statements,
     }
 

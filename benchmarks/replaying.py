@@ -116,13 +116,13 @@ def replay_p50() -> Iterator[dict[str, object]]:
 def back_dated() -> Iterator[dict[str, object]]:
     """Microseconds until a contract of 24 months is right again after a payment into month 2 is learnt of."""
     figures: dict[str, float] = {}
+    on = date(2027, 12, 31)
     for name, daily in (("", False), ("daily_", True)):
         stock = []
         for number in range(CONTRACTS):
             terms = terms_of(24, number, daily=daily)
             events = paid(terms, 23, less_in=2)
             stock.append((terms, events, begin(terms, events), late_payment(terms, events)))
-        on = date(2027, 12, 31)
         for terms, events, running, late in stock[:8]:
             told = replay(terms, [*events, late], on)
             if told != apply(running, late).state(on) or told == replay(terms, events, on):

@@ -624,7 +624,7 @@ class PaymentController(ApiController):
             parsed_path.contract_id, "/contract_id", longest=MAX_WRITTEN, where="path", any_script=True
         )
         try:
-            party = servicing.get(access.shop, contract, at=at).customer_id
+            party = servicing.customer_of(access.shop, contract)
         except servicing.NoContract:
             if parsed_body.kind == "request":
                 raise not_found("contract") from None

@@ -59,6 +59,7 @@ __all__ = [
     "arrears",
     "book_payment",
     "contracts_of",
+    "customer_of",
     "exposure",
     "get",
     "lock_customer",
@@ -279,6 +280,20 @@ def get(
     if stored is None or stored.shop_id != shop.id:
         raise NoContract(contract)
     return view_of(stored, stored.state(as_of, None if known_at is None else to_epoch(known_at)))
+
+
+def customer_of(shop: Shop, contract: str) -> UUID:
+    """Whose a contract is, without reading it. Raises `NoContract`."""
+    use_shop(shop.id)
+    customer_id, contract_id = parsed(contract)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM servicing_contract WHERE customer_id = %s AND contract_id = %s AND shop_id = %s",
+            [customer_id, contract_id, shop.id],
+        )
+        if cursor.fetchone() is None:
+            raise NoContract(contract)
+    return customer_id
 
 
 def contracts_of(shop: Shop, customer_id: UUID, as_of: date) -> list[ContractView]:

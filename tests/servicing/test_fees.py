@@ -90,7 +90,7 @@ def test_a_stored_contract_that_came_to_say_otherwise_books_nothing_more(
     shop = make_shop()
     contract = open_one(shop, make_customer(shop))
     service.pay(shop, contract, 53_600, "received", "p-1", after(days=1))
-    as_owner.execute("UPDATE servicing_contract SET terms = jsonb_set(terms, '{disclosure,items}', '[]')")
+    as_owner.execute("UPDATE servicing_contract SET terms = jsonb_set(terms::jsonb, '{disclosure,items}', '[]')::json")
     before = written()
     with pytest.raises(FeeNotListed, match="instalment_fee"):
         act(shop, contract)
@@ -101,7 +101,7 @@ def test_neither_does_the_days_run(committed_db: Any, as_owner: Any) -> None:
     shop = make_shop()
     contract = open_one(shop, make_customer(shop))
     as_owner.execute(
-        "UPDATE servicing_contract SET terms = jsonb_set(terms, '{disclosure,items,0,code}', '\"other_fee\"')"
+        "UPDATE servicing_contract SET terms = jsonb_set(terms::jsonb, '{disclosure,items,0,code}', '\"other_fee\"')::json"
     )
     before = written()
     report = closing.close_day(shop, on(31), after(days=31))

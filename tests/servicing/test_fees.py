@@ -90,7 +90,9 @@ def test_a_stored_contract_that_came_to_say_otherwise_books_nothing_more(
     shop = make_shop()
     contract = open_one(shop, make_customer(shop))
     service.pay(shop, contract, 53_600, "received", "p-1", after(days=1))
-    as_owner.execute("UPDATE servicing_contract SET terms = jsonb_set(terms::jsonb, '{disclosure,items}', '[]')::json")
+    as_owner.execute(
+        "UPDATE servicing_contract SET terms = jsonb_set(terms::jsonb, '{disclosure,items}', '[]')::json"
+    )
     before = written()
     with pytest.raises(FeeNotListed, match="instalment_fee"):
         act(shop, contract)

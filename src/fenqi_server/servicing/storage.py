@@ -213,35 +213,6 @@ def append(
         )
     assert state is not None, "append without events"
     contract.events, contract.booked = grown.events, before
-<<<<<<< HEAD
-    _write_cache(contract, state if contract.terms.interest is None else contract.told())
-    if state.status == "closed" and state.cancelled_on is None and state.written_off_on is None:
-        _confirm_closed(contract, state, at)
-    return state
-
-
-def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> None:
-    """Let the customer be told that nothing is owed any more: once for each time that it is so."""
-    early = (
-        isinstance(contract.events[-1], PaymentReceived)
-        and state.closed_on is not None
-        and state.closed_on < max(row.due_on for row in contract.terms.rows)
-    )
-    reminders.queue(
-        shops.by_id(contract.shop_id),
-        [
-            reminders.Notice(
-                contract.customer_id,
-                contract.contract_id,
-                "paid_off" if early else "closed",
-                str(state.closed_on),
-            )
-        ],
-        at,
-    )
-
-
-=======
     row = cached_row(contract, state if contract.terms.interest is None else contract.told())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -268,7 +239,30 @@ def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> Non
                 *list(row.values())[1:],
             ],
         )
+    if state.status == "closed" and state.cancelled_on is None and state.written_off_on is None:
+        _confirm_closed(contract, state, at)
     return state
+
+
+def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> None:
+    """Let the customer be told that nothing is owed any more: once for each time that it is so."""
+    early = (
+        isinstance(contract.events[-1], PaymentReceived)
+        and state.closed_on is not None
+        and state.closed_on < max(row.due_on for row in contract.terms.rows)
+    )
+    reminders.queue(
+        shops.by_id(contract.shop_id),
+        [
+            reminders.Notice(
+                contract.customer_id,
+                contract.contract_id,
+                "paid_off" if early else "closed",
+                str(state.closed_on),
+            )
+        ],
+        at,
+    )
 
 
 def _as_array(numbers: Iterable[int]) -> str:
@@ -303,7 +297,6 @@ def _month(on: date) -> date:
     return on.replace(day=1)
 
 
->>>>>>> bdae791 (Hold a contract and add to it in one call each, and book each event on its own day)
 def _kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 

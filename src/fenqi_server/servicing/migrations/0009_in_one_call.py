@@ -111,5 +111,5 @@ ALTER TABLE servicing_contract RESET (toast_tuple_target);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("servicing", "0007_leases"), ("books", "0010_plain_check")]
+    dependencies = [("servicing", "0008_watch"), ("books", "0010_plain_check")]
     operations = [migrations.RunSQL(_UP, _DOWN)]

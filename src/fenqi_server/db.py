@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from django.db import Error, connection, transaction
 
-__all__ = ["in_transaction", "sqlstate", "use_shop"]
+__all__ = ["in_transaction", "read_by_index", "sqlstate", "use_shop"]
 
 ATTEMPTS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.005
@@ -80,3 +80,16 @@ def sqlstate(problem: BaseException) -> str | None:
             return cause.sqlstate
         cause = cause.__cause__
     return None
+
+
+def read_by_index() -> None:
+    """For the rest of this transaction, find rows by their indexes and nothing else.
+
+    For the chunks of a large job: where its work is a large share of the tables, or was written a moment ago and is in no
+    statistics yet, the planner would rather read all of them, again for each chunk.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
+            " set_config('enable_mergejoin', 'off', true)"
+        )

@@ -96,6 +96,7 @@ TABLE: dict[str, Row] = {
     "v1/mandates": api(GET="mandates:read", POST="mandates:write"),
     "v1/mandates/<str:mandate_id>": api(GET="mandates:read"),
     "v1/mandates/<str:mandate_id>/withdraw": api(POST="mandates:write"),
+    "v1/reminder-wishes": api(POST="mandates:write"),
     "v1/autopay-attempts": api(GET="mandates:read"),
     "v1/autopay-attempts/<str:attempt_id>": api(GET="mandates:read"),
     "v1/autopay-attempts/<str:attempt_id>/outcome": api(POST="autopay:write"),

@@ -34,7 +34,7 @@ from fenqi_server.db import use_shop
 from fenqi_server.reminders import coming, rules, sending
 from fenqi_server.reminders.letters import unsubscribe_url
 from fenqi_server.reminders.rules import Rules
-from fenqi_server.servicing import closing, service, watch
+from fenqi_server.servicing import acts, closing, service, watch
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions import ports
 from fenqi_server.subscriptions.mailbox import mails
@@ -299,6 +299,15 @@ def test_what_was_late_is_charged_once_more_when_it_is_paid_and_then_no_more(sho
     assert charged(shop, contract, 60) == [(31, 25), (37, 100)]
 
 
+def test_nothing_is_charged_for_the_days_of_a_pause(shop: Shop) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
+    closing.run_due(night(30))
+    acts.pause(shop, contract, 1, night(30) + timedelta(hours=1), actor="ann", reason="illness")
+    for days in range(31, 62):
+        closing.run_due(night(days))
+    assert charged(shop, contract, 61) == []
+
+
 def test_nothing_is_charged_where_an_outage_put_the_date_off(shop: Shop) -> None:
     contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
     closing.run_due(night(30))
@@ -508,3 +517,17 @@ def test_the_command_sets_when_a_shop_reminds_and_tries_again(
     assert told() == changed
     assert main(["shop", "rules", "mall", "--late", "soon"]) == 2
     assert main(["shop", "rules", "mall", "--retry", "99"]) == 2
+
+
+def test_the_shops_server_says_how_a_customer_is_reminded(mall: Any, call: Any) -> None:
+    def said(**wish: Any) -> Any:
+        body = {"customer": {"ref": "u-1"}} | wish
+        answer = call("POST", "/v1/reminder-wishes", body, key=mall.key)
+        return answer.status_code, msgspec.json.decode(answer.content)
+
+    assert said(locale="en") == (200, {"locale": "en", "refused_at": None})
+    status, refused = said(refused=True)
+    assert (status, refused["locale"], refused["refused_at"] is None) == (200, "en", False)
+    assert said(refused=True) == (200, refused), "since when does not move"
+    assert said(locale="zh-CN", refused=False) == (200, {"locale": "zh-CN", "refused_at": None})
+    assert said(locale="fr")[0] == 422

@@ -16,6 +16,7 @@ from fenqi_server.api import (
     pages,
     policy,
     portal,
+    reminders,
     reversals,
     support,
     wishes,
@@ -243,6 +244,7 @@ router = Router(
             mandates.WithdrawalController.as_view(),
             name="mandate-withdraw",
         ),
+        path("reminder-wishes", reminders.ReminderWishController.as_view(), name="reminder-wishes"),
         path("autopay-attempts", autopay.AttemptsController.as_view(), name="autopay-attempts"),
         path(
             "autopay-attempts/<str:attempt_id>", autopay.AttemptController.as_view(), name="autopay-attempt"

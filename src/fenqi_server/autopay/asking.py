@@ -20,7 +20,7 @@ from fenqi.calendars import at_local, local_date
 from fenqi_server.autopay import collectors
 from fenqi_server.autopay.mandates import ACTIVE_SQL
 from fenqi_server.autopay.rules import Suspension, suspensions
-from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.db import in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.shops.models import Shop
@@ -141,6 +141,7 @@ def ask_chunk(shop: Shop, at: datetime) -> Asked:
 
     def act() -> Asked:
         use_shop(shop.id)
+        read_by_index()
         paused = suspensions(shop, at)
         way = collectors.way_of(shop)
         plan = "c.terms -> 'plan' ->> 'id'" if any(each.plans for each in paused) else "''"

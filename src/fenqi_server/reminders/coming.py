@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.db import in_transaction, read_by_index, use_shop
 from fenqi_server.reminders.queueing import Notice, Reach, queue
 from fenqi_server.reminders.rules import Rules
 from fenqi_server.shops.models import Shop
@@ -43,6 +43,7 @@ def search(shop: Shop, rules: Rules, reach: Reach, at: datetime) -> int | None:
 
 def _part(shop: Shop, today: date, days: int, reach: Reach, at: datetime) -> int | None:
     use_shop(shop.id)
+    read_by_index()
     key = [shop.id, today, days]
     nothing = UUID(int=0)
     with connection.cursor() as cursor:

@@ -28,7 +28,7 @@ from fenqi.problems import BadInput
 from fenqi_server.autopay import asking
 from fenqi_server.autopay.asking import Asked
 from fenqi_server.autopay.attempts import DaySums, sums_of
-from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.db import in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.reminders import coming
 from fenqi_server.reminders.queueing import Reach, reach_of
@@ -238,12 +238,8 @@ def _chunk(
     def act() -> tuple[int, int, list[tuple[UUID, UUID]]]:
         use_shop(shop.id)
         others.clear()
+        read_by_index()
         with connection.cursor() as cursor:
-            # Where a day is a large share of the tables, the planner would rather read all of them, again for each chunk.
-            cursor.execute(
-                "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
-                " set_config('enable_mergejoin', 'off', true)"
-            )
             cursor.execute(_CHUNK, [shop.id, day, left_out, retry, at, CHUNK])
             found = [Found(*row) for row in cursor.fetchall()]
         if not found:

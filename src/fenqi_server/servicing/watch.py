@@ -19,7 +19,7 @@ from django.db import connection
 from fenqi.calendars import local_date, to_epoch
 from fenqi.contracts.delinquency import penalty_due
 from fenqi.contracts.events import Charged
-from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.db import in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.reminders.queueing import Notice, Reach, queue
 from fenqi_server.reminders.rules import Rules
@@ -133,6 +133,7 @@ def look_chunk(shop: Shop, rules: Rules, reach: Reach, at: datetime) -> Looked:
 
     def act() -> tuple[int, int]:
         use_shop(shop.id)
+        read_by_index()
         _put_off(bad)
         with connection.cursor() as cursor:
             cursor.execute(_LOOK, [shop.id, today, [contract_id for _, contract_id in charged], CHUNK])

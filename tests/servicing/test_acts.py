@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 
+import msgspec
 import pytest
 from django.db import connection
 from tests.engine.contracts.made import FREE_3
@@ -12,9 +15,11 @@ from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, o
 from fenqi.contracts.agreed import PayoffTerms
 from fenqi.contracts.events import Instruction
 from fenqi.problems import BadInput
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, closing, payoffs, returns, service
+from fenqi_server.servicing import acts, closing, payoffs, returns, service, storage
 from fenqi_server.servicing.service import NoContract, Refusal
 from fenqi_server.shops.models import Shop
 
@@ -160,6 +165,10 @@ def test_what_was_paid_for_goods_that_went_back_is_refunded_once_and_no_more(sho
     returns.refund_paid(shop, contract, "f-0", 50_000, after(1))
     assert returns.refund_paid(shop, contract, "f-1", 150_000, after(1)).after.refund_due_minor == 0
     assert returns.refund_paid(shop, contract, "f-1", 150_000, after(2)).repeated
+    with connection.cursor() as cursor:
+        # What is paid out is found again in the bank's statement by its number.
+        cursor.execute("SELECT reference FROM books_transaction WHERE event_kind = 'refund_paid' ORDER BY 1")
+        assert cursor.fetchall() == [("f-0",), ("f-1",)]
     assert prove_shop(shop).ok
 
 
@@ -312,4 +321,76 @@ def test_a_shipped_contracts_day_is_closed_together_with_the_others(shop: Shop, 
     closing.close_day(shop, date(2026, 12, 23), after(30))
     assert sum(run.at_once for run in closing.runs_of(shop)) == 1
     assert service.get(shop, contract, at=after(30)).state.rows[0].fee_earned_minor == 3_600
+    assert prove_shop(shop).ok
+
+
+def test_a_payoff_that_costs_more_than_it_spares_says_so_and_its_charge_is_booked_once(shop: Shop) -> None:
+    cost = ContingentCost(
+        "early", Text("提前结清手续费", "Payoff charge"), Text("提前结清", "If paid off"), "shop"
+    )
+    # Nothing is due: 3 % of 6,000.00 is charged, and no fee is spared of a plan without one.
+    contract = open_one(
+        shop,
+        make_customer(shop),
+        msgspec.structs.replace(FREE_3, contingent=(cost,)),
+        payoff=PayoffTerms(charge_rate=Decimal("0.03"), charge_code="early"),
+    )
+    quote = payoffs.payoff_quote(shop, contract, AT)
+    assert (quote.amount_minor, quote.charge_minor, quote.saving_minor) == (618_000, 18_000, -18_000)
+    with pytest.raises(Refusal) as above:
+        service.pay(shop, contract, 618_001, "request", "p-1", AT, settles=quote.quote_id)
+    assert (above.value.code, above.value.owed_minor) == ("above_debt", 618_000)
+    done = service.pay(shop, contract, 618_000, "request", "p-1", AT, settles=quote.quote_id)
+    assert done.contract is not None
+    assert (done.applied_minor, done.contract.state.status) == (618_000, "closed")
+    again = service.pay(shop, contract, 618_000, "request", "p-1", after(1), settles=quote.quote_id)
+    assert again.repeated
+    assert prove_shop(shop).ok
+
+
+DONE: dict[str, Callable[[Shop, str], object]] = {
+    "cancelled": lambda shop, contract: acts.cancel(shop, contract, after(40)),
+    "half returned": lambda shop, contract: returns.confirm_return(shop, contract, "r", 300_000, after(40)),
+    "all returned": lambda shop, contract: returns.confirm_return(shop, contract, "r", 600_000, after(40)),
+    "another day": lambda shop, contract: acts.change_due_day(shop, contract, 31, after(40), **WHO),
+    "paused": lambda shop, contract: acts.pause(shop, contract, 3, after(40), **WHO),
+    "spread anew": lambda shop, contract: acts.re_age(shop, contract, 6, on(60), after(40), **WHO),
+    "arrears spread": lambda shop, contract: acts.re_amortise(shop, contract, after(40), **WHO),
+    "goodwill": lambda shop, contract: acts.goodwill(shop, contract, "g", 643_200, after(40), **WHO),
+    "called due": lambda shop, contract: acts.accelerate(shop, contract, on(100), after(120), **WHO),
+    "written off": lambda shop, contract: acts.write_off(shop, contract, after(40), **WHO),
+    "paid off": lambda shop, contract: service.pay(
+        shop,
+        contract,
+        643_200,
+        "request",
+        "p",
+        after(40),
+        settles=payoffs.payoff_quote(shop, contract, after(40)).quote_id,
+    ),
+}
+
+
+@pytest.mark.parametrize("done", DONE)
+def test_whatever_was_done_the_days_that_follow_close_and_the_cached_row_is_what_follows(
+    shop: Shop, contract: str, done: str
+) -> None:
+    closing.close_day(shop, on(30), after(30))
+    DONE[done](shop, contract)
+    report = closing.close_day(shop, on(800), after(800))
+    assert report.failed == ()
+    state = service.get(shop, contract, on(800)).state
+    assert all(row.reached for row in state.rows)
+    customer_id, contract_id = service.parsed(contract)
+    columns = "status, balance_minor, open_due_on, open_minor, next_due_on, booked_accounts, booked_amounts"
+    kept: list[object] = []
+    for _ in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM servicing_state WHERE contract_id = %s", [contract_id])
+            row = cursor.fetchone()
+        booked = dict(zip(row[5], row[6], strict=True))
+        kept.append((*row[:5], {account: minor for account, minor in booked.items() if minor}))
+        storage.rebuild(customer_id, contract_id)
+    assert kept[0] == kept[1]
+    assert kept[0][4] is None  # type: ignore[index]
     assert prove_shop(shop).ok

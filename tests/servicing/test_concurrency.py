@@ -19,7 +19,7 @@ from fenqi_server.books.proof import prove_shop
 from fenqi_server.books.settlement import StillAdding, settle, wait_for_earlier
 from fenqi_server.db import in_transaction, sqlstate, use_shop
 from fenqi_server.ids import parse_public_id
-from fenqi_server.servicing import acts, closing, service, unapplied
+from fenqi_server.servicing import acts, closing, payoffs, requests, service, unapplied
 from fenqi_server.servicing.idempotency import Answer, KeyInFlight, KeyReused, once
 from fenqi_server.shops.models import Shop
 
@@ -189,6 +189,9 @@ def test_everything_at_once_on_the_same_customers_locks_nobody_out_and_comes_out
         lambda c=contract: acts.goodwill(shop, c, "g", 500, at, actor="cli:ann", reason="late")
         for contract in contracts
     ]
+    jobs += [lambda c=contract: payoffs.payoff_quote(shop, c, at) for contract in contracts] * 2
+    hard = requests.HardshipAsked(reason="income", months=2)
+    jobs += [lambda c=contract: requests.open_request(shop, c, hard, at) for contract in contracts] * 2
     jobs += [lambda: settle(shop, f"bank:{TODAY}", at)] * 2
     random.Random(1).shuffle(jobs)
     results = at_once(jobs)
@@ -206,6 +209,7 @@ def test_everything_at_once_on_the_same_customers_locks_nobody_out_and_comes_out
         }
         assert sum(paid.values()) == 4 * 1_000 + 5_000 + 500
         assert state.balance_minor == state.rows[0].total_minor * 12 - 9_500
+        assert len(requests.of_contract(shop, contract)) == 1
     assert prove_shop(shop).ok
     assert _deadlocks(as_owner) == 0
 

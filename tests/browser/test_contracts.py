@@ -82,3 +82,26 @@ def test_an_act_and_a_request_fit_a_phone_and_a_desk(visit: Visit, axe: str, lan
     assert page.evaluate(_AXE) == []
     visitor.follow("button.primary")
     assert requests.get(shop, made.request_id).state == "approved"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_unapplied_cash_and_tills_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str) -> None:
+    from fenqi_server.customers import service as customers
+    from fenqi_server.demo import clock
+    from fenqi_server.servicing import service as servicing
+    from fenqi_server.servicing import unapplied
+    from fenqi_server.shops.service import only_shop
+
+    shop, at = only_shop(), clock.now()
+    contract = open_one(shop, customers.ensure(shop, "browsed", at), at=at)
+    servicing.pay(shop, LONG, 53_600, "received", LONG, at)
+    servicing.pay(shop, "order-1", 600, "received", "wire-2", at)
+    servicing.pay(
+        shop, contract, 600, "received", "R-1", at, channel="cash", settlement=f"cash:front:{at.date()}"
+    )
+    waiting = unapplied.unmatched(shop).money
+    visitor = visit("good", language)
+    visitor.work_as("qian")
+    pages = [f"/console/unapplied/{each.unapplied_id}/" for each in waiting]
+    addresses = ("/console/unapplied/", *pages, f"/console/tills/?day={at.date()}&till=front&counted=5")
+    assert looked_at(visitor, axe, addresses) == []

@@ -269,10 +269,12 @@ TABLE: dict[str, Row] = {
     # Contracts: read by whoever answers customers, keeps the book or checks it.
     "console/contracts/": staff("support", "supervisor", "finance", "auditor"),
     "console/contracts/<str:contract_id>/": staff("support", "supervisor", "finance", "auditor"),
+    "console/contracts/<str:contract_id>/portal-link": staff("support", "supervisor"),
     # What is done to one: small things by support, money by supervisor and finance, hardship and its end by the supervisor.
     "console/contracts/<str:contract_id>/cash/": staff("support", "supervisor", "finance"),
     "console/contracts/<str:contract_id>/reverse/": staff("supervisor", "finance"),
     "console/contracts/<str:contract_id>/refund/": staff("finance"),
+    "console/contracts/<str:contract_id>/give-back/": staff("finance"),
     "console/contracts/<str:contract_id>/goodwill/": staff("support", "supervisor", "finance"),
     "console/contracts/<str:contract_id>/waive/": staff("support", "supervisor", "finance"),
     "console/contracts/<str:contract_id>/pause/": staff("supervisor"),
@@ -287,6 +289,13 @@ TABLE: dict[str, Row] = {
     "console/contracts/<str:contract_id>/write-off/": staff("supervisor", "finance"),
     "console/contracts/<str:contract_id>/recover/": staff("supervisor", "finance"),
     # Requests: read by the same; decided by a supervisor or finance, never by whoever asked for more than the limit.
+    # Money that named no contract, and the tills.
+    "console/unapplied/": staff("support", "supervisor", "finance", "auditor"),
+    "console/unapplied/<str:unapplied_id>/": staff("support", "supervisor", "finance", "auditor"),
+    "console/unapplied/<str:unapplied_id>/match": staff("supervisor", "finance"),
+    "console/unapplied/<str:unapplied_id>/undo": staff("supervisor", "finance"),
+    "console/unapplied/<str:unapplied_id>/refund": staff("finance"),
+    "console/tills/": staff("supervisor", "finance", "auditor"),
     "console/requests/": staff("support", "supervisor", "finance", "auditor"),
     "console/requests/<str:request_id>/": staff("support", "supervisor", "finance", "auditor"),
     "console/requests/<str:request_id>/decide": staff("supervisor", "finance"),

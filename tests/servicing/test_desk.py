@@ -12,6 +12,7 @@ from django.test import Client
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
 from fenqi_server import clock
+from fenqi_server.policies import audit
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -158,3 +159,18 @@ def test_the_pages_speak_chinese(shop: Shop, as_staff: Staff) -> None:
     page = text_of(li.get(f"{HOME}{contract}/"))
     for said in ("第 1 期：价款 ¥500.00、手续费 ¥36.00", "银行收到¥600.00（p-1）。", "合同签订。"):
         assert said in page, said
+
+
+def test_a_link_for_the_customer_is_made_once_and_stands_in_the_log(
+    shop: Shop, ann: Client, as_staff: Staff
+) -> None:
+    contract = open_one(shop, make_customer(shop))
+    page = ann.post(f"{HOME}{contract}/portal-link")
+    link = re.search(r'data-fq-part="link">([^<]+)<', page.content.decode())
+    assert link is not None
+    assert "/enter" in link[1] or "?t=" in link[1]
+    assert [(each.actor, each.act) for each in audit.entries(shop)] == [("staff:ann", "portal.link")]
+    assert ann.get(f"{HOME}{contract}/portal-link").status_code == 405
+    qian = as_staff("finance", shop=shop, username="qian")
+    assert qian.post(f"{HOME}{contract}/portal-link").status_code == 403
+    assert "portal-link" not in qian.get(f"{HOME}{contract}/").content.decode()

@@ -76,6 +76,13 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "console:requests",
         ("support", "supervisor", "finance", "auditor"),
     ),
+    Entry(
+        _PEOPLE,
+        gettext_noop("Unapplied cash"),
+        "console:unapplied",
+        ("support", "supervisor", "finance", "auditor"),
+    ),
+    Entry(_PEOPLE, gettext_noop("Tills"), "console:tills", ("supervisor", "finance", "auditor")),
     Entry(_PEOPLE, gettext_noop("Cases"), "console:cases", ("support", "supervisor")),
     Entry(
         _PEOPLE,

@@ -22,7 +22,7 @@ from fenqi_server.funders import agreements
 from fenqi_server.policies import drafts
 from fenqi_server.policies import service as policies
 from fenqi_server.reconciliation import clearing
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import requests, unapplied
 from fenqi_server.support import cases, overrides
 
 __all__ = ["SOURCES", "Waiting", "waiting_for"]
@@ -114,6 +114,15 @@ def _requests(staff: Staff, at: datetime) -> Waiting:
     return Waiting(gettext("Requests to decide"), waiting, reverse("console:requests"))
 
 
+def _unapplied(staff: Staff, at: datetime) -> Waiting:
+    """Money that named no contract and waits for one."""
+    return Waiting(
+        gettext("Money to match to its contract"),
+        unapplied.count_unmatched(staff.shop),
+        reverse("console:unapplied"),
+    )
+
+
 def _broken_book(staff: Staff, at: datetime) -> Waiting:
     """What the newest proof of the book found, until a later one finds nothing."""
     found = proofs.standing_problems(staff.shop)
@@ -135,6 +144,7 @@ SOURCES: Final[tuple[Source, ...]] = (
     (("author", "publisher"), _not_back),
     (("author", "publisher"), _renewals),
     (("supervisor", "finance"), _requests),
+    (("supervisor", "finance"), _unapplied),
     (("finance",), _breaks),
     (("finance", "auditor"), _broken_book),
 )

@@ -6,6 +6,7 @@ any event, which figures it changed. `as_of` shows the end of another day, `know
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext, pgettext
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import local_date, to_epoch, zone_of
 from fenqi.contracts.contract import ContractState, PaymentState, RowState, replay
@@ -28,11 +29,12 @@ from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import Staff, allowed
 from fenqi_server.customers import service as customers
-from fenqi_server.db import use_shop
+from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
+from fenqi_server.portal import entry
 from fenqi_server.servicing import requests, service
 from fenqi_server.servicing.listing import Asked, Listed, list_contracts
 from fenqi_server.servicing.service import ContractView, NoContract
@@ -63,7 +65,9 @@ __all__ = [
     "contract",
     "contract_of",
     "contracts",
+    "lines_of",
     "page_of",
+    "portal_link",
     "staff_at",
     "state_word",
     "voice_at",
@@ -90,6 +94,7 @@ def voice_at(shop: Shop, at: datetime) -> Voice:
 class ContractLine(msgspec.Struct, frozen=True, kw_only=True):
     """One contract of the list."""
 
+    id: str
     url: str
     order: str
     customer: str
@@ -126,11 +131,9 @@ def contracts(request: HttpRequest) -> HttpResponse:
     except BadInput as problem:
         wrong = problem.problem.sentence
     listed = found.contracts if found else ()
-    plans = _plans(shop, at, voice)
-    names = _names_of(shop, [parse_public_id(each.contract_id, "ct")[0] for each in listed])
     kept = {name: value for name, value in given.items() if value and name != "after"}
     context = {
-        "lines": [_line(shop, each, names, plans, voice) for each in listed],
+        "lines": lines_of(shop, listed, voice),
         "next": f"?{urlencode({**kept, 'after': found.after})}" if found and found.after else "",
         "given": given,
         "filtered": bool(kept),
@@ -171,6 +174,13 @@ def _names_of(shop: Shop, customer_ids: list[UUID]) -> dict[UUID, str]:
         return dict(cursor.fetchall())
 
 
+def lines_of(shop: Shop, listed: Sequence[Listed], voice: Voice) -> tuple[ContractLine, ...]:
+    """Contracts as a list has them."""
+    plans = _plans(shop, clock.now(), voice)
+    names = _names_of(shop, [parse_public_id(each.contract_id, "ct")[0] for each in listed])
+    return tuple(_line(shop, each, names, plans, voice) for each in listed)
+
+
 def _plans(shop: Shop, at: datetime, voice: Voice) -> dict[str, str]:
     """What the policy in force calls each plan."""
     try:
@@ -193,6 +203,7 @@ def _line(
         state, tone = pgettext("contract", "in order"), "good"
     customer_id, _ = parse_public_id(each.contract_id, "ct")
     return ContractLine(
+        id=each.contract_id,
         url=reverse("console:contract", args=[each.contract_id]),
         order=each.order_ref,
         customer=names.get(customer_id, customer_id.hex[-8:].upper()),
@@ -330,8 +341,31 @@ def contract(request: HttpRequest, contract_id: str) -> HttpResponse:
         "change": _change(found, chosen, voice) if chosen else None,
         "asked": asked,
         "wrong": wrong,
+        "may_link": staff.may("support", "supervisor"),
     }
     return render(request, "servicing/contract.html", context, status=400 if wrong else 200)
+
+
+@allowed("support", "supervisor")
+@require_POST
+def portal_link(request: HttpRequest, contract_id: str) -> HttpResponse:
+    """A link that lets the contract's customer in to their own pages, once: whoever has it is let in, so the log keeps who made it."""
+    staff, at = staff_at(request), clock.now()
+    found = contract_of(staff.shop, contract_id, at)
+
+    def act() -> entry.Opened:
+        made = entry.make_link(staff.shop, found.customer_id, at, contract=contract_id)
+        audit.record(staff.shop, staff.actor, "portal.link", f"contract:{contract_id}", at)
+        return made
+
+    made = in_transaction(act)
+    context = {
+        "link": made.url,
+        "until": voice_at(staff.shop, at).instant(made.expires_at),
+        "contract_url": reverse("console:contract", args=[contract_id]),
+        "order": found.order_ref,
+    }
+    return render(request, "servicing/portal_link.html", context)
 
 
 def contract_of(
@@ -558,15 +592,15 @@ def _booked(found: ContractView) -> dict[int, date]:
 def _by_whom(shop: Shop, found: ContractView) -> dict[int, tuple[str, str]]:
     """Who recorded each event and why, where the audit log has it. The log tells events by kind and instant."""
     waiting: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    for entry in audit.entries(shop, subject=f"contract:{found.contract_id}", limit=audit.MAX_ENTRIES):
-        kind = entry.act.removeprefix("contract.")
+    for told in audit.entries(shop, subject=f"contract:{found.contract_id}", limit=audit.MAX_ENTRIES):
+        kind = told.act.removeprefix("contract.")
         # Newest first: of several in one second, the last event takes the first that is found.
-        waiting.setdefault((kind, int(entry.at.timestamp())), []).append((entry.actor, entry.reason))
+        waiting.setdefault((kind, int(told.at.timestamp())), []).append((told.actor, told.reason))
     named: dict[int, tuple[str, str]] = {}
     for event in reversed(found.events):
-        told = waiting.get((str(event.__struct_config__.tag), event.recorded_at))
-        if told:
-            named[event.seq] = told.pop(0)
+        fitting = waiting.get((str(event.__struct_config__.tag), event.recorded_at))
+        if fitting:
+            named[event.seq] = fitting.pop(0)
     return named
 
 

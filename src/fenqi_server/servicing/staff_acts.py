@@ -24,7 +24,7 @@ from fenqi_server.console.access import Staff
 from fenqi_server.db import in_transaction
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, requests, returns, service
+from fenqi_server.servicing import acts, requests, returns, service, unapplied
 from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import ContractView
 from fenqi_server.servicing.words import part_name, reversal_name
@@ -40,6 +40,7 @@ __all__ = [
     "Field",
     "StaffAct",
     "WrongField",
+    "channels",
     "first_day",
     "groups_for",
     "interest_choices",
@@ -219,13 +220,32 @@ def _reverse(doing: Doing) -> None:
 
     def act() -> None:
         try:
-            service.reverse(doing.shop, doing.contract, given["payment"], given["why"], doing.at)
+            service.reverse(
+                doing.shop,
+                doing.contract,
+                given["payment"],
+                given["why"],
+                doing.at,
+                settlement=_till_again(doing, given["payment"]),
+            )
         except EventRefused as problem:
             raise refusal_of(problem, "payment_reversed", doing.shop.currency) from None
         event = {"kind": "payment_reversed", "payment_id": given["payment"], "reason": given["why"]}
         _recorded(doing, "payment_reversed", {"event": event})
 
     in_transaction(act)
+
+
+def _till_again(doing: Doing, payment: str) -> str | None:
+    """Cash goes back out of the till that it went into, today."""
+    found = service.get(doing.shop, doing.contract, at=doing.at)
+    for event in found.events:
+        if isinstance(event, PaymentReceived) and event.payment_id == payment:
+            kind, _, rest = event.settlement.partition(":")
+            till = rest.rpartition(":")[0]
+            if kind == "cash" and till:
+                return f"cash:{till}:{local_date(doing.at, doing.shop.time_zone)}"
+    return None
 
 
 def _standing_payments(found: ContractView, voice: Voice) -> tuple[tuple[str, str], ...]:
@@ -255,6 +275,20 @@ def _pay_refund(doing: Doing) -> None:
     )
 
 
+def _give_back(doing: Doing) -> None:
+    given = doing.given
+    unapplied.refund_held(
+        doing.shop,
+        doing.contract,
+        given["reference"],
+        given["amount"],
+        doing.at,
+        channel=given["channel"],
+        actor=doing.actor,
+        reason=doing.reason,
+    )
+
+
 def _recover(doing: Doing) -> None:
     given = doing.given
     acts.recover(
@@ -270,7 +304,8 @@ def _recover(doing: Doing) -> None:
     )
 
 
-def _channels() -> tuple[tuple[str, str], ...]:
+def channels() -> tuple[tuple[str, str], ...]:
+    """By what money goes back."""
     return (
         ("bank", pgettext("how money came", "bank")),
         ("wallet", pgettext("how money came", "wallet")),
@@ -590,12 +625,27 @@ ACTS: Final[tuple[StaffAct, ...]] = (
         way_back=gettext_noop("It is not undone here: money that came back is a payment."),
         fields=lambda found, voice, at: (
             _amount(found.state.refund_due_minor, found),
-            Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=_channels()),
+            Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=channels()),
             Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
             _happened(at, found),
         ),
         fits=lambda state: state.refund_due_minor > 0,
         do=_pay_refund,
+    ),
+    StaffAct(
+        name="give-back",
+        roles=("finance",),
+        group="money",
+        title=gettext_noop("Send unapplied money back"),
+        about=gettext_noop("What the contract holds and nothing is owed for was sent back to the customer."),
+        way_back=gettext_noop("It is not undone here: money that came back is a payment."),
+        fields=lambda found, voice, at: (
+            _amount(found.state.unapplied_minor, found),
+            Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=channels()),
+            Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
+        ),
+        fits=lambda state: state.unapplied_minor > 0,
+        do=_give_back,
     ),
     StaffAct(
         name="goodwill",

@@ -35,9 +35,14 @@ from fenqi_server.shops.models import Shop
 __all__ = [
     "MAX_PAGE",
     "NoMoney",
+    "Placed",
+    "PlacedPage",
     "Unmatched",
     "UnmatchedPage",
+    "count_unmatched",
+    "find",
     "match",
+    "placed",
     "refund_held",
     "refund_unmatched",
     "undo_match",
@@ -72,23 +77,54 @@ class UnmatchedPage(msgspec.Struct, frozen=True):
     after: str | None
 
 
+class Placed(msgspec.Struct, frozen=True):
+    """Money and where it is: in the contract that it is matched to, gone back by a refund, or (both empty) waiting."""
+
+    money: Unmatched
+    contract: str
+    refunded_by: str
+
+
+class PlacedPage(msgspec.Struct, frozen=True):
+    """Money that is matched or went back, newest first. `after` is where the next page begins; None at the end."""
+
+    placed: tuple[Placed, ...]
+    after: str | None
+
+
 _MONEY: Final = """
 SELECT t.transaction_id, t.event_id, t.reference, t.amounts[1], t.currency, t.settlement, t.occurred_on, t.recorded_at
   FROM books_transaction AS t
  WHERE t.customer_id = %(party)s AND t.event_kind = 'unmatched_money'
 """
-_OPEN: Final = """
-   AND (SELECT coalesce(sum(CASE m.event_kind WHEN 'match_undone' THEN -1 ELSE 1 END), 0) FROM books_transaction AS m
+_STANDING: Final = """
+       (SELECT coalesce(sum(CASE m.event_kind WHEN 'match_undone' THEN -1 ELSE 1 END), 0) FROM books_transaction AS m
          WHERE m.customer_id = %(party)s AND m.event_kind IN ('matched_money', 'match_undone', 'unmatched_refunded')
-           AND split_part(m.reference, ' ', 1) = t.transaction_id::text) = 0
+           AND split_part(m.reference, ' ', 1) = t.transaction_id::text)
 """
+_OPEN: Final = f" AND {_STANDING} = 0"
 
 
 def unmatched(shop: Shop, *, after: str = "", limit: int = 25) -> UnmatchedPage:
     """What was not matched yet, newest first, from behind `after`. Raises `fenqi.problems.BadInput`."""
+    party = house_party(shop.id, "suspense")
+    rows = _page(shop, party, _OPEN, after, limit)
+    found = tuple([_unmatched(shop, party, row) for row in rows[:limit]])
+    return UnmatchedPage(found, found[-1].unapplied_id if len(rows) > limit else None)
+
+
+def placed(shop: Shop, *, after: str = "", limit: int = 25) -> PlacedPage:
+    """What is matched or went back, newest first, from behind `after`. Raises `fenqi.problems.BadInput`."""
+    party = house_party(shop.id, "suspense")
+    rows = _page(shop, party, f" AND {_STANDING} <> 0", after, limit)
+    found = tuple([_placed(shop, party, row) for row in rows[:limit]])
+    return PlacedPage(found, found[-1].money.unapplied_id if len(rows) > limit else None)
+
+
+def _page(shop: Shop, party: UUID, which: str, after: str, limit: int) -> list[tuple[Any, ...]]:
+    """A page of money and one more, newest first."""
     if not 1 <= limit <= MAX_PAGE:
         raise BadInput("limit", limit, f"1 to {MAX_PAGE}")
-    party = house_party(shop.id, "suspense")
     values: dict[str, Any] = {"party": party, "limit": limit + 1}
     where = ""
     if after:
@@ -99,10 +135,37 @@ def unmatched(shop: Shop, *, after: str = "", limit: int = 25) -> UnmatchedPage:
         where = " AND t.transaction_id < %(after)s"
     use_shop(shop.id)
     with connection.cursor() as cursor:
-        cursor.execute(f"{_MONEY}{_OPEN}{where} ORDER BY t.transaction_id DESC LIMIT %(limit)s", values)
-        rows = cursor.fetchall()
-    found = tuple([_unmatched(shop, party, row) for row in rows[:limit]])
-    return UnmatchedPage(found, found[-1].unapplied_id if len(rows) > limit else None)
+        cursor.execute(f"{_MONEY}{which}{where} ORDER BY t.transaction_id DESC LIMIT %(limit)s", values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def count_unmatched(shop: Shop) -> int:
+    """How many sums wait to be matched."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM ({_MONEY}{_OPEN}) AS waiting", {"party": house_party(shop.id, "suspense")}
+        )
+        return int(cursor.fetchone()[0])
+
+
+def find(shop: Shop, unapplied_id: str) -> Placed:
+    """Money that named no contract, and where it is now. Raises `NoMoney`."""
+    party = house_party(shop.id, "suspense")
+    values = {"party": party, "name": _own(party, unapplied_id)}
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_MONEY} AND t.transaction_id = %(name)s", values)
+        row = cursor.fetchone()
+    if row is None:
+        raise NoMoney(unapplied_id)
+    return _placed(shop, party, row)
+
+
+def _placed(shop: Shop, party: UUID, row: tuple[Any, ...]) -> Placed:
+    went = _went(party, row[0])
+    return Placed(_unmatched(shop, party, row), went.to, went.refunded_by)
 
 
 def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service.PaymentResult:

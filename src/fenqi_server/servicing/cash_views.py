@@ -11,7 +11,7 @@ import msgspec
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import local_date
@@ -35,7 +35,7 @@ from fenqi_server.servicing.listing import Asked, list_contracts
 from fenqi_server.servicing.service import NoContract, Refusal
 from fenqi_server.servicing.staff_acts import channels, tried
 from fenqi_server.servicing.unapplied import NoMoney, Placed, Unmatched
-from fenqi_server.servicing.words import said
+from fenqi_server.servicing.words import age_name, said
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
@@ -106,7 +106,7 @@ def _money(each: Placed, voice: Voice, shop: Shop) -> MoneyLine:
         amount=voice.money(found.amount_minor),
         settlement=found.settlement,
         arrived=voice.day(found.occurred_on),
-        age=ngettext("%(n)s day", "%(n)s days", days) % {"n": days} if open_ else "",
+        age=age_name(days) if open_ else "",
         late=open_ and days > LATE_DAYS,
         place=place,
         contract_url=reverse("console:contract", args=[each.contract]) if each.contract else "",

@@ -40,7 +40,7 @@ from fenqi_server.servicing.requests import (
 )
 from fenqi_server.servicing.service import ContractView, Refusal
 from fenqi_server.servicing.staff_acts import Field, WrongField, first_day, interest_choices, read, tried
-from fenqi_server.servicing.words import by_name, kind_name, part_name, reason_name, request_state
+from fenqi_server.servicing.words import age_name, by_name, kind_name, part_name, reason_name, request_state
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["DECIDERS", "READERS", "RequestLine", "line_of", "queue", "request_decide", "request_page"]
@@ -106,18 +106,12 @@ def line_of(each: Request, voice: Voice, at: datetime) -> RequestLine:
         contract_url=reverse("console:contract", args=[each.contract_id]),
         asked=voice.instant(each.asked_at),
         by=by_name(each.asked_by),
-        age=_age(days) if is_open else "",
+        age=age_name(days) if is_open else "",
         late=is_open and days > LATE_DAYS,
         stake=voice.money(each.at_stake_minor) if each.at_stake_minor else "",
         state=state,
         tone=tone,
     )
-
-
-def _age(days: int) -> str:
-    if not days:
-        return gettext("today")
-    return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
 
 
 # ------------------------------------------------------------------------------------------------------ one request

@@ -54,6 +54,7 @@ from fenqi_server.servicing.requests import CUSTOMER
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
+    "age_name",
     "awaited_text",
     "by_name",
     "channel_name",
@@ -430,6 +431,13 @@ _SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
     ),
     PledgeReleased: lambda _event, _voice: gettext("The pledge was released: nothing was ever owed."),
 }
+
+
+def age_name(days: int) -> str:
+    """How long something waits."""
+    if not days:
+        return gettext("today")
+    return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
 
 
 # ------------------------------------------------------------------------------------------------------------ requests

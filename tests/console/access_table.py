@@ -171,6 +171,7 @@ TABLE: dict[str, Row] = {
     "account/": CUSTOMER,
     "contracts/": CUSTOMER,
     "contracts/<str:contract_id>/": CUSTOMER,
+    "contracts/<str:contract_id>/rented/": CUSTOMER,
     "contracts/<str:contract_id>/disclosure/": CUSTOMER,
     "contracts/<str:contract_id>/pay/": CUSTOMER,
     "contracts/<str:contract_id>/pay-off/": CUSTOMER,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import psycopg
 from django.db import Error, connection, transaction
 
-__all__ = ["in_transaction", "read_by_index", "sqlstate", "use_shop"]
+__all__ = ["array_of", "in_transaction", "read_by_index", "sqlstate", "use_shop"]
 
 ATTEMPTS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.005
@@ -93,3 +94,12 @@ def read_by_index() -> None:
             "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
             " set_config('enable_mergejoin', 'off', true)"
         )
+
+
+def array_of(values: Iterable[UUID | date | datetime | int]) -> str:
+    """Many values as one parameter, for `%s::uuid[]` and the like: written a fifth as fast one by one by the driver.
+
+    >>> array_of([date(2026, 11, 23), date(2026, 11, 24)])
+    '{2026-11-23,2026-11-24}'
+    """
+    return "{" + ",".join(map(str, values)) + "}"

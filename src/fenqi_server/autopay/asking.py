@@ -20,7 +20,7 @@ from fenqi.calendars import at_local, local_date
 from fenqi_server.autopay import collectors
 from fenqi_server.autopay.mandates import ACTIVE_SQL
 from fenqi_server.autopay.rules import Suspension, suspensions
-from fenqi_server.db import in_transaction, read_by_index, use_shop
+from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.shops.models import Shop
@@ -88,14 +88,16 @@ def ask_one_later(
 _FOUND: Final = f"""
 SELECT d.customer_id, d.contract_id, d.first_on, d.tries, s.status, s.open_due_on, s.open_minor, s.next_due_on,
        c.currency, c.order_ref, {{plan}}, m.mandate_id, m.tool_token, m.tool_brand, m.tool_last4, m.ceiling_minor,
-       EXISTS (SELECT FROM autopay_attempt AS a WHERE a.customer_id = d.customer_id AND a.contract_id = d.contract_id
-                  AND a.state IN ('asked', 'sent', 'unknown')),
-       EXISTS (SELECT FROM autopay_attempt AS a WHERE a.customer_id = d.customer_id AND a.contract_id = d.contract_id
-                  AND a.day = %(today)s)
+       t.waiting, t.today
   FROM autopay_due AS d
   JOIN servicing_state AS s USING (customer_id, contract_id)
   JOIN servicing_contract AS c USING (customer_id, contract_id)
   LEFT JOIN LATERAL ({ACTIVE_SQL.format(customer="d.customer_id", contract="d.contract_id")}) AS m ON true
+  -- Both conditions in one look by the contract's key: a day alone would have all of the day's attempts read for each.
+  LEFT JOIN LATERAL (SELECT coalesce(bool_or(a.state IN ('asked', 'sent', 'unknown')), false) AS waiting,
+                            coalesce(bool_or(a.day = %(today)s), false) AS today
+                       FROM autopay_attempt AS a
+                      WHERE a.customer_id = d.customer_id AND a.contract_id = d.contract_id) AS t ON true
  WHERE d.shop_id = %(shop)s AND d.ask_at <= %(at)s
  ORDER BY d.ask_at LIMIT %(limit)s
    FOR NO KEY UPDATE OF d SKIP LOCKED
@@ -224,15 +226,15 @@ def _write(shop: Shop, attempts: Sequence[_Attempt], today: date, at: datetime, 
                 at,
                 state,
                 act_at,
-                [each.found.customer_id for each in attempts],
-                [each.name for each in attempts],
-                [each.found.contract_id for each in attempts],
-                [each.found.mandate_id for each in attempts],
+                array_of(each.found.customer_id for each in attempts),
+                array_of(each.name for each in attempts),
+                array_of(each.found.contract_id for each in attempts),
+                array_of(each.found.mandate_id for each in attempts),
                 ["{" + ",".join(on.isoformat() for on in each.due_on) + "}" for each in attempts],
-                [each.found.first_on for each in attempts],
-                [each.found.tries + 1 for each in attempts],
-                [each.due_minor for each in attempts],
-                [each.amount_minor for each in attempts],
+                array_of(each.found.first_on for each in attempts),
+                array_of(each.found.tries + 1 for each in attempts),
+                array_of(each.due_minor for each in attempts),
+                array_of(each.amount_minor for each in attempts),
                 [each.found.currency for each in attempts],
             ],
         )
@@ -266,7 +268,7 @@ def _leave(keys: list[tuple[UUID, UUID]]) -> None:
             cursor.execute(
                 "DELETE FROM autopay_due AS d USING unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
                 " WHERE d.customer_id = u.customer_id AND d.contract_id = u.contract_id",
-                [[first for first, _ in keys], [second for _, second in keys]],
+                [array_of(first for first, _ in keys), array_of(second for _, second in keys)],
             )
 
 
@@ -280,9 +282,9 @@ def _put_off(later: list[tuple[_Found, datetime, date]]) -> None:
                 " AS u (customer_id, contract_id, ask_at, first_on)"
                 " WHERE d.customer_id = u.customer_id AND d.contract_id = u.contract_id",
                 [
-                    [each.customer_id for each, _, _ in later],
-                    [each.contract_id for each, _, _ in later],
+                    array_of(each.customer_id for each, _, _ in later),
+                    array_of(each.contract_id for each, _, _ in later),
                     [at for _, at, _ in later],
-                    [on for _, _, on in later],
+                    array_of(on for _, _, on in later),
                 ],
             )

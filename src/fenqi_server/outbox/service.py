@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from fenqi_server.clock import system_now
-from fenqi_server.db import use_shop
+from fenqi_server.db import array_of, use_shop
 from fenqi_server.ids import parse_public_id, public_id, uuid7
 from fenqi_server.outbox.addresses import RefusedAddress, check_url, resolve
 from fenqi_server.outbox.sending import SendFailed, post
@@ -199,21 +199,23 @@ def enqueue_many(
             cursor.execute(
                 "INSERT INTO outbox_message (shop_id, customer_id, id, endpoint_id, event_id, event, body, created_at,"
                 " due_at) SELECT %s, u.customer_id, u.id, u.endpoint_id, u.event_id, %s, u.body, %s, %s"
-                " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[])"
-                " AS u (customer_id, id, endpoint_id, event_id, body)",
+                " FROM ROWS FROM (unnest(%s::uuid[]), unnest(%s::uuid[]), unnest(%s::uuid[]), unnest(%s::uuid[]),"
+                " json_array_elements_text(%s::json)) AS u (customer_id, id, endpoint_id, event_id, body)",
                 [
                     shop.id,
                     event,
                     at,
                     at,
-                    [customer_id for _, _, customer_id, _, _ in rows],
-                    [row[0] for row in rows],
-                    [row[1] for row in rows],
-                    [row[3] for row in rows],
-                    [
-                        msgspec.json.encode({"type": event, "timestamp": at, "data": row[4]}).decode()
-                        for row in rows
-                    ],
+                    array_of(customer_id for _, _, customer_id, _, _ in rows),
+                    array_of(row[0] for row in rows),
+                    array_of(row[1] for row in rows),
+                    array_of(row[3] for row in rows),
+                    msgspec.json.encode(
+                        [
+                            msgspec.json.encode({"type": event, "timestamp": at, "data": row[4]}).decode()
+                            for row in rows
+                        ]
+                    ).decode(),
                 ],
             )
     return names

@@ -16,7 +16,7 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi_server.db import use_shop
+from fenqi_server.db import array_of, use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.outbox.service import listening
 from fenqi_server.shops.models import Shop
@@ -89,8 +89,8 @@ def queue(shop: Shop, notices: Sequence[Notice], at: datetime, reach: Reach | No
                 shop.id,
                 local_date(at, shop.time_zone),
                 at,
-                [each.customer_id for each in notices],
-                [each.contract_id for each in notices],
+                array_of(each.customer_id for each in notices),
+                array_of(each.contract_id for each in notices),
                 [each.stage for each in notices],
                 [each.about for each in notices],
                 [each.due_on for each in notices],
@@ -107,8 +107,8 @@ def queue(shop: Shop, notices: Sequence[Notice], at: datetime, reach: Reach | No
                     shop.id,
                     at,
                     awake_at(at + GATHER, shop.time_zone),
-                    customers,
-                    [uuid7(at) for _ in customers],
+                    array_of(customers),
+                    array_of(uuid7(at) for _ in customers),
                 ],
             )
     return len(new)

@@ -19,7 +19,7 @@ from django.db import connection
 from fenqi.calendars import local_date, to_epoch
 from fenqi.contracts.delinquency import penalty_due
 from fenqi.contracts.events import Charged
-from fenqi_server.db import in_transaction, read_by_index, use_shop
+from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.reminders.queueing import Notice, Reach, queue
 from fenqi_server.reminders.rules import Rules
@@ -83,9 +83,9 @@ def begin(shop: Shop, contracts: Sequence[Watched], day: date, rules: Rules, rea
                 _BEGIN,
                 [
                     shop.id,
-                    [each.customer_id for each, _ in rows],
-                    [each.contract_id for each, _ in rows],
-                    [on for _, on in rows],
+                    array_of(each.customer_id for each, _ in rows),
+                    array_of(each.contract_id for each, _ in rows),
+                    array_of(on for _, on in rows),
                     [each.grace_days for each, _ in rows],
                     day,
                 ],
@@ -216,7 +216,7 @@ def _leave(keys: list[tuple[UUID, UUID]]) -> None:
             cursor.execute(
                 "DELETE FROM servicing_watch AS w USING unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
                 " WHERE w.customer_id = u.customer_id AND w.contract_id = u.contract_id",
-                [[first for first, _ in keys], [second for _, second in keys]],
+                [array_of(first for first, _ in keys), array_of(second for _, second in keys)],
             )
 
 
@@ -228,8 +228,8 @@ def _put_off(later: list[tuple[UUID, UUID, date]]) -> None:
                 " FROM unnest(%s::uuid[], %s::uuid[], %s::date[]) AS u (customer_id, contract_id, look_on)"
                 " WHERE w.customer_id = u.customer_id AND w.contract_id = u.contract_id",
                 [
-                    [first for first, _, _ in later],
-                    [second for _, second, _ in later],
-                    [on for *_, on in later],
+                    array_of(first for first, _, _ in later),
+                    array_of(second for _, second, _ in later),
+                    array_of(on for *_, on in later),
                 ],
             )

@@ -32,18 +32,31 @@ from tests.trust.proxy import FAULTS, Proxy
 from tests.trust.simulation import EVENTS, Life, begin, step
 
 from fenqi.contracts.events import (
+    Accelerated,
+    AllocatedByInstruction,
+    Cancelled,
     Charged,
     Confirmed,
+    DueDayChanged,
     DueMoved,
     DueReached,
     Event,
+    GoodsReturned,
     GoodwillGranted,
+    Paused,
     PaymentReceived,
     PaymentReversed,
+    PayoffQuoted,
+    ReAged,
+    ReAmortised,
+    Recovered,
+    RefundPaid,
+    Shipped,
     UnappliedRefunded,
+    Waived,
+    WrittenOff,
     decode_event,
 )
-from fenqi.problems import BadInput
 
 __all__ = ["CALLS", "Differs", "Played", "play"]
 
@@ -53,7 +66,7 @@ SHORT: Final = 0.7
 NOON: Final = 4
 """UTC; noon in the shop."""
 EVENTS_A_LIFE: Final = 16
-BY: Final = {"actor": "staff:ann", "reason": "as agreed"}
+REASON: Final = "as agreed"
 
 
 class Differs(AssertionError):
@@ -92,6 +105,7 @@ class Lived:
     number: int
     life: Life
     contract: str
+    contract_id: UUID
     wire: random.Random
     """Draws what goes wrong on the way: what happens to the contract is the same without it."""
     left: int
@@ -191,6 +205,8 @@ class Play:
         """Every due date that has come, by two workers at once; and the core is told of it."""
         from fenqi_server.servicing import closing
 
+        began = self.now()
+
         def work() -> Any:
             return closing.close_day(self.shop, day, self.now())
 
@@ -198,22 +214,43 @@ class Play:
         reports.append(closing.close_day(self.shop, day, self.now()))
         if any(report.failed for report in reports):
             raise Differs(f"seed {self.played.seed}: {day} could not be closed: {reports}")
-        rows = sum(self._reach(each, day) for each in self.lived.values())
+        rows = self._reached(day, began)
         if rows != sum(report.rows for report in reports):
             raise Differs(f"seed {self.played.seed}: {rows} rows were due until {day}, not {reports}")
 
-    def _reach(self, lived: Lived, day: date) -> int:
-        """The core's due dates until a day, the oldest first."""
-        life, rows = lived.life, 0
-        life.today, life.clock = max(life.today, day), int(self.now().timestamp())
-        while life.stands is not None:
-            waiting = [(row[1], row[0]) for row in life.stands.rows if not row[3] and row[1] <= day]
-            if not waiting:
-                break
-            on, number = min(waiting)
-            if not self._tell(lived, DueReached(**life.dates(on), row=number)):
-                raise Differs(f"seed {self.played.seed}: the core refuses row {number} of {lived.number}")
-            rows += 1
+    def _reached(self, day: date, began: datetime) -> int:
+        """What closing told the contracts since `began`: each due date that has come, once, and what being late cost."""
+        from django.db import connection
+
+        from fenqi_server.db import use_shop
+        from fenqi_server.servicing.storage import EVENT_SQL
+
+        use_shop(self.shop.id)
+        told: dict[UUID, list[Event]] = {}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT contract_id, {EVENT_SQL} FROM servicing_event AS e WHERE recorded_at >= %s"
+                " ORDER BY contract_id, seq",
+                [began],
+            )
+            for contract_id, body in cursor.fetchall():
+                told.setdefault(contract_id, []).append(decode_event(body))
+        rows = 0
+        for lived in self.lived.values():
+            life = lived.life
+            life.today, life.clock = max(life.today, day), int(self.now().timestamp())
+            for event in told.get(lived.contract_id, []):
+                waiting = _waiting(life, day)
+                if isinstance(event, DueReached):
+                    rows += 1
+                    expected = (event.occurred_on, event.row) in waiting
+                else:
+                    expected = isinstance(event, Charged) and event.charge_id == f"late:{day}" and not waiting
+                dated = msgspec.structs.replace(event, recorded_at=life.clock)
+                if not expected or not self._tell(lived, dated):
+                    raise self.differs(lived, f"closing {day} tells it {event}; {waiting} were waiting")
+            if waiting := _waiting(life, day):
+                raise self.differs(lived, f"{waiting} are not recorded, and {day} is closed")
         return rows
 
     # ------------------------------------------------------------------------------------------------------- lives
@@ -255,7 +292,14 @@ class Play:
             storage.create(stored, life.terms.currency)
             first = Confirmed(**life.dates())
             storage.append(stored, [first], at, day)
-        lived = Lived(number, life, stored.public_id, random.Random(f"{seed}:{number}:wire"), life.length)
+        lived = Lived(
+            number,
+            life,
+            stored.public_id,
+            stored.contract_id,
+            random.Random(f"{seed}:{number}:wire"),
+            life.length,
+        )
         self._tell(lived, first)
         self.lived[number] = lived
         return lived
@@ -329,20 +373,28 @@ class Play:
             f"seed {self.played.seed}, contract {lived.number} ({lived.life.terms.plan.id}, {lived.contract}): {said}\n{told}"
         )
 
-    def inside(
-        self, lived: Lived, event: Event, act: Callable[[datetime], Any], allowed: bool = True
+    def act(
+        self,
+        lived: Lived,
+        call: str,
+        body: dict[str, Any],
+        event: Callable[[Any], Event],
+        *,
+        only: tuple[str, ...] = (),
     ) -> None:
-        """An act that is asked for inside this process: the service's own function, in its own transaction."""
-        from fenqi_server.servicing.service import Refusal
+        """Ask for an act; what the service makes of it is `event` of its answer, and the core has to take it, or refuse it too.
 
-        taken = allowed and self._tell(lived, event)
-        said: object = None
-        try:
-            act(self.now())
-            done = True
-        except (Refusal, BadInput) as refusal:
-            done, said = False, refusal
-        self.expect(lived, taken, done, said)
+        `only` are the service's own refusals, of what the core would take.
+        """
+        status, said = self.post(lived, call, body)
+        if status == 201 and (said.get("repeated") or said.get("state") == "open"):
+            return  # done before, or for a second person to agree to: the contract stays as it is
+        if status != 201 and said["code"] in only:
+            with self._lock:
+                self.played.refused += 1
+            return
+        taken = self._tell(lived, event(said if status == 201 else {}))
+        self.expect(lived, taken, status == 201, said)
 
     def _again(self, lived: Lived) -> None:
         """The same payment under another key: there is still one. With another amount it is refused."""
@@ -423,6 +475,12 @@ class Play:
             )
 
 
+def _waiting(life: Life, day: date) -> set[tuple[date, int]]:
+    """The rows that are due by a day and were not told so: their days and numbers."""
+    rows = life.stands.rows if life.stands is not None else []
+    return {(row[1], row[0]) for row in rows if not row[3] and row[1] <= day}
+
+
 def _undated(event: Event) -> Event:
     """Without the instant at which it was learnt of, which is the machine's."""
     return msgspec.structs.replace(event, recorded_at=0)
@@ -489,6 +547,7 @@ def _payment(event: PaymentReceived, *, more: bool = False) -> dict[str, Any]:
         "kind": "received",
         "payment_ref": event.payment_id,
         "occurred_on": event.occurred_on.isoformat(),
+        "settles": event.settles,
     }
     if event.channel == "cash":
         body["cash"] = {"till": "front", "operator": "ann"}
@@ -507,6 +566,7 @@ def _pay(play: Play, lived: Lived, event: PaymentReceived) -> None:
         settlement=f"cash:front:{life.today}" if channel == "cash" else f"{channel}:{life.today}",
         channel=channel,
         operator="ann" if channel == "cash" else "",
+        settles=event.settles,
     )
     taken = play._tell(lived, event)
     status, said = play.post(lived, "payments", _payment(event))
@@ -579,62 +639,227 @@ def _put_off(play: Play, lived: Lived, event: DueMoved) -> None:
         play.expect(lived, play._tell(lived, each), True, report)
 
 
-def _grant(play: Play, lived: Lived, event: GoodwillGranted) -> None:
-    from fenqi_server.servicing import acts
+_CONCEDED: Final = ("above_debt", "request_open", "cannot_follow")
 
-    life = lived.life
-    assert life.stands is not None
-    name = event.payment_id
-    told = GoodwillGranted(
-        **life.dates(),
-        payment_id=f"goodwill:{name}",
-        amount_minor=event.amount_minor,
-        reason=BY["reason"],
-    )
-    play.inside(
+
+def _grant(play: Play, lived: Lived, event: GoodwillGranted) -> None:
+    dates = lived.life.dates()
+    # More than is owed is not given, and nothing where nothing is owed.
+    play.act(
         lived,
-        told,
-        lambda at: acts.goodwill(play.shop, lived.contract, name, event.amount_minor, at, **BY),
-        # Beyond what the core knows: more than is owed is not given.
-        allowed=event.amount_minor <= life.stands.owed,
+        "goodwill",
+        {
+            "reference": f"{event.payment_id}-{lived.asked}",
+            "amount_minor": event.amount_minor,
+            "reason": REASON,
+        },
+        lambda said: GoodwillGranted(
+            **dates,
+            payment_id=f"goodwill:{said.get('request_id')}",
+            amount_minor=event.amount_minor,
+            reason=REASON,
+        ),
+        only=_CONCEDED,
+    )
+
+
+def _waive(play: Play, lived: Lived, event: Waived) -> None:
+    dates = lived.life.dates()
+    body = {
+        "reference": f"{event.waiver_id}-{lived.asked}",
+        "part": event.part,
+        "amount_minor": event.amount_minor,
+        "reason": REASON,
+    }
+    play.act(
+        lived,
+        "waivers",
+        body if event.row is None else {**body, "row": event.row},
+        lambda said: Waived(
+            **dates,
+            waiver_id=said.get("request_id", "none"),
+            part=event.part,
+            amount_minor=event.amount_minor,
+            row=event.row,
+            reason=REASON,
+        ),
+        only=("above_debt", "request_open"),
+    )
+
+
+def _write_off(play: Play, lived: Lived, event: WrittenOff) -> None:
+    dates = lived.life.dates()
+    play.act(
+        lived,
+        "write-off",
+        {"reference": f"off-{lived.asked}", "reason": REASON},
+        lambda _: WrittenOff(**dates, reason=REASON),
+        only=("request_open",),
     )
 
 
 def _charge(play: Play, lived: Lived, event: Charged) -> None:
-    from fenqi_server.servicing import acts
-
     told = msgspec.structs.replace(event, **lived.life.dates())
-    play.inside(
+    play.act(
         lived,
-        told,
-        lambda at: acts.charge(
-            play.shop,
-            lived.contract,
-            event.charge_id,
-            event.part,
-            event.amount_minor,
-            event.code,
-            at,
-            due_on=event.due_on,
-            **BY,
-        ),
+        "charges",
+        {
+            "charge_id": event.charge_id,
+            "part": event.part,
+            "amount_minor": event.amount_minor,
+            "code": event.code,
+            "due_on": event.due_on.isoformat(),
+            "reason": REASON,
+        },
+        lambda _: told,
     )
 
 
-def _refund(play: Play, lived: Lived, event: UnappliedRefunded) -> None:
-    from fenqi_server.servicing import unapplied
+def _refund_held(play: Play, lived: Lived, event: UnappliedRefunded) -> None:
+    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out")
+    play.act(
+        lived,
+        "unapplied-refunds",
+        {"refund_id": event.refund_id, "amount_minor": event.amount_minor, "settlement": "bank:out"},
+        lambda _: told,
+    )
 
+
+def _ship(play: Play, lived: Lived, event: Shipped) -> None:
     life = lived.life
-    told = UnappliedRefunded(
-        **life.dates(),
-        amount_minor=event.amount_minor,
-        settlement=f"bank:{life.today}",
-        refund_id=event.refund_id,
-    )
-    play.inside(
+    on = min(event.occurred_on, life.today)
+    told = Shipped(**life.dates(on), shipment_id=event.shipment_id)
+    play.act(
         lived,
-        told,
-        lambda at: unapplied.refund_held(play.shop, lived.contract, event.refund_id, event.amount_minor, at),
+        "shipments",
+        {"shipment_id": event.shipment_id, "occurred_on": on.isoformat()},
+        lambda _: told,
+    )
+
+
+def _cancel(play: Play, lived: Lived, event: Cancelled) -> None:
+    told = Cancelled(**lived.life.dates(), reason=REASON)
+    play.act(lived, "cancellation", {"reason": REASON}, lambda _: told)
+
+
+def _return_goods(play: Play, lived: Lived, event: GoodsReturned) -> None:
+    life = lived.life
+    on = min(event.occurred_on, life.today)
+    told = msgspec.structs.replace(event, **life.dates(on))
+    play.act(
+        lived,
+        "returns",
+        {
+            "return_id": event.return_id,
+            "amount_minor": event.amount_minor,
+            "for_other_sellers_minor": event.for_other_sellers_minor,
+            "occurred_on": on.isoformat(),
+        },
+        lambda _: told,
+    )
+
+
+def _pay_refund(play: Play, lived: Lived, event: RefundPaid) -> None:
+    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out")
+    play.act(
+        lived,
+        "refunds",
+        {
+            "refund_id": event.refund_id,
+            "amount_minor": event.amount_minor,
+            "currency": "CNY",
+            "settlement": "bank:out",
+        },
+        lambda _: told,
+    )
+
+
+def _quote(play: Play, lived: Lived, event: PayoffQuoted) -> None:
+    life = lived.life
+    dates = life.dates()
+    known = {each.quote_id for each in life.told if isinstance(each, PayoffQuoted)}
+
+    def quoted(said: Any) -> PayoffQuoted:
+        return PayoffQuoted(
+            **dates,
+            quote_id=said.get("quote_id", "none"),
+            amount_minor=said.get("amount_minor", event.amount_minor),
+            valid_until=date.fromisoformat(said.get("valid_until", event.valid_until.isoformat())),
+            charge_minor=said.get("charge_minor", event.charge_minor),
+        )
+
+    status, said = play.post(lived, "payoff-quotes", {})
+    if status == 201 and said["quote_id"] in known:
+        return  # an equal one stands
+    play.expect(lived, play._tell(lived, quoted(said if status == 201 else {})), status == 201, said)
+
+
+def _change_day(play: Play, lived: Lived, event: DueDayChanged) -> None:
+    told = msgspec.structs.replace(event, **lived.life.dates())
+    # By the customer: while nothing is late, and not often.
+    play.act(
+        lived,
+        "due-day",
+        {"day": event.day, "from_row": event.from_row},
+        lambda _: told,
+        only=("overdue", "due_day_changed_lately"),
+    )
+
+
+def _relief(play: Play, lived: Lived, event: Paused | ReAged | ReAmortised) -> None:
+    told = msgspec.structs.replace(event, **lived.life.dates())
+    act: dict[str, Any] = {"type": str(event.__struct_config__.tag)}
+    if isinstance(event, Paused):
+        told = msgspec.structs.replace(told, reason=REASON)
+        act = {"type": "pause", "periods": event.periods, "interest": event.interest}
+    elif isinstance(event, ReAged):
+        act |= {"periods": event.periods, "first_due_on": event.first_due_on.isoformat()}
+    play.act(lived, "relief", {"act": act, "reason": REASON}, lambda _: told)
+
+
+def _instruct(play: Play, lived: Lived, event: AllocatedByInstruction) -> None:
+    if not event.parts:
+        return
+    told = msgspec.structs.replace(event, **lived.life.dates())
+    play.act(
+        lived,
+        "instructions",
+        {
+            "payment_ref": event.payment_id,
+            "parts": [msgspec.to_builtins(part) for part in event.parts],
+            "reason": REASON,
+        },
+        lambda _: told,
+    )
+
+
+def _accelerate(play: Play, lived: Lived, event: Accelerated) -> None:
+    life = lived.life
+    demanded_on = life.today - (event.occurred_on - event.demanded_on)
+    told = Accelerated(**life.dates(), demanded_on=demanded_on, basis=life.terms.acceleration.basis)
+    play.act(
+        lived,
+        "acceleration",
+        {"demanded_on": demanded_on.isoformat(), "reason": REASON},
+        lambda _: told,
+    )
+
+
+def _recover(play: Play, lived: Lived, event: Recovered) -> None:
+    life = lived.life
+    on = min(event.occurred_on, life.today)
+    told = msgspec.structs.replace(event, **life.dates(on), settlement="bank:agency")
+    play.act(
+        lived,
+        "recoveries",
+        {
+            "payment_ref": event.payment_id,
+            "amount_minor": event.amount_minor,
+            "cost_minor": event.cost_minor,
+            "settlement": "bank:agency",
+            "occurred_on": on.isoformat(),
+        },
+        lambda _: told,
     )
 
 
@@ -643,8 +868,22 @@ CALLS: Final[dict[type, Callable[[Play, Lived, Any], None]]] = {
     PaymentReversed: _take_back,
     DueMoved: _put_off,
     GoodwillGranted: _grant,
+    Waived: _waive,
+    WrittenOff: _write_off,
+    Recovered: _recover,
     Charged: _charge,
-    UnappliedRefunded: _refund,
+    UnappliedRefunded: _refund_held,
+    Shipped: _ship,
+    Cancelled: _cancel,
+    GoodsReturned: _return_goods,
+    RefundPaid: _pay_refund,
+    PayoffQuoted: _quote,
+    DueDayChanged: _change_day,
+    Paused: _relief,
+    ReAged: _relief,
+    ReAmortised: _relief,
+    Accelerated: _accelerate,
+    AllocatedByInstruction: _instruct,
 }
 """How each kind of event is asked for. Due dates come by closing days, and a contract is confirmed as it is opened."""
 

@@ -31,6 +31,7 @@ from tests.trust.model import Figures, reckon
 from tests.trust.proxy import FAULTS, Proxy
 from tests.trust.simulation import EVENTS, Life, begin, step
 
+from fenqi.contracts.contract import replay
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
@@ -41,6 +42,7 @@ from fenqi.contracts.events import (
     DueMoved,
     DueReached,
     Event,
+    EventRefused,
     GoodsReturned,
     GoodwillGranted,
     Paused,
@@ -245,10 +247,13 @@ class Play:
                     rows += 1
                     expected = (event.occurred_on, event.row) in waiting
                 else:
-                    expected = isinstance(event, Charged) and event.charge_id == f"late:{day}" and not waiting
+                    expected = isinstance(event, Charged) and event.charge_id == f"late:{day}"
                 dated = msgspec.structs.replace(event, recorded_at=life.clock)
                 if not expected or not self._tell(lived, dated):
-                    raise self.differs(lived, f"closing {day} tells it {event}; {waiting} were waiting")
+                    why = _refused(lived.life, dated)
+                    raise self.differs(
+                        lived, f"closing {day} tells it {event} ({why}); {waiting} were waiting"
+                    )
             if waiting := _waiting(life, day):
                 raise self.differs(lived, f"{waiting} are not recorded, and {day} is closed")
         return rows
@@ -393,8 +398,10 @@ class Play:
             with self._lock:
                 self.played.refused += 1
             return
-        taken = self._tell(lived, event(said if status == 201 else {}))
-        self.expect(lived, taken, status == 201, said)
+        made = event(said if status == 201 else {})
+        why = _refused(lived.life, made)
+        taken = self._tell(lived, made)
+        self.expect(lived, taken, status == 201, f"{said}; to the core {why}")
 
     def _again(self, lived: Lived) -> None:
         """The same payment under another key: there is still one. With another amount it is refused."""
@@ -481,6 +488,15 @@ def _waiting(life: Life, day: date) -> set[tuple[date, int]]:
     return {(row[1], row[0]) for row in rows if not row[3] and row[1] <= day}
 
 
+def _refused(life: Life, event: Event) -> str:
+    """Why the core refuses an event."""
+    try:
+        replay(life.terms, [*life.told, event], max(life.today, life.latest))
+    except EventRefused as refusal:
+        return str(refusal)
+    return "it is taken"
+
+
 def _undated(event: Event) -> Event:
     """Without the instant at which it was learnt of, which is the machine's."""
     return msgspec.structs.replace(event, recorded_at=0)
@@ -522,7 +538,7 @@ def _compared(shown: dict[str, Any], figures: Figures) -> Iterator[tuple[str, ob
                 gone.isoformat() if gone else None,
                 {key: minor for key, minor in used.items() if minor},
             )
-            for name, _, unused, gone, used in figures.payments
+            for name, _, unused, gone, *_, used in figures.payments
         ],
     )
 
@@ -808,12 +824,12 @@ def _change_day(play: Play, lived: Lived, event: DueDayChanged) -> None:
 
 def _relief(play: Play, lived: Lived, event: Paused | ReAged | ReAmortised) -> None:
     told = msgspec.structs.replace(event, **lived.life.dates())
-    act: dict[str, Any] = {"type": str(event.__struct_config__.tag)}
+    act: dict[str, Any] = {"type": "re_amortise"}
     if isinstance(event, Paused):
         told = msgspec.structs.replace(told, reason=REASON)
         act = {"type": "pause", "periods": event.periods, "interest": event.interest}
     elif isinstance(event, ReAged):
-        act |= {"periods": event.periods, "first_due_on": event.first_due_on.isoformat()}
+        act = {"type": "re_age", "periods": event.periods, "first_due_on": event.first_due_on.isoformat()}
     play.act(lived, "relief", {"act": act, "reason": REASON}, lambda _: told)
 
 

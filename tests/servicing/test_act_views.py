@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from django.test import Client
+from tests.engine.contracts.test_leases import DESK
 from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
 from tests.servicing.test_desk import figure, part, text_of
+from tests.servicing.test_leases import opened as rented
 
 from fenqi_server import clock
 from fenqi_server.policies import audit
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import leases, requests
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -291,6 +294,78 @@ def test_goods_that_were_shipped_come_back_and_are_not_called_off(
     assert "no more than was bought and not returned yet: ¥5,000.00" in part(answer, "refused")
 
 
+def test_paying_everything_off_is_quoted_and_taken_at_the_till(
+    shop: Shop, contract: str, ann: Client
+) -> None:
+    assert "¥6,432.00 settles everything today" in part_of_guard(ann.get(f"{HOME}{contract}/payoff/"))
+    assert act(ann, contract, "payoff").status_code == 302
+    quoted = text_of(ann.get(f"{HOME}{contract}/"))
+    assert "Paying everything off was quoted at ¥6,432.00, good until 30 Nov." in quoted
+    form = ann.get(f"{HOME}{contract}/cash/").content.decode()
+    quote = re.search(r'<option value="(pq_[^"]+)">everything, as quoted: ¥6,432.00 until 30 Nov<', form)
+    assert quote is not None
+    cash = {"amount": "6432", "till": "front", "receipt": "R-9", "settles": quote[1]}
+    less = act(ann, contract, "cash", step="preview", **(cash | {"amount": "6000"}))
+    assert less.status_code == 409
+    assert "¥6,432.00 settles the contract." in part(less, "refused")
+    assert act(ann, contract, "cash", **cash).status_code == 302
+    assert servicing.get(shop, contract, at=AT).state.status == "closed"
+    assert part_of(ann, contract, "payoff") == ""
+
+
+def part_of(client: Client, contract: str, name: str) -> str:
+    """Whether an act is offered on the contract's page: its address, or nothing."""
+    found = re.search(
+        rf'href="({HOME}{contract}/{name}/)"', client.get(f"{HOME}{contract}/").content.decode()
+    )
+    return found[1] if found else ""
+
+
+def test_a_rented_phone_goes_out_comes_back_and_its_deposit_is_settled(
+    shop: Shop, ann: Client, qian: Client, as_staff: Staff
+) -> None:
+    contract = rented(shop, make_customer(shop, "c-2"))
+    servicing.pay(shop, contract, 100_000, "request", "deposit", AT)
+    everything = as_staff("support", "supervisor", "finance", shop=shop, username="all")
+
+    def offered() -> set[str]:
+        page = everything.get(f"{HOME}{contract}/").content.decode()
+        return set(re.findall(rf'href="{HOME}{contract}/([a-z-]+)/"', page))
+
+    # What only a sale can do is not offered.
+    assert offered() & {"ship", "return", "due-day", "pause", "re-age", "accelerate", "payoff"} == set()
+    assert "hand-over" in offered()
+    out = {"cost": "4800", "residual": "1200", "on": "2026-11-23"}
+    assert act(ann, contract, "hand-over", **out).status_code == 302
+    assert "take-back" in offered()
+    assert "hand-over" not in offered()
+    with clock.pinned(after(400)):
+        assert act(ann, contract, "take-back", on="2027-12-28").status_code == 302
+        found = {"finding": "a scratch", "deduction": "120", "evidence": ""}
+        answer = act(qian, contract, "inspect", step="preview", **found)
+        assert answer.status_code == 400
+        assert "evidence" in part(answer, "refused")
+        found["evidence"] = "photo-7"
+        assert act(qian, contract, "inspect", **found).status_code == 302
+        assert "deposit-release" in offered()
+        assert act(qian, contract, "deposit-release").status_code == 302
+        assert "inspect" not in offered()
+        assert ann.get(f"{HOME}{contract}/inspect/").status_code == 403
+
+
+def test_a_pledge_is_released_and_nothing_was_owed(shop: Shop, ann: Client, qian: Client) -> None:
+    plan = msgspec.structs.replace(DESK, funder="mall")
+    contract = open_one(shop, make_customer(shop, "c-2"), plan, 59_900, order_ref="o-1")
+    leases.pledge(shop, contract, "a-1", 59_900, AT)
+    answer = act(qian, contract, "capture", step="preview", reference="cap", on="2026-11-23")
+    assert answer.status_code == 409
+    assert "The campaign runs until" in part(answer, "refused")
+    assert part_of(ann, contract, "ship") == ""
+    assert act(ann, contract, "pledge-release").status_code == 302
+    assert "The pledge was released: nothing was ever owed." in text_of(ann.get(f"{HOME}{contract}/"))
+    assert part_of(ann, contract, "pledge-release") == ""
+
+
 def test_only_a_cost_that_was_disclosed_can_be_charged(shop: Shop, contract: str, qian: Client) -> None:
     page = qian.get(f"{HOME}{contract}/charge/")
     assert "There is nothing to choose for “What for”" in text_of(page)
@@ -306,7 +381,16 @@ def test_what_a_person_may_do_is_offered_and_nothing_else(
             )
         )
 
-    assert offered(ann) == {"cash", "goodwill", "waive", "due-day", "ship", "return", "cancel"}
+    assert offered(ann) == {
+        "cash",
+        "payoff",
+        "goodwill",
+        "waive",
+        "due-day",
+        "ship",
+        "return",
+        "cancel",
+    }
     assert offered(sun) == offered(ann) | {"pause", "re-age", "charge", "write-off"}
     auditor = as_staff("auditor", shop=shop, username="eve")
     assert offered(auditor) == set()

@@ -196,7 +196,7 @@ def _page(
         "title": gettext(act.title),
         "about": gettext(act.about),
         "way_back": gettext(act.way_back),
-        "guard": act.guard(found, voice) if act.guard else "",
+        "guard": act.guard(found, voice) if act.guard and act.fits(found.state) else "",
         "here": reverse(f"console:contract_{act.name}", args=[found.contract_id]),
         "contract_url": reverse("console:contract", args=[found.contract_id]),
         "order": found.order_ref,

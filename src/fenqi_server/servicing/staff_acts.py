@@ -19,12 +19,13 @@ from fenqi.calendars import add_months, local_date
 from fenqi.contracts.contract import ContractState
 from fenqi.contracts.delinquency import acceleration
 from fenqi.contracts.events import EventRefused, PaymentReceived
+from fenqi.contracts.payoff import payoff_quote
 from fenqi.money import MoneyError, decimal_text, parse_money
 from fenqi_server.console.access import Staff
 from fenqi_server.db import in_transaction
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, requests, returns, service, unapplied
+from fenqi_server.servicing import acts, leases, payoffs, requests, returns, service, unapplied
 from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import ContractView
 from fenqi_server.servicing.words import part_name, reversal_name
@@ -203,6 +204,7 @@ def _take_cash(doing: Doing) -> None:
             # What lies in one till at the end of a day is counted and taken to the bank together.
             settlement=f"cash:{given['till']}:{today}",
             operator=doing.actor,
+            settles=given["settles"] or "",
         )
         if not paid.repeated:
             event = {
@@ -213,6 +215,45 @@ def _take_cash(doing: Doing) -> None:
             _recorded(doing, "payment_received", {"event": {**event, "till": given["till"]}})
 
     in_transaction(act)
+
+
+def _quotes(found: ContractView, voice: Voice, at: datetime) -> tuple[tuple[str, str], ...]:
+    """What a payment is for: what is owed in its order, or everything, by a quote that still stands."""
+    today = local_date(at, found.terms.zone)
+    standing = tuple(
+        (
+            quote.quote_id,
+            gettext("everything, as quoted: %(amount)s until %(day)s")
+            % {"amount": voice.money(quote.amount_minor), "day": voice.day(quote.valid_until)},
+        )
+        for quote in reversed(found.state.quotes)
+        if quote.valid_until >= today
+    )
+    return (("", gettext("what is owed, the oldest first")), *standing)
+
+
+def _quote_payoff(doing: Doing) -> None:
+    def act() -> None:
+        known = len(service.get(doing.shop, doing.contract, at=doing.at).events)
+        made = payoffs.payoff_quote(doing.shop, doing.contract, doing.at)
+        if len(service.get(doing.shop, doing.contract, at=doing.at).events) > known:
+            event = {"kind": "payoff_quoted", "quote_id": made.quote_id, "amount_minor": made.amount_minor}
+            _recorded(doing, "payoff_quoted", {"event": event})
+
+    in_transaction(act)
+
+
+def _payoff_guard(found: ContractView, voice: Voice) -> str:
+    quote = payoff_quote(found.terms, found.events, found.state.as_of)
+    said = {"amount": voice.money(quote.amount_minor), "saving": voice.money(quote.saving_minor)}
+    if quote.saving_minor > 0:
+        return (
+            gettext(
+                "%(amount)s settles everything today, %(saving)s less than paying each instalment on its day."
+            )
+            % said
+        )
+    return gettext("%(amount)s settles everything today; nothing is saved by it.") % said
 
 
 def _reverse(doing: Doing) -> None:
@@ -494,6 +535,67 @@ def _return(doing: Doing) -> None:
     )
 
 
+# ------------------------------------------------------------------------------------------------- leases and pledges
+
+
+def _hand_over(doing: Doing) -> None:
+    given = doing.given
+    leases.hand_over(
+        doing.shop,
+        doing.contract,
+        doing.at,
+        cost_minor=given["cost"] or 0,
+        residual_minor=given["residual"] or 0,
+        on=given["on"],
+        actor=doing.actor,
+    )
+
+
+def _take_back(doing: Doing) -> None:
+    leases.take_back(doing.shop, doing.contract, doing.at, on=doing.given["on"], actor=doing.actor)
+
+
+def _inspect(doing: Doing) -> None:
+    given = doing.given
+    leases.inspect(
+        doing.shop,
+        doing.contract,
+        given["finding"],
+        doing.at,
+        deduction_minor=given["deduction"] or 0,
+        reason=doing.reason if given["deduction"] else "",
+        evidence=given["evidence"] or "",
+        actor=doing.actor,
+    )
+
+
+def _deposit_pays(doing: Doing) -> None:
+    leases.apply_deposit(
+        doing.shop,
+        doing.contract,
+        f"staff:{doing.given['key']}",
+        doing.given["amount"],
+        doing.at,
+        actor=doing.actor,
+        reason=doing.reason,
+    )
+
+
+def _release_deposit(doing: Doing) -> None:
+    leases.release_deposit(doing.shop, doing.contract, doing.at, actor=doing.actor)
+
+
+def _capture(doing: Doing) -> None:
+    given = doing.given
+    leases.capture(
+        doing.shop, doing.contract, given["reference"], doing.at, on=given["on"], actor=doing.actor
+    )
+
+
+def _release_pledge(doing: Doing) -> None:
+    leases.release_pledge(doing.shop, doing.contract, doing.at, reason=doing.reason, actor=doing.actor)
+
+
 # ----------------------------------------------------------------------------------------------------------- losses
 
 
@@ -551,8 +653,23 @@ def _running(state: ContractState) -> bool:
     return state.status == "active" and state.written_off_on is None
 
 
+def _sold(state: ContractState) -> bool:
+    """A price is paid back: no lease, and no pledge that is not captured yet."""
+    captured = state.pledge is None or state.pledge.stage == "captured"
+    return _running(state) and state.lease is None and captured
+
+
 def _late(state: ContractState) -> bool:
-    return _running(state) and state.overdue_minor > 0
+    return _sold(state) and state.overdue_minor > 0
+
+
+def _rented_out(state: ContractState) -> bool:
+    lease = state.lease
+    return lease is not None and lease.handed_over_on is not None and lease.ended_on is None
+
+
+def _awaits(what: str) -> Callable[[ContractState], bool]:
+    return lambda state: state.lease is not None and state.lease.awaits == what
 
 
 def _no_fields(_found: ContractView, _voice: Voice, _at: datetime) -> tuple[Field, ...]:
@@ -582,9 +699,30 @@ ACTS: Final[tuple[StaffAct, ...]] = (
                 hint=gettext("As the shop calls it. What one till takes in a day is counted together."),
             ),
             Field(name="receipt", label=gettext("Receipt number"), kind="text"),
+            Field(
+                name="settles",
+                label=gettext("What it pays"),
+                kind="choice",
+                required=False,
+                choices=_quotes(found, voice, at),
+            ),
         ),
         fits=_running,
         do=_take_cash,
+    ),
+    StaffAct(
+        name="payoff",
+        roles=DESK_ROLES,
+        group="money",
+        title=gettext_noop("Quote paying everything off"),
+        about=gettext_noop(
+            "What settles the contract, told to the customer and kept: it binds the shop until its day."
+        ),
+        way_back=gettext_noop("A quote changes nothing by itself; it runs out."),
+        fields=_no_fields,
+        fits=_sold,
+        do=_quote_payoff,
+        guard=_payoff_guard,
     ),
     StaffAct(
         name="reverse",
@@ -702,7 +840,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
                 choices=interest_choices(),
             ),
         ),
-        fits=_running,
+        fits=_sold,
         do=_pause,
     ),
     StaffAct(
@@ -721,7 +859,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
                 value=first_day(found, at),
             ),
         ),
-        fits=_running,
+        fits=_sold,
         do=_re_age,
     ),
     StaffAct(
@@ -757,7 +895,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
                 hint=gettext("Left empty: the next one to come."),
             ),
         ),
-        fits=_running,
+        fits=_sold,
         do=_due_day,
     ),
     StaffAct(
@@ -771,7 +909,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             Field(name="reference", label=gettext("Number of the parcel"), kind="text", required=False),
             _happened(at, found),
         ),
-        fits=lambda state: _running(state) and state.shipped_on is None,
+        fits=lambda state: _sold(state) and state.shipped_on is None,
         do=_ship,
     ),
     StaffAct(
@@ -794,7 +932,12 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             Field(name="reference", label=gettext("Number of the return"), kind="text"),
             _happened(at, found),
         ),
-        fits=lambda state: state.confirmed_on is not None and state.cancelled_on is None,
+        fits=lambda state: (
+            state.confirmed_on is not None
+            and state.cancelled_on is None
+            and state.lease is None
+            and (state.pledge is None or state.pledge.stage == "captured")
+        ),
         do=_return,
     ),
     StaffAct(
@@ -812,8 +955,116 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             and state.shipped_on is None
             and state.cancelled_on is None
             and state.written_off_on is None
+            and state.pledge is None
+            and (state.lease is None or state.lease.handed_over_on is None)
         ),
         do=_cancel,
+    ),
+    StaffAct(
+        name="hand-over",
+        roles=DESK_ROLES,
+        group="goods",
+        title=gettext_noop("Rented goods were handed over"),
+        about=gettext_noop(
+            "The lease begins; its deposit is held by then. What the goods cost is what they lose value from."
+        ),
+        way_back=gettext_noop("It is not undone: the goods come back."),
+        fields=lambda found, voice, at: (
+            Field(name="cost", label=gettext("What the goods cost the shop"), kind="money", required=False),
+            Field(
+                name="residual", label=gettext("What they are worth at the end"), kind="money", required=False
+            ),
+            _happened(at, found),
+        ),
+        fits=_awaits("hand_over"),
+        do=_hand_over,
+    ),
+    StaffAct(
+        name="take-back",
+        roles=DESK_ROLES,
+        group="goods",
+        title=gettext_noop("Rented goods came back"),
+        about=gettext_noop("The lease ends. Where a deposit is held, the goods are looked at next."),
+        way_back=gettext_noop("It is not undone: goods that go out again are a new lease."),
+        fields=lambda found, voice, at: (_happened(at, found),),
+        fits=_rented_out,
+        do=_take_back,
+    ),
+    StaffAct(
+        name="inspect",
+        roles=MONEY_ROLES,
+        group="goods",
+        title=gettext_noop("Say what was found"),
+        about=gettext_noop(
+            "What the goods look like. Something is kept of the deposit only for a reason, with what shows it."
+        ),
+        way_back=gettext_noop("It is not undone: what was kept too much is granted as goodwill or refunded."),
+        fields=lambda found, voice, at: (
+            Field(name="finding", label=gettext("What was found"), kind="text"),
+            Field(name="deduction", label=gettext("Kept of the deposit"), kind="money", required=False),
+            Field(
+                name="evidence",
+                label=gettext("What shows it"),
+                kind="text",
+                required=False,
+                hint=gettext("The number of a photo or a report; needed where something is kept."),
+            ),
+        ),
+        fits=_awaits("inspection"),
+        do=_inspect,
+    ),
+    StaffAct(
+        name="deposit-pays",
+        roles=MONEY_ROLES,
+        group="goods",
+        title=gettext_noop("Let the deposit pay rents"),
+        about=gettext_noop("Rents that are due, where the plan says that the deposit covers them."),
+        way_back=gettext_noop("It is not undone: the customer fills the deposit up by paying."),
+        fields=lambda found, voice, at: (_amount(found.state.overdue_minor, found), _key(at)),
+        fits=lambda state: (
+            state.lease is not None and state.lease.deposit_held_minor > 0 and state.overdue_minor > 0
+        ),
+        do=_deposit_pays,
+    ),
+    StaffAct(
+        name="deposit-release",
+        roles=MONEY_ROLES,
+        group="goods",
+        title=gettext_noop("Release the deposit"),
+        about=gettext_noop(
+            "What is left of it is the customer’s again: cash is to be refunded, what was frozen is set free."
+        ),
+        way_back=gettext_noop("It is not undone."),
+        fields=_no_fields,
+        fits=_awaits("deposit_release"),
+        do=_release_deposit,
+    ),
+    StaffAct(
+        name="capture",
+        roles=MONEY_ROLES,
+        group="goods",
+        title=gettext_noop("Capture the pledge"),
+        about=gettext_noop("The campaign succeeded: what was pledged is taken, and owed and paid with it."),
+        way_back=gettext_noop("Goods that are not delivered are returned and refunded."),
+        fields=lambda found, voice, at: (
+            Field(name="reference", label=gettext("Number of the payment"), kind="text"),
+            _happened(at, found),
+        ),
+        fits=lambda state: state.pledge is not None and state.pledge.stage == "pledged",
+        do=_capture,
+    ),
+    StaffAct(
+        name="pledge-release",
+        roles=DESK_ROLES,
+        group="goods",
+        title=gettext_noop("Release the pledge"),
+        about=gettext_noop(
+            "The campaign did not succeed, or the customer steps back: nothing is taken, and nothing was ever owed."
+        ),
+        way_back=gettext_noop("It is not undone: the customer pledges again."),
+        fields=_no_fields,
+        fits=lambda state: state.pledge is not None and state.pledge.stage in ("agreed", "pledged"),
+        do=_release_pledge,
     ),
     StaffAct(
         name="charge",

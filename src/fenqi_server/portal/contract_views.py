@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from fenqi_server.disclosures import service as disclosures
 from fenqi_server.disclosures.pages import table_pages
+from fenqi_server.portal.autopay_views import autopay_words
 from fenqi_server.portal.telling import (
     contract_page,
     funder_names,
@@ -50,6 +51,7 @@ class OverviewPage(msgspec.Struct, frozen=True, kw_only=True):
     late: str
     cures: tuple[tuple[str, str], ...]
     due: tuple[DueView, ...]
+    autopay: str
     support: str
 
 
@@ -128,6 +130,7 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
             for each in upcoming
             if each.state.next_due_on is not None
         ),
+        autopay=autopay_words(visitor),
         support=support_words(visitor.shop),
     )
 

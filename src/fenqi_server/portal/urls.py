@@ -1,6 +1,16 @@
 from django.urls import path
 
-from fenqi_server.portal import access_views, act_views, contract_views, lease_views, order_views, paying
+from fenqi_server.portal import (
+    access_views,
+    act_views,
+    autopay_views,
+    contract_views,
+    data_views,
+    lease_views,
+    order_views,
+    paying,
+    ways_views,
+)
 
 app_name = "portal"
 
@@ -8,6 +18,11 @@ urlpatterns = [
     path("portal/in/", access_views.enter, name="enter"),
     path("portal/out/", access_views.leave, name="leave"),
     path("account/", contract_views.overview, name="overview"),
+    path("account/ways/", ways_views.ways, name="ways"),
+    path("account/autopay/", autopay_views.autopay, name="autopay"),
+    path("account/data/", data_views.data, name="data"),
+    path("account/data/file.json", data_views.data_file, name="data-file"),
+    path("account/data/erase/", data_views.erase, name="erase"),
     path("contracts/", contract_views.contracts, name="contracts"),
     path("contracts/<str:contract_id>/", contract_views.contract, name="contract"),
     path("contracts/<str:contract_id>/disclosure/", contract_views.disclosure, name="disclosure"),

@@ -136,7 +136,7 @@ def customer_page(
 def closed(request: HttpRequest) -> HttpResponse:
     """What somebody without a visit reads: how one begins."""
     try:
-        shop: Shop | None = shops.only_shop()
+        shop = shops.only_shop()
     except Shop.DoesNotExist:
         raise Http404("no shop yet") from None
     return render(request, "portal/closed.html", {"shop": shop, "support": support_words(shop)}, status=403)

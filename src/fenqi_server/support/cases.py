@@ -33,6 +33,7 @@ __all__ = [
     "cases_of",
     "close",
     "desk",
+    "forget_words",
     "get",
     "has_mail",
     "note",
@@ -211,6 +212,17 @@ def write(
                 after={"state": state},
             )
     return True
+
+
+def forget_words(shop: Shop, customer_id: UUID) -> int:
+    """Blank what a customer wrote, what was answered, and what the desk noted, in every case; how many texts that was.
+
+    That there was a case, when, and about which decision stays.
+    """
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT support_forget(%s)", [customer_id])
+        return int(cursor.fetchone()[0])
 
 
 def note(shop: Shop, case_id: str, actor: str, text: str, at: datetime) -> None:

@@ -1,0 +1,201 @@
+"""Automatic payment: on and off. Nothing is ever debited without a mandate, and a mandate is taken back by one button.
+
+Turning it on names a tool that the shop's payment provider knows. In the demo that is a pretend card; in a shop the shop's own
+pages do it, since only there can a card become the provider's token (`POST /v1/mandates`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.views.decorators.http import require_http_methods
+
+from fenqi.money import MoneyError, decimal_text, parse_money
+from fenqi_server.autopay import attempts, mandates
+from fenqi_server.autopay.mandates import Mandate, Tool
+from fenqi_server.portal.telling import title_of
+from fenqi_server.portal.visitor import PortalVisitor, customer_page
+from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.service import ContractView as Contract
+
+TEXT_VERSION: Final = "portal-autopay-2026-11"
+"""The words of this page that are agreed to."""
+PRETEND: Final = {
+    "steady": Tool("pretend:ok", "Pretend Bank", "4242"),
+    "short": Tool("pretend:insufficient,ok", "Pretend Bank", "0002"),
+}
+"""The demo's cards: one pays always, one has too little on it the first time."""
+
+
+class MandateView(msgspec.Struct, frozen=True):
+    id: str
+    what: str
+    card: str
+    most: str
+    since: str
+    ended: str
+
+
+class AttemptView(msgspec.Struct, frozen=True):
+    on: str
+    what: str
+    amount: str
+    state: str
+    tone: str
+
+
+class Card(msgspec.Struct, frozen=True):
+    value: str
+    label: str
+    chosen: bool
+
+
+class TurnOn(msgspec.Struct, frozen=True):
+    """What is about to be allowed."""
+
+    card: str
+    name: str
+    most: str
+    written: str
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@customer_page
+def autopay(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
+    """Whether payments are automatic, by which tool and up to how much; turned on and off here."""
+    shop, voice, at = visitor.shop, visitor.voice, visitor.at
+    asked = request.POST if request.method == "POST" else request.GET
+    act = asked.get("act", "")
+    known = mandates.mandates_of(shop, visitor.customer_id)
+    standing = [each for each in known if each.stands]
+    error, preview, ending = "", None, None
+    contracts = servicing.contracts_of(shop, visitor.customer_id, visitor.today)
+    if act == "off":
+        named = [each for each in standing if each.mandate_id == asked.get("mandate", "")]
+        if not named:
+            raise Http404("no such mandate that stands")
+        if request.method == "POST":
+            mandates.withdraw(shop, named[0].mandate_id, at)
+            return _said(
+                request, gettext("Automatic payment is off. From now on you pay each instalment yourself.")
+            )
+        ending = _mandate_view(named[0], visitor, contracts)
+    elif act == "on":
+        if not settings.FENQI_DEMO:
+            raise Http404("turned on in the shop")
+        tool = PRETEND.get(asked.get("card", ""))
+        try:
+            most = parse_money(asked.get("most", "").strip(), shop.currency)
+        except MoneyError:
+            most = 0
+        if tool is None or not most:
+            error = gettext("Choose a card, and write the most for one payment, such as %(example)s.") % {
+                "example": decimal_text(100_000, shop.currency)
+            }
+        elif request.method == "POST":
+            mandates.give(shop, visitor.customer_id, tool, most, TEXT_VERSION, at)
+            return _said(
+                request, gettext("Automatic payment is on. The first one is asked for on your next due date.")
+            )
+        else:
+            preview = TurnOn(
+                asked["card"], _card_words(tool), voice.money(most), decimal_text(most, shop.currency)
+            )
+    return render(
+        request,
+        "portal/autopay.html",
+        {
+            "standing": [_mandate_view(each, visitor, contracts) for each in standing],
+            "ended": [_mandate_view(each, visitor, contracts) for each in known if not each.stands][:5],
+            "attempts": _attempts(contracts, visitor),
+            "cards": [
+                Card(name, _card_words(tool), name == asked.get("card")) for name, tool in PRETEND.items()
+            ],
+            "most": asked.get("most", "")[:20] or _suggested(contracts, shop.currency),
+            "preview": preview,
+            "ending": ending,
+            "error": error,
+            "demo": settings.FENQI_DEMO,
+            "back": visitor.back,
+        },
+        status=422 if error else 200,
+    )
+
+
+def autopay_words(visitor: PortalVisitor) -> str:
+    """Whether payments are automatic, in a line."""
+    standing = [each for each in mandates.mandates_of(visitor.shop, visitor.customer_id) if each.stands]
+    if not standing:
+        return ""
+    return gettext("by %(card)s, up to %(most)s each time") % {
+        "card": _card_words(standing[0].tool),
+        "most": visitor.voice.money(standing[0].ceiling_minor),
+    }
+
+
+def _said(request: HttpRequest, said: str) -> HttpResponse:
+    request.session["flash"] = said
+    return HttpResponseRedirect(reverse("portal:autopay"))
+
+
+def _card_words(tool: Tool) -> str:
+    brand = gettext("Pretend Bank") if tool.brand == "Pretend Bank" else tool.brand
+    return gettext("%(brand)s, ending in %(last4)s") % {"brand": brand, "last4": tool.last4}
+
+
+def _mandate_view(found: Mandate, visitor: PortalVisitor, contracts: list[Contract]) -> MandateView:
+    voice = visitor.voice
+    what = gettext("for everything that you owe here")
+    for each in contracts:
+        if each.contract_id == found.contract_id:
+            what = gettext("for %(what)s") % {"what": title_of(each, visitor.shop, voice)}
+    return MandateView(
+        found.mandate_id,
+        what,
+        _card_words(found.tool),
+        voice.money(found.ceiling_minor),
+        voice.instant(found.given_at),
+        voice.instant(found.withdrawn_at) if found.withdrawn_at is not None else "",
+    )
+
+
+def _attempts(contracts: list[Contract], visitor: PortalVisitor) -> list[AttemptView]:
+    voice = visitor.voice
+    words = {
+        "asked": (gettext("asked for"), ""),
+        "sent": (gettext("asked for"), ""),
+        "unknown": (gettext("not known yet"), "warn"),
+        "collected": (gettext("paid"), "good"),
+        "failed": (gettext("did not work"), "bad"),
+        "cancelled": (gettext("not asked for after all"), ""),
+    }
+    found = [
+        (attempt, each)
+        for each in contracts
+        for attempt in attempts.attempts_of(visitor.shop, each.contract_id)[:10]
+    ]
+    found.sort(key=lambda pair: pair[0].asked_at, reverse=True)
+    return [
+        AttemptView(
+            voice.day(attempt.day),
+            title_of(each, visitor.shop, voice),
+            voice.money(attempt.amount_minor),
+            *words[attempt.state],
+        )
+        for attempt, each in found[:10]
+    ]
+
+
+def _suggested(contracts: list[Contract], currency: str) -> str:
+    """Enough for the largest instalment that is to come."""
+    most = max(
+        (row.outstanding_minor for each in contracts for row in each.state.rows),
+        default=0,
+    )
+    return decimal_text(most, currency) if most else ""

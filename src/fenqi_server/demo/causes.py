@@ -77,8 +77,23 @@ _PRICE_48H: Final = {
 _LATE: Final = {
     "code": "late_interest",
     "name": {"zh-CN": "逾期违约金", "en": "Late charge"},
-    "basis": {"zh-CN": "逾期金额每日0.05%", "en": "0.05% a day of what is late"},
+    "basis": {
+        "zh-CN": "逾期本金每日0.03%，前3天不收",
+        "en": "0.03% a day of the principal that is late; the first 3 days are free",
+    },
     "payee": "mall",
+}
+_SERVICING: Final = {
+    "payoff": {"fees": "to_period_end"},
+    "late": {
+        "annual_rate": "10.95%",
+        "code": "late_interest",
+        "year_days": "365",
+        "grace_days": "3",
+        "cap_rate": "12%",
+        "cap_basis": "一年期LPR的四倍，2026年11月",
+    },
+    "returns": {"settles": "from_last", "paid_fee": "returned"},
 }
 
 
@@ -362,7 +377,14 @@ def _better(files: Mapping[str, str], begins: datetime, shop: Shop) -> dict[str,
     made = edits.add(
         made,
         "plans",
-        {"id": "mall_24", "family": "mall", "periods": "24", "pricing": price, "contingent": [_LATE]},
+        {
+            "id": "mall_24",
+            "family": "mall",
+            "periods": "24",
+            "pricing": price,
+            "contingent": [_LATE],
+            "servicing": _SERVICING,
+        },
         file="20-funders.yaml",
     )
     return edits.add(

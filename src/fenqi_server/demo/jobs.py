@@ -15,6 +15,8 @@ __all__ = ["JOBS", "Ran", "run_due"]
 
 JOBS: Final = {
     "due": "fenqi_server.servicing.closing.run_due",
+    "autopay": "fenqi_server.autopay.attempts.act_due",
+    "settled": "fenqi_server.books.settlement.run_settlements",
     "hand_offs": "fenqi_server.funders.handoffs.query_due",
     "assessments": "fenqi_server.demo.jobs.answer_assessments",
     "put_off": "fenqi_server.announcements.repayment.move_due",

@@ -20,6 +20,7 @@ __all__ = [
     "PERSON_BY_REF",
     "READ_FOR",
     "START_AT",
+    "YEAR_PEOPLE",
     "Assessment",
     "Card",
     "PastPurchase",
@@ -186,7 +187,62 @@ PEOPLE: Final = (
         history=(PastPurchase("M-20260923-1420", "cg-lite", "mall_6", _at(2026, 9, 23), 1),),
     ),
 )
-PERSON_BY_REF: Final = {person.external_ref: person for person in PEOPLE}
+
+
+def _of_the_year(ref: str, name: Text, about: Text, email: str) -> Person:
+    return Person(
+        external_ref=ref,
+        name=name,
+        about=about,
+        email=email,
+        age=33,
+        student=False,
+        real_name_verified=True,
+        account_days=800,
+        tier=3,
+        limit_minor=2_000_000,
+        card=Card("tingchao", "credit"),
+        last_used_family="mall",
+    )
+
+
+YEAR_PEOPLE: Final = (
+    _of_the_year(
+        "year_autopay",
+        Text("何佳", "He Jia"),
+        Text(
+            "每期自动还款，其中一期余额不足",
+            "Pays by mandate each month; one month there is not enough money",
+        ),
+        "he.jia@example.com",
+    ),
+    _of_the_year(
+        "year_return",
+        Text("孙悦", "Sun Yue"),
+        Text("买了两部手机，退了一部", "Bought two phones and sends one back"),
+        "sun.yue@example.com",
+    ),
+    _of_the_year(
+        "year_payoff",
+        Text("吴迪", "Wu Di"),
+        Text("第五个月提前结清", "Pays everything off in the fifth month"),
+        "wu.di@example.com",
+    ),
+    _of_the_year(
+        "year_late",
+        Text("郑凯", "Zheng Kai"),
+        Text("有两期没按时还，后来补上", "Misses two instalments, and makes up for them"),
+        "zheng.kai@example.com",
+    ),
+    _of_the_year(
+        "year_rent",
+        Text("冯琳", "Feng Lin"),
+        Text("租了一部手机，租满后买下", "Rents a phone, and buys it at the end"),
+        "feng.lin@example.com",
+    ),
+)
+"""Whose contracts run through the demo's year (`fenqi_server.demo.year`). They shop once the year has begun."""
+PERSON_BY_REF: Final = {person.external_ref: person for person in (*PEOPLE, *YEAR_PEOPLE)}
 
 
 def shop_facts(person: Person) -> dict[str, FactValue]:

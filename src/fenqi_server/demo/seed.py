@@ -44,7 +44,7 @@ from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import ApiKey, Shop
 from fenqi_server.storefront import cart, orders
 
-__all__ = ["SHOP_CODE", "assess", "seed"]
+__all__ = ["SHOP_CODE", "assess", "buy", "enrol", "seed"]
 
 SHOP_CODE: Final = "mall"
 POLICY_FOLDER: Final = Path(__file__).resolve().parent / "policy"
@@ -60,7 +60,7 @@ def seed() -> dict[str, str]:
     _publish(shop, snapshot, files_in(POLICY_FOLDER)[0])
     clock.start(START_AT.astimezone(UTC))
     for person in PEOPLE:
-        in_transaction(lambda person=person: _person(shop, person))
+        in_transaction(lambda person=person: enrol(shop, person, START_AT))
     closing.close_day(shop, local_date(START_AT, shop.time_zone), START_AT)
     log.flush()
     seed_staff(shop)
@@ -109,25 +109,32 @@ def _publish(shop: Shop, snapshot: Snapshot, files: dict[str, str]) -> None:
         )
 
 
-def _person(shop: Shop, person: Person) -> None:
+def enrol(shop: Shop, person: Person, at: datetime) -> None:
+    """Write down a customer who is not known yet, with what the shop says of them and what they bought before."""
     if customers.find(shop, person.external_ref) is not None:
         return
     joined = START_AT - timedelta(days=person.account_days)
     customer_id = customers.ensure(shop, person.external_ref, joined, limit_minor=person.limit_minor)
-    customers.set_private(shop, customer_id, customers.Private(person.name.zh_cn, person.email), START_AT)
+    customers.set_private(shop, customer_id, customers.Private(person.name.zh_cn, person.email), at)
     for funder in person.consents:
         consents.record(shop, customer_id, funder, joined)
     for purchase in person.history:
-        _buy(shop, customer_id, person, purchase)
-    assess(shop, customer_id, person, START_AT)
+        _history(shop, customer_id, person, purchase)
+    assess(shop, customer_id, person, at)
 
 
-def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) -> None:
-    """A purchase of then, by the way of today: evaluate, confirm, and pay each instalment on its day."""
-    at = purchase.confirmed_at
+def buy(
+    shop: Shop,
+    customer_id: UUID,
+    person: Person,
+    items: tuple[cart.CartItem, ...],
+    plan: str,
+    reference: str,
+    at: datetime,
+) -> str:
+    """Buy on the shop's own terms as the pages do: evaluate, read, confirm, order. The contract's public id."""
     shown_at = at - READ_FOR
     policy = policies.current(shop.id, shown_at)
-    items = (cart.CartItem(PRODUCT_BY_SKU[purchase.sku], 1),)
     asserted = {
         name: value
         for name, value in shop_facts(person).items()
@@ -136,37 +143,43 @@ def _buy(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) 
     decision = decisions.evaluate(
         shop, customer_id, cart.lines_of(items), "web", asserted, shown_at, source="checkout"
     )
-    option = decision.evaluation.option(purchase.plan)
-    quote = decision.quotes.get(purchase.plan)
+    option = decision.evaluation.option(plan)
+    quote = decision.quotes.get(plan)
     if quote is None or option.disclosure is None:
-        raise ValueError(
-            f"{person.external_ref} could not have bought {purchase.sku} with {purchase.plan}: {option}"
-        )
+        raise ValueError(f"{person.external_ref} could not buy {items[0].product.sku} with {plan}: {option}")
     begun = decisions.begin_reading(shop, customer_id, quote.token, shown_at)
     confirmed = decisions.confirm(
-        shop, customer_id, quote.token, purchase.order_ref, begun.digest, at, reading=begun.note
+        shop, customer_id, quote.token, reference, begun.digest, at, reading=begun.note
     )
-    assert isinstance(confirmed, decisions.Confirmed), "only the shop's own plans are in a history"
+    assert isinstance(confirmed, decisions.Confirmed), "only the shop's own plans are bought here"
     orders.record(
         shop,
         customer_id,
         orders.new_name(at)[0],
-        reference=purchase.order_ref,
+        reference=reference,
         items=items,
         currency=shop.currency,
-        plan=purchase.plan,
+        plan=plan,
         policy_digest=decision.policy.digest,
         contract=confirmed.contract_id,
         hand_off=None,
         at=at,
     )
-    rows = servicing.get(shop, confirmed.contract_id, at=at).state.rows
+    return confirmed.contract_id
+
+
+def _history(shop: Shop, customer_id: UUID, person: Person, purchase: PastPurchase) -> None:
+    """A purchase of then, of which each instalment was paid on its day."""
+    at = purchase.confirmed_at
+    items = (cart.CartItem(PRODUCT_BY_SKU[purchase.sku], 1),)
+    contract = buy(shop, customer_id, person, items, purchase.plan, purchase.order_ref, at)
+    rows = servicing.get(shop, contract, at=at).state.rows
     for row in rows[: purchase.paid]:
         on = datetime.fromtimestamp(at_local(row.due_on, 10 * 60, shop.time_zone), UTC)
         closing.close_day(shop, row.due_on, on)
         servicing.pay(
             shop,
-            confirmed.contract_id,
+            contract,
             row.total_minor,
             "received",
             f"{purchase.order_ref}-{row.number}",

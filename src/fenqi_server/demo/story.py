@@ -22,7 +22,8 @@ from django.views.decorators.http import require_POST, require_safe
 from fenqi.problems import BadInput
 from fenqi_server import clock as installation_clock
 from fenqi_server.announcements.lifecycle import latest
-from fenqi_server.demo import causes, clock, jobs
+from fenqi_server.demo import causes
+from fenqi_server.demo.moving import go_to
 from fenqi_server.demo.people import PERSON_BY_REF
 from fenqi_server.demo.staff import enter
 from fenqi_server.storefront import cart
@@ -291,13 +292,8 @@ def _into_the_cause(visitor: Visitor) -> causes.Cause:
     if standing is None:
         return "maintenance"
     if standing.since is not None and standing.since > visitor.at:
-        _move(standing.since + timedelta(minutes=5))
+        go_to(visitor.shop, standing.since + timedelta(minutes=5))
     return standing.cause
-
-
-def _move(target: datetime) -> None:
-    clock.move_to(target)
-    jobs.run_due(installation_clock.now())
 
 
 def _lower(request: HttpRequest, visitor: Visitor) -> str:
@@ -344,7 +340,7 @@ def _longer(request: HttpRequest, visitor: Visitor) -> str:
 def _back(request: HttpRequest, visitor: Visitor) -> str:
     _keep_notice(request, visitor)
     ends = causes.come_back(visitor.shop, visitor.at, "staff:he")
-    _move(max(ends, installation_clock.now()) + timedelta(minutes=5))
+    go_to(visitor.shop, max(ends, installation_clock.now()) + timedelta(minutes=5))
     return reverse("announcements:notice", args=[request.session[_NOTICE]])
 
 

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import at_local, local_date, zone_of
 from fenqi_server import clock as installation_clock
-from fenqi_server.demo import clock, jobs
+from fenqi_server.demo import clock
+from fenqi_server.demo.moving import go_to
 from fenqi_server.demo.people import PEOPLE
 from fenqi_server.servicing import service as servicing
 from fenqi_server.storefront.visitor import Visitor, person_of, shop_as, visitor_of
@@ -139,11 +140,10 @@ def move(request: HttpRequest) -> HttpResponse:
     if target > visitor.at + FURTHEST:
         return _panel(request, error=gettext("One move goes at most 400 days."))
     try:
-        clock.move_to(target)
+        ran = go_to(visitor.shop, target)
     except clock.Backwards:
         return _panel(request, error=gettext("The clock only goes forward: what is booked stays booked."))
     now = installation_clock.now()
-    ran = jobs.run_due(now)
     voice = visitor_of(request).voice
     did = [f"{job_name(done.job)}: {done.count}" for done in ran if done.count]
     request.session["report"] = {
@@ -157,6 +157,8 @@ def job_name(job: str) -> str:
     """What a job did, in words."""
     return {
         "due": gettext("Instalments that came due"),
+        "autopay": gettext("Automatic payments asked for and answered"),
+        "settled": gettext("Batches of money that arrived at the bank"),
         "hand_offs": gettext("Funders asked about hand-offs"),
         "assessments": gettext("Assessments answered by funders"),
         "put_off": gettext("Due dates put off"),

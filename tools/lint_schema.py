@@ -98,7 +98,9 @@ WITHOUT_SHOP = {
     "books_seal": "one chain for the whole cell; it holds hashes alone",
     "policies_snapshot": "a value named by its digest; which shop publishes it stands in policies_publication",
     "funders_pretend_": "a pretend funder's own memory: it does not know our shops",
-    "demo_clock", "demo_diary", "demo_year": "one clock for the whole demo",
+    "demo_clock": "one clock for the whole demo",
+    "demo_year": "one year for the whole demo",
+    "demo_diary": "what of the one year has happened",
 }
 WITHOUT_ROW_SECURITY = {
     "shops_": "read to find out which shop asks",

@@ -132,6 +132,8 @@ def test_nobody_is_woken_and_what_falls_into_the_night_goes_at_eight(shop: Shop)
     closing.run_due(night(27))
     for minutes in (1, 60, 7 * 60 + 59):
         assert sending.send_due(night(27) + timedelta(minutes=minutes)) == 0
+    late = night(27) + timedelta(hours=22, minutes=30)
+    assert sending.send_due(late) == 0, "not even what has waited since the morning"
     eight = night(27) + timedelta(hours=8)
     with clock.pinned(eight):
         assert sending.send_due(eight) == 1

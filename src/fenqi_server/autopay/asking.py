@@ -86,10 +86,15 @@ def ask_one_later(
 
 
 _FOUND: Final = f"""
+WITH d AS MATERIALIZED (
+    SELECT customer_id, contract_id, first_on, tries FROM autopay_due AS d
+     WHERE d.shop_id = %(shop)s AND d.ask_at <= %(at)s
+     ORDER BY d.ask_at LIMIT %(limit)s
+       FOR NO KEY UPDATE OF d SKIP LOCKED)
 SELECT d.customer_id, d.contract_id, d.first_on, d.tries, s.status, s.open_due_on, s.open_minor, s.next_due_on,
        c.currency, c.order_ref, {{plan}}, m.mandate_id, m.tool_token, m.tool_brand, m.tool_last4, m.ceiling_minor,
        t.waiting, t.today
-  FROM autopay_due AS d
+  FROM d
   JOIN servicing_state AS s USING (customer_id, contract_id)
   JOIN servicing_contract AS c USING (customer_id, contract_id)
   LEFT JOIN LATERAL ({ACTIVE_SQL.format(customer="d.customer_id", contract="d.contract_id")}) AS m ON true
@@ -98,9 +103,6 @@ SELECT d.customer_id, d.contract_id, d.first_on, d.tries, s.status, s.open_due_o
                             coalesce(bool_or(a.day = %(today)s), false) AS today
                        FROM autopay_attempt AS a
                       WHERE a.customer_id = d.customer_id AND a.contract_id = d.contract_id) AS t ON true
- WHERE d.shop_id = %(shop)s AND d.ask_at <= %(at)s
- ORDER BY d.ask_at LIMIT %(limit)s
-   FOR NO KEY UPDATE OF d SKIP LOCKED
 """
 
 

@@ -97,11 +97,13 @@ SELECT customer_id, contract_id FROM servicing_watch WHERE shop_id = %s AND look
  ORDER BY look_on LIMIT %s
 """
 _LOOK: Final = """
+WITH w AS MATERIALIZED (
+    SELECT customer_id, contract_id, grace_days FROM servicing_watch AS w
+     WHERE w.shop_id = %s AND w.look_on <= %s AND (w.grace_days IS NULL OR w.contract_id = ANY (%s::uuid[]))
+     ORDER BY w.look_on LIMIT %s
+       FOR NO KEY UPDATE OF w SKIP LOCKED)
 SELECT w.customer_id, w.contract_id, w.grace_days, s.status, s.open_due_on
-  FROM servicing_watch AS w JOIN servicing_state AS s USING (customer_id, contract_id)
- WHERE w.shop_id = %s AND w.look_on <= %s AND (w.grace_days IS NULL OR w.contract_id = ANY (%s::uuid[]))
- ORDER BY w.look_on LIMIT %s
-   FOR NO KEY UPDATE OF w SKIP LOCKED
+  FROM w JOIN servicing_state AS s USING (customer_id, contract_id)
 """
 
 

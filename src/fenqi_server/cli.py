@@ -41,6 +41,7 @@ _COMMANDS = (
     "staff",
     "decisions",
     "close_day",
+    "month_end",
     "migrate",
     "backup",
     "restore",

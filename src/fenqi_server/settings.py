@@ -322,6 +322,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # What the background worker runs, in this order, every round. Each is `fn(now) -> int`: how many it did.
 FENQI_JOBS = [
+    # Before the first day of the next month is closed: what came due since would have to be thought away.
+    "fenqi_server.servicing.month_end.run_due",
     "fenqi_server.servicing.closing.run_due",
     "fenqi_server.autopay.attempts.act_due",
     "fenqi_server.books.settlement.run_settlements",
@@ -349,7 +351,7 @@ FENQI_JOBS = [
 ]
 if FENQI_DEMO:
     # Before whoever waits is told: an answer may be what they wait for.
-    FENQI_JOBS.insert(7, "fenqi_server.demo.jobs.answer_assessments")
+    FENQI_JOBS.insert(8, "fenqi_server.demo.jobs.answer_assessments")
 
 # Never a body, a header, a query string or a value of a failed statement: they carry what belongs to a customer.
 LOGGING = {

@@ -50,6 +50,8 @@ def test_a_year_with_its_balances_is_accepted_and_a_fen_more_is_not(shop: Shop, 
     assert written.transactions == report.transactions > 100
     kinds = set(re.findall(r'^\S+ \* "(\w+)"', text, re.MULTILINE))
     assert kinds == {
+        "accrued",
+        "accrual_reversed",
         "confirmed", "due_reached", "payment_received", "payment_reversed", "settlement", "unmatched_money", "converted",
     }  # fmt: skip
     assert len(periods.periods(shop)) >= 10, "months that are closed, and after them some that are open"

@@ -13,6 +13,7 @@ import msgspec
 from fenqi.texts import Text
 
 __all__ = [
+    "ACCRUED_INCOME",
     "ACCUMULATED_DEPRECIATION",
     "BANK",
     "CHART",
@@ -83,6 +84,7 @@ INTEREST_RECEIVABLE: Final = 1130
 PENALTY_RECEIVABLE: Final = 1140
 RENT_RECEIVABLE: Final = 1150
 SUBSIDY_RECEIVABLE: Final = 1160
+ACCRUED_INCOME: Final = 1170
 INVENTORY: Final = 1210
 LEASED_ASSETS: Final = 1220
 ACCUMULATED_DEPRECIATION: Final = 1230
@@ -142,6 +144,7 @@ CHART: Final[dict[int, Account]] = {
         Account(
             SUBSIDY_RECEIVABLE, "subsidy_receivable", "asset", Text("应收贴息", "Subsidies due from others")
         ),
+        Account(ACCRUED_INCOME, "accrued_income", "asset", Text("应计收入", "Income accrued"), "close"),
         Account(INVENTORY, "inventory", "asset", Text("库存商品", "Inventory")),
         Account(LEASED_ASSETS, "leased_assets", "asset", Text("租出资产", "Leased assets"), "close"),
         Account(

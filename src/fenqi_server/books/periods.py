@@ -31,6 +31,7 @@ from fenqi_server.books.reading import Balance, trial_balance, trial_digest
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.policies import audit
+from fenqi_server.servicing import month_end
 from fenqi_server.shops.models import Shop
 
 __all__ = [
@@ -157,6 +158,7 @@ def begin(shop: Shop, period: str, actor: str, at: datetime) -> Period:
             raise BadInput(
                 "period", period, f"a month that is over on {today}", "close it after its last day"
             )
+        _end_month(shop, last_on, at)
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO books_period (shop_id, first_on, last_on, begun_at, begun_by) VALUES (%s, %s, %s, %s, %s)"
@@ -184,7 +186,7 @@ def finish(shop: Shop, period: str, at: datetime) -> Period:
     began = time.monotonic()
     busy = _wait_for_writers(began + WAIT_SECONDS)
     report = prove_shop(shop)
-    problems = (*busy, *report.problems, *_left_due(shop, last_on))
+    problems = (*busy, *report.problems, *(_left_due(shop, last_on) or _not_ended(shop, last_on)))
     milliseconds = round((time.monotonic() - began) * 1000)
 
     def act() -> Period:
@@ -303,6 +305,35 @@ def _left_due(shop: Shop, last_on: date) -> list[Problem]:
             )
             for customer_id, contract_id, due_on in cursor.fetchall()
         ]
+
+
+def _end_month(shop: Shop, last_on: date, at: datetime) -> None:
+    """Book what belongs to the month of the rows that run. The worker has done so in the night; a small book is done here."""
+    if month_end.left_due(shop, last_on):
+        return  # which stands in the way by itself
+    if month_end.run(shop, last_on, at, chunks=1).ended_at is None:
+        name = f"{last_on:%Y-%m}"
+        raise BadInput(
+            "period",
+            name,
+            "a month whose end is booked",
+            f"wait for the worker, or run `fenqi month-end {name}`",
+        )
+
+
+def _not_ended(shop: Shop, last_on: date) -> list[Problem]:
+    found = month_end.find(shop, last_on)
+    if found is not None and found.ended_at is not None:
+        return []
+    name = f"{last_on:%Y-%m}"
+    return [
+        Problem(
+            f"period {name}",
+            "its end is not booked",
+            "what belongs to it of the rows that run, booked",
+            f"wait for the worker, or run `fenqi month-end {name}`, and close again",
+        )
+    ]
 
 
 def _write(shop: Shop, first_on: date, last_on: date, at: datetime) -> bool:

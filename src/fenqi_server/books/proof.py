@@ -324,7 +324,8 @@ def _closed_months(cursor: Any, sums: list[_Sum], counts: list[_Count]) -> Itera
 def _events(cursor: Any) -> list[Problem]:
     cursor.execute(
         "SELECT t.customer_id, t.transaction_id, t.contract_id FROM books_transaction AS t"
-        " WHERE t.contract_id IS NOT NULL AND NOT EXISTS (SELECT FROM servicing_event AS e"
+        # The end of a month is no event of the contract: it books, and takes back.
+        " WHERE t.contract_id IS NOT NULL AND t.event_kind NOT IN ('accrued', 'accrual_reversed') AND NOT EXISTS (SELECT FROM servicing_event AS e"
         "  WHERE e.customer_id = t.customer_id AND e.event_id = t.event_id AND e.contract_id = t.contract_id) LIMIT %s",
         [MAX_PROBLEMS],
     )
@@ -478,7 +479,7 @@ def touched(connection: Any, since: Any, most: int) -> list[Key]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT customer_id, contract_id FROM (SELECT customer_id, contract_id FROM books_transaction"
-            " WHERE recorded_at > %s AND contract_id IS NOT NULL ORDER BY recorded_at DESC LIMIT %s) AS recent",
+            " WHERE recorded_at > %s AND contract_id IS NOT NULL AND event_kind NOT IN ('accrued', 'accrual_reversed') ORDER BY recorded_at DESC LIMIT %s) AS recent",
             [since, most],
         )
         return [(customer_id, contract_id) for customer_id, contract_id in cursor.fetchall()]

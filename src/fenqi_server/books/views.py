@@ -34,6 +34,8 @@ _HAPPENED: Final = {
     "unmatched_money": gettext_noop("Money that names no contract"),
     "opening_balance": gettext_noop("Opening balance of an imported contract"),
     "converted": gettext_noop("Currency exchanged"),
+    "accrued": gettext_noop("Income of the month before its due date"),
+    "accrual_reversed": gettext_noop("Income of the month before taken back"),
     "matched_money": gettext_noop("Money matched to its contract"),
     "match_undone": gettext_noop("Match undone"),
     "unmatched_refunded": gettext_noop("Money that named no contract went back"),

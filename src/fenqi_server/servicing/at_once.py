@@ -71,13 +71,18 @@ class Events(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """What follows for one contract: its new events as (seq, row, day, fee earned), and its cached row then."""
+    """What follows for one contract: its new events as (seq, row, day, fee earned), and its cached row then.
+
+    `runs` is the row whose time runs: from, to, its fee, what is earned of it.
+    """
 
     found: Found
     events: tuple[tuple[int, int, date, int], ...]
     listed_minor: int
     next_due_on: date | None
     booked: dict[int, int]
+    told_on: date
+    runs: tuple[date, date, int, int] | None
     grace_days: int | None = None
     """Where being late was agreed to cost something: after so many days."""
 
@@ -160,6 +165,8 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
     reached = set(events.reached)
     paid_in = (events.paid_on or date.min).replace(day=1)
     principal_left = fee_left = earned = 0
+    begun = agreed_on
+    runs: tuple[date, date, int, int] | None = None
     new: list[tuple[int, int, date, int]] = []
     waiting: list[date] = []
     still: list[date] = []
@@ -171,18 +178,21 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
         if paid < 0:
             return None
         if fee_paid and on < paid_in and str(row.number) not in reached and row.due_on <= day:
-            return (
-                None  # a payment of a later month may have earned it: then the booking counts to that month
-            )
+            # A payment of a later month may have earned it: then the booking counts to that month.
+            return None
         if str(row.number) in reached:
             earned += row.fee_minor
+            begun = on
             continue
         earned += fee_paid
         waiting.append(on)
         if row.due_on <= day:
             new.append((found.last_seq + len(new) + 1, row.number, on, row.fee_minor - fee_paid))
         else:
+            if not still and row.fee_minor:
+                runs = (begun, on, row.fee_minor, fee_paid)
             still.append(on)
+        begun = on
     fees_paid = sum(row.fee_minor for row in terms.rows) - fee_left
     booked = dict(zip(found.booked_accounts, found.booked_amounts, strict=True))
     if (
@@ -208,6 +218,8 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
         listed,
         min(still, default=None),
         {account: minor for account, minor in sorted(booked.items()) if minor},
+        max(on for _, _, on, _ in new),
+        runs,
         None if terms.late is None else terms.late.grace_days,
     )
 
@@ -232,9 +244,15 @@ SELECT u.customer_id, u.contract_id, u.seq, %s, u.event_id, 'due_reached', u.num
 _UPDATE_STATES: Final = """
 UPDATE servicing_state AS s
    SET last_seq = u.last_seq, next_due_on = u.next_due_on,
-       booked_accounts = u.accounts::smallint[], booked_amounts = u.amounts::bigint[]
-  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::date[], %s::text[], %s::text[])
-       AS u (customer_id, contract_id, last_seq, next_due_on, accounts, amounts)
+       booked_accounts = u.accounts::smallint[], booked_amounts = u.amounts::bigint[],
+       -- Where no day is told yet, there is none to come after.
+       told_on = CASE WHEN s.told_on IS NOT NULL THEN greatest(s.told_on, u.told_on) END,
+       accrues_from = u.runs_from, accrues_to = u.runs_to, accrues_minor = u.runs_minor, accrues_earned = u.runs_earned,
+       accrues_as = CASE WHEN u.runs_minor IS NOT NULL THEN %s END
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::date[], %s::text[], %s::text[], %s::date[], %s::date[], %s::date[],
+              %s::bigint[], %s::bigint[])
+       AS u (customer_id, contract_id, last_seq, next_due_on, accounts, amounts, told_on, runs_from, runs_to, runs_minor,
+             runs_earned)
  WHERE s.customer_id = u.customer_id AND s.contract_id = u.contract_id
 """
 
@@ -283,11 +301,14 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
         cursor.execute(
             _UPDATE_STATES,
             [
+                _INCOME,
                 [each.found.customer_id for each in reached],
                 [each.found.contract_id for each in reached],
                 [each.found.last_seq + len(each.events) for each in reached],
                 [each.next_due_on for each in reached],
                 ["{" + ",".join(map(str, each.booked)) + "}" for each in reached],
                 ["{" + ",".join(map(str, each.booked.values())) + "}" for each in reached],
+                [each.told_on for each in reached],
+                *([each.runs[place] if each.runs else None for each in reached] for place in range(4)),
             ],
         )

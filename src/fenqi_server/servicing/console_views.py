@@ -15,6 +15,7 @@ from fenqi_server import clock
 from fenqi_server.autopay.attempts import DaySums, waiting_of
 from fenqi_server.console.access import allowed
 from fenqi_server.servicing.closing import Failure, Run, failures_of, runs_of
+from fenqi_server.servicing.month_end import MonthEnd, month_ends
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice, locale_now
 
@@ -73,6 +74,7 @@ def closings(request: HttpRequest) -> HttpResponse:
             "runs": views,
             "told": any(view.anything for view in views),
             "waiting": waiting_of(shop, clock.now()),
+            "months": [_month_view(each, voice) for each in month_ends(shop)],
             "failures": [
                 FailureView(each, voice.instant(each.failed_at), voice.instant(each.retry_at))
                 for each in failures_of(shop)
@@ -82,6 +84,28 @@ def closings(request: HttpRequest) -> HttpResponse:
             "shop_code": shop.code,
         },
         status=404 if wrong else 200,
+    )
+
+
+class MonthView(msgspec.Struct, frozen=True):
+    """The end of one month, in words: `ended` is empty while contracts are left."""
+
+    month: str
+    ended: str
+    contracts: int
+    replayed: int
+    accrued: str
+    seconds: str
+
+
+def _month_view(each: MonthEnd, voice: Voice) -> MonthView:
+    return MonthView(
+        f"{each.last_on:%Y-%m}",
+        "" if each.ended_at is None else voice.instant(each.ended_at),
+        each.contracts,
+        each.replayed,
+        voice.money(each.accrued_minor),
+        f"{each.worked_ms / 1000:.1f}",
     )
 
 

@@ -22,6 +22,7 @@ from fenqi.contracts.events import (
 )
 from fenqi.contracts.terms import ContractTerms
 from fenqi.ledger.entries import Entries, check_fees, position, posting
+from fenqi.ledger.recognition import running_row
 from fenqi_server.books.posting import balances_of
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.reminders import queueing as reminders
@@ -31,6 +32,7 @@ __all__ = [
     "EVENT_SQL",
     "Stored",
     "append",
+    "as_array",
     "cached_row",
     "create",
     "day_of_book",
@@ -166,7 +168,7 @@ def create(contract: Stored, currency: str) -> None:
 
 _DATED: Final = ("kind", "seq", "occurred_on", "recorded_at")
 
-_APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 26)})"
+_APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 32)})"
 
 
 class _Posted(msgspec.Struct, frozen=True):
@@ -234,8 +236,8 @@ def append(
                 [each.settlement for each in posted],
                 [each.reference for each in posted],
                 [each.booked_on for each in posted],
-                [_as_array(each.entries.accounts) for each in posted],
-                [_as_array(each.entries.amounts) for each in posted],
+                [as_array(each.entries.accounts) for each in posted],
+                [as_array(each.entries.amounts) for each in posted],
                 *list(row.values())[1:],
             ],
         )
@@ -265,7 +267,8 @@ def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> Non
     )
 
 
-def _as_array(numbers: Iterable[int]) -> str:
+def as_array(numbers: Iterable[int]) -> str:
+    """Numbers as PostgreSQL reads an array of them from a text: it has no array of arrays of different lengths."""
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
@@ -322,7 +325,22 @@ def cached_row(contract: Stored, state: ContractState) -> dict[str, Any]:
         "next_due_on": min(waiting, default=None),
         "booked_accounts": list(contract.booked),
         "booked_amounts": list(contract.booked.values()),
+        **_row_that_runs(contract, state),
     }
+
+
+def _row_that_runs(contract: Stored, state: ContractState) -> dict[str, Any]:
+    """What the end of a month reads of a contract. One with income of two kinds in a row is replayed then: no day is told of it."""
+    row = running_row(state)
+    if row is None:
+        found: dict[str, Any] = dict.fromkeys(_RUNS)
+    else:
+        found = dict(zip(_RUNS, (row.from_on, row.to_on, *row.income[0]), strict=True))
+    plain = row is None or len(row.income) == 1
+    return {"told_on": max(event.occurred_on for event in contract.events) if plain else None, **found}
+
+
+_RUNS: Final = ("accrues_from", "accrues_to", "accrues_as", "accrues_minor", "accrues_earned")
 
 
 def rebuild(customer_id: UUID, contract_id: UUID) -> None:

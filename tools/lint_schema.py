@@ -71,6 +71,7 @@ PLACES = {
     "funders_": "sharded",
     "outbox_": "sharded",
     "servicing_close_run": "reference",  # a row for each day of a shop
+    "servicing_month_end": "reference",  # a row a month
     "servicing_": "sharded",
     "storefront_": "sharded",
     "portal_": "sharded",

@@ -333,7 +333,7 @@ class TestRaces:
         closing.join(10)
         (period,) = answers
         # The sale, the end of the month, and the one waited for.
-            assert (period.transactions, period.closed_at) == (3, DECEMBER)
+        assert (period.transactions, period.closed_at) == (3, DECEMBER)
         assert trial_balance(shop, as_of=LAST) == period.balances
 
     def test_a_transaction_that_hangs_keeps_the_month_open(

@@ -222,3 +222,13 @@ def test_the_command_says_what_it_did(
     capsys.readouterr()
     assert main(["month-end", "2026-12", "--shop", "mall"]) == 0
     assert '"accrued_minor": 929' in capsys.readouterr().out
+
+
+def test_finance_sees_what_each_month_ended_with(shop: Shop, as_staff: Any) -> None:
+    open_one(shop, make_customer(shop))
+    closing.close_day(shop, LAST, JANUARY)
+    run(shop, LAST, JANUARY)
+    page = as_staff("finance", shop=shop).get("/console/closings/").content.decode()
+    assert 'data-fq-part="month-ends"' in page
+    assert "2026-12" in page
+    assert "¥9.29" in page

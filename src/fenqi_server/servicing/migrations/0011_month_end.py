@@ -137,5 +137,5 @@ ALTER TABLE servicing_state DROP COLUMN told_on, DROP COLUMN accrues_from, DROP 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("servicing", "0009_in_one_call"), ("books", "0011_accrued_income")]
+    dependencies = [("servicing", "0010_watch_charges"), ("books", "0011_accrued_income")]
     operations = [migrations.RunSQL(_COLUMNS + _DROP_OLD + _NEW, _DROP_NEW + _OLD + _BACK)]

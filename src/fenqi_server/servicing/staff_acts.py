@@ -435,6 +435,7 @@ def _waivable(found: ContractView, voice: Voice) -> tuple[tuple[str, str], ...]:
         "penalty": state.penalty_outstanding_minor,
         "fee": state.fee_outstanding_minor,
         "interest": state.interest_outstanding_minor,
+        "rent": state.rent_outstanding_minor,
     }
     return tuple(
         (
@@ -817,6 +818,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
                 state.fee_outstanding_minor
                 + state.penalty_outstanding_minor
                 + state.interest_outstanding_minor
+                + state.rent_outstanding_minor
             )
         ),
         do=_waive,

@@ -220,6 +220,17 @@ def test_start_rent_and_buyout_are_booked_to_the_fen() -> None:
     }
 
 
+def test_a_rent_that_fell_due_before_the_goods_went_out_takes_its_part_of_their_value_then() -> None:
+    told = Told(lease_terms(lease_of(paid="in_advance"))).tell(DueReached, START, row=1).pay(START, 140_000)
+    told.tell(HandedOver, days(2), cost_minor=480_000, residual_minor=120_000)
+    assert told.posted() == {
+        LEASED_ASSETS: 480_000,
+        DEPRECIATION: 30_000,
+        INVENTORY: -480_000,
+        ACCUMULATED_DEPRECIATION: -30_000,
+    }
+
+
 def test_goods_that_come_back_at_the_end_are_inspected_and_the_deposit_goes_back() -> None:
     told = Told(lease_terms()).out().rents(12)
     end = told.due_on(12)
@@ -710,6 +721,9 @@ def test_money_that_comes_for_a_pledge_is_held_and_never_refused() -> None:
     assert told.state().unapplied_minor == 59_900
     told.tell(Captured, days(69), payment_id="cap", settlement="s")
     assert (told.state().status, told.state().unapplied_minor) == ("closed", 59_900)
+    # Where the authorisation is taken back, it pays.
+    told.tell(PaymentReversed, days(80), payment_id="cap", settlement="s", reason="charged_back")
+    assert (told.state().status, told.state().unapplied_minor) == ("closed", 0)
 
 
 # ---------------------------------------------------------------------------------------------- every lease, every way

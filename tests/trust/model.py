@@ -1,64 +1,123 @@
-"""What a contract comes to, reckoned a second time: plain and slow, from the rules in docs/ledger.md and docs/servicing.md.
+"""What a contract comes to, reckoned a second time: plain and slow, from the rules in docs/ledger.md, docs/servicing.md and what
+events and terms say of themselves.
 
 Nothing of `fenqi.contracts` is used but its events and terms as data. It works the other way round than the engine: there are no
-movements. What stands at the end (rows, what is paid of them, what is held) is reckoned first, and each account's balance
-is read off it.
+movements. What stands at the end (rows, what is paid of them, what is held, given up, to be refunded) is reckoned first, and each
+account's balance is read off it.
+
+Only the event that was learnt last is held to what can still follow (`_Book.cannot`): what was taken before stays, and does what it
+still can when something told later changes what it met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from calendar import monthrange
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 
 from fenqi.contracts.events import (
+    Accelerated,
+    AllocatedByInstruction,
+    Cancelled,
     Charged,
     Confirmed,
+    Disbursed,
+    DueDayChanged,
     DueMoved,
     DueReached,
     Event,
+    GoodsReturned,
     GoodwillGranted,
     PaidBack,
+    Paused,
+    PaymentFailed,
     PaymentReceived,
     PaymentReversed,
+    PayoffQuoted,
+    ReAged,
+    ReAmortised,
+    Recovered,
+    RefundPaid,
+    Shipped,
     UnappliedRefunded,
+    Waived,
+    WrittenOff,
 )
 from fenqi.contracts.terms import ContractTerms
 
-__all__ = ["Figures", "Refused", "reckon"]
+__all__ = ["Figures", "Refused", "payoff", "penalty_due", "reckon"]
 
 AT_START = ("down_payment", "up_front")
+PARTS = ("penalty", "fee", "interest", "principal")
 
 
 class Refused(Exception):
     """These events cannot all be true."""
 
 
+def _nothing() -> dict[str, int]:
+    return dict.fromkeys(PARTS, 0)
+
+
 @dataclass(slots=True)
 class Line:
+    """A row. `charged` is the part of its fee that was charged beside the agreed one; it is earned at once, and so paid first."""
+
     number: int
     kind: str
     due: date
     owed: dict[str, int]
-    paid: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("penalty", "fee", "interest", "principal"), 0)
-    )
+    paid: dict[str, int] = field(default_factory=_nothing)
     put_off_to: date | None = None
     reached: bool = False
-    earned: int = 0
+    reached_by: int = 0
+    runs: bool = True
+    """Not any more, once everything was spread over new rows."""
+    fee_earned: int = 0
+    """Of the agreed fee."""
+    charged: int = 0
+    interest_kept: int = 0
+    """Interest that was earned with another row."""
+    pieces: list[tuple[date, int]] = field(default_factory=list)
+    """Principal that was paid, and when."""
 
     @property
     def day(self) -> date:
         return self.put_off_to or self.due
 
+    def left(self, part: str) -> int:
+        return self.owed[part] - self.paid[part]
+
     @property
     def open(self) -> int:
-        owed, paid = self.owed, self.paid
-        return (
-            owed["penalty"] + owed["fee"] + owed["interest"] + owed["principal"]
-            - paid["penalty"] - paid["fee"] - paid["interest"] - paid["principal"]
-        )  # fmt: skip
+        return sum(self.owed.values()) - sum(self.paid.values())
+
+    @property
+    def charge_left(self) -> int:
+        return max(self.charged - self.paid["fee"], 0)
+
+    @property
+    def fee_left(self) -> int:
+        """Of the agreed fee."""
+        return self.left("fee") - self.charge_left
+
+    @property
+    def fee_paid(self) -> int:
+        """Of the agreed fee."""
+        return max(self.paid["fee"] - self.charged, 0)
+
+    @property
+    def interest_earned(self) -> int:
+        """When its day has come, all of it; before, by being paid."""
+        return self.owed["interest"] if self.reached else max(self.paid["interest"], self.interest_kept)
+
+    def settle_income(self) -> None:
+        """Never more is earned than is owed, and never less than is paid."""
+        self.fee_earned = max(min(self.fee_earned, self.owed["fee"] - self.charged), self.fee_paid)
+        self.interest_kept = min(self.interest_kept, self.owed["interest"])
 
 
 @dataclass(slots=True)
@@ -66,11 +125,13 @@ class Purse:
     """Money, or what stands for it, and how much of it is not used."""
 
     name: str
+    on: date
     amount: int
     is_money: bool
     unused: int
     used: dict[tuple[int, str], int] = field(default_factory=dict)
     taken_back: date | None = None
+    recovered: int = 0
 
 
 @dataclass(slots=True)
@@ -86,193 +147,509 @@ class Figures:
     overdue: int
     days_late: int
     accounts: dict[int, int]
+    acts: tuple[Any, ...]
+    """Refund due, returned, given up, recovered; the days of shipping, cancelling, calling due, giving up, and until when it is paused."""
+    told: tuple[tuple[str, ...], tuple[str, ...]]
+    """Attempts that failed, and quotes."""
+    running: tuple[int, ...]
+    """Numbers of the rows that were not spread over new ones."""
 
 
 def reckon(
     terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: int | None = None
 ) -> Figures:
     """What the events come to. Raises `Refused`."""
+    return _book(terms, events, as_of, known_at).figures(as_of)
+
+
+def payoff(terms: ContractTerms, events: Iterable[Event], on: date) -> tuple[int, int, int]:
+    """What settles everything on a day, the charge in it, and what it saves."""
+    book = _book(terms, events, on, None)
+    if book.confirmed_on is None:
+        raise Refused("nothing is agreed that could be paid off")
+    scheduled = sum(line.open for line in book.lines)
+    ahead = sum(line.left("principal") for line in book.lines if line.day > on)
+    charge = round(ahead * Fraction(terms.payoff.charge_rate))
+    book.spare(on)
+    amount = sum(line.open for line in book.lines) + charge
+    return amount, charge, scheduled - amount
+
+
+def penalty_due(terms: ContractTerms, events: Iterable[Event], on: date) -> int:
+    """What may be charged for being late by a day, at the agreed rate or the law's, beyond what was charged."""
+    book = _book(terms, events, on, None)
+    late = terms.late
+    if late is None:
+        return 0
+    rate = late.annual_rate if late.cap_rate is None else min(late.annual_rate, late.cap_rate)
+    return max(book.penalty_at(Fraction(rate), on) - book.penalties_charged, 0)
+
+
+def _book(terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: int | None) -> _Book:
+    """Lives through the events. Where a payment was taken back, or it was said what it is for, it all happens again, knowing it."""
     told = sorted(
         (e for e in events if e.occurred_on <= as_of and (known_at is None or e.recorded_at <= known_at)),
         key=lambda e: (e.occurred_on, e.recorded_at, e.seq),
     )
-    book = _Book(terms, _taken_back(told), max((event.seq for event in told), default=0))
-    for event in told:
-        book.happen(event)
-    return book.figures(as_of)
-
-
-def _taken_back(told: list[Event]) -> dict[str, date]:
-    """Which payments do not count, since they were taken back: each is there before, and is taken back once."""
-    there: set[str] = set()
+    newest = max((event.seq for event in told), default=0)
     gone: dict[str, date] = {}
+    meant: dict[str, tuple[Any, ...]] = {}
+    book = _Book(terms, gone, meant, newest)
+    past: list[Event] = []
     for event in told:
-        if isinstance(event, PaymentReversed):
-            if event.payment_id not in there or event.payment_id in gone:
-                raise Refused("reversal")
-            gone[event.payment_id] = event.occurred_on
-        elif isinstance(event, (PaymentReceived, GoodwillGranted, PaidBack)):
-            there.add(event.payment_id)
-    return gone
+        if isinstance(event, (PaymentReversed, AllocatedByInstruction)):
+            if isinstance(event, PaymentReversed):
+                if event.payment_id not in book.purses or event.payment_id in gone:
+                    raise Refused("reversal")
+                gone = {**gone, event.payment_id: event.occurred_on}
+            elif book.may_be_meant(event):
+                meant = {**meant, event.payment_id: event.parts}
+            book = _Book(terms, gone, meant, newest)
+            for each in past:
+                book.happen(each)
+        else:
+            past.append(event)
+            book.happen(event)
+        book.close_or_open(event.occurred_on)
+    return book
+
+
+def months_after(on: date, months: int, day: int | None = None) -> date:
+    """The same day of a later month (or `day`), or the month's last."""
+    year, month = divmod(on.year * 12 + on.month - 1 + months, 12)
+    return date(year, month + 1, min(day or on.day, monthrange(year, month + 1)[1]))
+
+
+def even_shares(whole: int, count: int, residue: str) -> list[int]:
+    """As equal as they can be; what is left over lies first, last, or a fen each with the first ones."""
+    shares = [whole // count] * count
+    over = whole - sum(shares)
+    if residue == "spread":
+        for place in range(over):
+            shares[place] += 1
+    else:
+        shares[0 if residue == "first" else -1] += over
+    return shares
 
 
 class _Book:
-    def __init__(self, terms: ContractTerms, gone: dict[str, date], newest: int) -> None:
+    def __init__(
+        self,
+        terms: ContractTerms,
+        gone: dict[str, date],
+        meant: dict[str, tuple[Any, ...]],
+        newest: int,
+    ) -> None:
         self.terms = terms
         self.gone = gone
+        self.meant = meant
         self.newest = newest
-        """Only what was learnt last is held to what there is to give back: what was taken before stays."""
         self.lines: list[Line] = []
+        self.agreed_part = "fee" if terms.interest is None else "interest"
         for row in terms.rows:
-            charged = "fee" if terms.interest is None else "interest"
-            owed = {"penalty": 0, "fee": 0, "interest": 0, "principal": row.principal_minor}
-            owed[charged] = row.fee_minor
+            owed = _nothing()
+            owed["principal"], owed[self.agreed_part] = row.principal_minor, row.fee_minor
             self.lines.append(Line(row.number, row.kind, row.due_on, owed))
-        fees_first = terms.allocation.parts[0] == "fee"
         self.parts = ["penalty", "fee", "interest"]
-        self.parts.insert(3 if fees_first else 1, "principal")
+        self.parts.insert(3 if terms.allocation.parts[0] == "fee" else 1, "principal")
         self.purses: dict[str, Purse] = {}
         self.charges: set[str] = set()
+        self.returns: set[str] = set()
+        self.failures: list[str] = []
+        self.quotes: dict[str, PayoffQuoted] = {}
+        self.settled: set[str] = set()
+        self.pauses: list[tuple[date, date]] = []
         self.confirmed_on: date | None = None
         self.closed_on: date | None = None
-        self.money_in = self.money_out = self.granted = self.lent_again = self.penalties = (
-            self.fees_charged
-        ) = 0
+        self.shipped_on: date | None = None
+        self.cancelled_on: date | None = None
+        self.called_on: date | None = None
+        self.given_up_on: date | None = None
+        self.spread_on: date | None = None
+        # Money in transit, and what became of everything, as it stands.
+        self.transit = self.goodwill = self.lent_again = self.refund_due = 0
+        self.returned = self.returned_of_others = 0
+        self.penalties_charged = self.penalties_dropped = 0
+        self.charged = self.charges_dropped = 0
+        self.fees_let_go = self.interest_let_go = self.fees_returned = self.interest_returned = 0
+        self.claim = self.claim_principal = self.claim_fee = self.recovered = self.cost = 0
+        self.lost_principal = 0
+
+    # ------------------------------------------------------------------------------------------- what every event obeys
 
     def happen(self, event: Event) -> None:
-        if isinstance(event, Confirmed):
-            if self.confirmed_on is not None:
-                raise Refused("confirmed twice")
-            self.confirmed_on = event.occurred_on
-            self.use_what_is_held()
-        elif isinstance(event, DueReached):
-            line = self.line(event.row)
-            if line.reached:
-                raise Refused("reached twice")
-            line.reached = True
-            line.earned = max(line.earned, line.owed["fee"])
-        elif isinstance(event, DueMoved):
-            self.put_off(event)
-        elif isinstance(event, (PaymentReceived, GoodwillGranted)):
-            self.receive(event)
-        elif isinstance(event, Charged):
-            self.charge(event)
-        elif isinstance(event, PaidBack):
-            self.pay_back(event)
-        elif isinstance(event, UnappliedRefunded):
-            self.refund(event)
-        elif not isinstance(event, PaymentReversed):
-            raise NotImplementedError(f"no rule for {type(event).__name__}")
+        RULES[type(event)](self, event)
+        self.close_or_open(event.occurred_on)
+
+    def close_or_open(self, on: date) -> None:
         if any(line.paid != line.owed for line in self.lines):
             self.closed_on = None
         elif self.confirmed_on is not None:
-            self.closed_on = self.closed_on or event.occurred_on
+            self.closed_on = self.closed_on or on
 
-    def line(self, number: int) -> Line:
+    def cannot(self, event: Event, why: str) -> None:
+        """What was learnt last is refused; what was taken before has nothing to do any more."""
+        if event.seq == self.newest:
+            raise Refused(why)
+
+    def running(self) -> None:
+        """What we do with a contract takes one that was confirmed, and neither cancelled nor written off."""
+        if self.confirmed_on is None or self.cancelled_on is not None or self.given_up_on is not None:
+            raise Refused("not running")
+
+    @property
+    def owed(self) -> int:
+        return sum(line.open for line in self.lines)
+
+    def line(self, number: int) -> Line | None:
+        return next((line for line in self.lines if line.number == number), None)
+
+    # ------------------------------------------------------------------------------------------- agreeing, delivering
+
+    def confirm(self, event: Confirmed) -> None:
+        if self.confirmed_on is not None:
+            raise Refused("confirmed twice")
+        self.confirmed_on = event.occurred_on
+        self.use_what_is_held(event.occurred_on)
+
+    def ship(self, event: Shipped) -> None:
+        self.running()
+        self.shipped_on = self.shipped_on or event.occurred_on
+
+    def cancel(self, event: Cancelled) -> None:
+        """Nothing is owed, and what was paid goes back: the price, fees, interest and penalties."""
+        self.running()
+        if self.shipped_on is not None or self.returned:
+            raise Refused("goods went out, or came back")
+        self.cancelled_on = event.occurred_on
+        price = sum(row.principal_minor for row in self.terms.rows)
+        self.refund_due += price
         for line in self.lines:
-            if line.number == number:
-                return line
-        raise Refused("no such row")
+            dropped = min(price, line.left("principal"))
+            price -= dropped
+            self.refund_due -= dropped
+            self.charges_dropped += line.charged
+            self.penalties_dropped += line.owed["penalty"]
+            self.fees_returned += line.fee_paid
+            self.interest_returned += line.paid["interest"]
+            self.refund_due += sum(line.paid.values()) - line.paid["principal"]
+            line.owed = {**line.paid, "principal": line.owed["principal"] - dropped}
+            line.charged = min(line.charged, line.paid["fee"])
+            line.settle_income()
+        self.returned = sum(row.principal_minor for row in self.terms.rows)
+        self.returned_of_others = self.terms.for_other_sellers_minor
+
+    def disburse(self, event: Disbursed) -> None:
+        raise Refused("nothing more is lent under a contract without interest")
+
+    def take_goods_back(self, event: GoodsReturned) -> None:
+        """Principal that is not paid is settled, or the claim for it; what was paid goes back."""
+        if self.confirmed_on is None or self.cancelled_on is not None or event.return_id in self.returns:
+            raise Refused("goods")
+        minor, others = event.amount_minor, event.for_other_sellers_minor
+        if minor <= 0 or not 0 <= others <= minor:
+            raise Refused("amount of goods")
+        price = sum(row.principal_minor for row in self.terms.rows)
+        bought = price - self.returned
+        bought_of_others = self.terms.for_other_sellers_minor - self.returned_of_others
+        own = bought - bought_of_others
+        if others > bought_of_others or minor - others > own:
+            self.cannot(event, "more than was bought")
+            others = min(others, bought_of_others)
+            minor = others + min(event.amount_minor - event.for_other_sellers_minor, own)
+        self.returns.add(event.return_id)
+        self.returned += minor
+        self.returned_of_others += others
+        fee_paid = sum(line.fee_paid + line.paid["interest"] for line in self.lines)
+        fee_paid -= self.fees_returned + self.interest_returned
+        off = self.settle_with_goods(minor)
+        claimed = min(minor - off, self.claim_principal, self.claim - self.recovered)
+        if claimed:
+            fee = round(Fraction(self.claim_fee * claimed, self.claim_principal))
+            fee = min(fee, self.claim - self.recovered - claimed)
+            self.claim -= claimed + fee
+            self.claim_fee -= fee
+            self.claim_principal -= claimed
+            self.lost_principal -= claimed
+        self.refund_due += minor - off - claimed
+        if self.terms.returns.paid_fee == "returned" and bought:
+            back = max(round(Fraction(fee_paid * minor, bought)), 0)
+            self.refund_due += back
+            if self.agreed_part == "fee":
+                self.fees_returned += back
+            else:
+                self.interest_returned += back
+
+    def settle_with_goods(self, minor: int) -> int:
+        """Take principal off the rows that are open, and of what is open of their agreed fee the same part."""
+        lines = [line for line in self.lines if line.left("principal")]
+        opened = [line.left("principal") for line in lines]
+        whole = sum(opened)
+        minor = min(minor, whole)
+        off = [0] * len(lines)
+        rest = minor
+        if self.terms.returns.settles == "proportional":
+            for place, each in enumerate(opened):
+                off[place] = min(round(Fraction(minor * each, whole)), rest)
+                rest -= off[place]
+        ways = list(range(len(lines)))
+        if self.terms.returns.settles != "from_next":
+            ways.reverse()
+        for place in ways:
+            more = min(rest, opened[place] - off[place])
+            off[place] += more
+            rest -= more
+        for line, each, part in zip(lines, opened, off, strict=True):
+            if part:
+                self.give_up(line, "fee", round(Fraction(line.fee_left * part, each)))
+                self.give_up(line, "interest", round(Fraction(line.left("interest") * part, each)))
+                line.owed["principal"] -= part
+        return minor
+
+    def give_up(self, line: Line, part: str, minor: int) -> None:
+        """So much of the agreed fee, or of the interest, of a row is not owed; what was earned of it was not, after all."""
+        line.owed[part] -= minor
+        line.settle_income()
+
+    def pay_refund(self, event: RefundPaid) -> None:
+        """What was paid out and is not due, since what it was for was undone, is owed again."""
+        if event.amount_minor <= 0:
+            raise Refused("refund")
+        if event.amount_minor > self.refund_due:
+            self.cannot(event, "more than is due")
+        due = min(event.amount_minor, max(self.refund_due, 0))
+        self.refund_due -= due
+        self.transit -= due
+        self.transit -= event.amount_minor - due
+        self.take_out(event.amount_minor - due, event.occurred_on)
+
+    # ------------------------------------------------------------------------------------------- dates
+
+    def reach(self, event: DueReached) -> None:
+        line = self.line(event.row)
+        if line is None:
+            self.cannot(event, "no such row")
+            return
+        if line.reached:
+            if self.newest in (event.seq, line.reached_by):
+                raise Refused("reached twice")
+            return
+        line.reached, line.reached_by = True, event.seq
+        line.fee_earned = max(line.fee_earned, line.owed["fee"] - line.charged)
 
     def put_off(self, event: DueMoved) -> None:
         line = self.line(event.row)
-        place = self.lines.index(line)
-        if event.to <= line.day:
-            raise Refused("not later")
-        if place + 1 < len(self.lines) and event.to > self.lines[place + 1].day:
-            raise Refused("past the next row")
+        if line is None or event.to <= line.day:
+            self.cannot(event, "no such row, or not later")
+            return
+        behind = self.lines[self.lines.index(line) + 1 :]
+        following = next((each.day for each in behind if each.runs), None)
+        if line.runs and following is not None and event.to > following:
+            self.cannot(event, "past the next row")
+            return
         line.put_off_to = event.to
 
-    def receive(self, event: PaymentReceived | GoodwillGranted) -> None:
+    def change_day(self, event: DueDayChanged) -> None:
+        """The same months, or each the next where the first would be due too early."""
+        self.running()
+        if not 1 <= event.day <= 31:
+            raise Refused("day")
+        if self.terms.plan.unit != "month":
+            raise Refused("not by the month")
+        line = self.line(event.from_row)
+        if line is None or not line.runs or line.day <= event.occurred_on:
+            self.cannot(event, "row")
+            return
+        place = self.lines.index(line)
+        lines = [each for each in self.lines[place:] if each.runs]
+        before = [each.day for each in self.lines[:place] if each.runs]
+        earliest = max([event.occurred_on, *before[-1:]])
+        later = int(months_after(line.due, 0, event.day) <= earliest)
+        for each in lines:
+            each.due = months_after(each.due, later, event.day)
+            each.put_off_to = None
+
+    def periods_after(self, on: date, periods: int) -> date:
+        plan = self.terms.plan
+        steps = plan.every * periods
+        if plan.unit in ("week", "day"):
+            return on + timedelta(days=steps * (7 if plan.unit == "week" else 1))
+        half = 0
+        if plan.unit == "half_month":
+            steps, half = divmod(steps, 2)
+        agreed = max(row.due_on.day for row in self.terms.rows if row.number)
+        clipped = on.day == monthrange(on.year, on.month)[1] and on.day < agreed
+        return months_after(on, steps, agreed if clipped else None) + timedelta(days=15 * half)
+
+    def pause(self, event: Paused) -> None:
+        self.running()
+        if not 1 <= event.periods <= 24:
+            raise Refused("periods")
+        lines = [line for line in self.lines if line.runs and line.day > event.occurred_on]
+        if not lines:
+            self.cannot(event, "nothing falls due later")
+            return
+        self.pauses.append((event.occurred_on, self.periods_after(event.occurred_on, event.periods)))
+        for line in lines:
+            line.due = self.periods_after(line.due, event.periods)
+            line.put_off_to = None
+
+    def late_days(self, since: date, until: date) -> int:
+        """The days after one and up to another on which the contract was not paused: each counts once."""
+        if until <= since:
+            return 0
+        if not self.pauses:
+            return (until - since).days
+        days = (since + timedelta(days=count + 1) for count in range((until - since).days))
+        return sum(not any(first < day <= last for first, last in self.pauses) for day in days)
+
+    # ------------------------------------------------------------------------------------------- money
+
+    def receive(self, event: PaymentReceived | GoodwillGranted | Recovered) -> None:
         if event.amount_minor <= 0 or event.payment_id in self.purses:
             raise Refused("payment")
-        purse = Purse(
-            event.payment_id, event.amount_minor, isinstance(event, PaymentReceived), event.amount_minor
-        )
-        self.purses[purse.name] = purse
-        if purse.name in self.gone:
+        is_money = not isinstance(event, GoodwillGranted)
+        if isinstance(event, Recovered):
+            if not 0 <= event.cost_minor <= event.amount_minor:
+                raise Refused("cost")
+            if self.given_up_on is None:
+                raise Refused("not written off")
+        purse = Purse(event.payment_id, event.occurred_on, event.amount_minor, is_money, event.amount_minor)
+        if event.payment_id in self.gone:
+            self.purses[purse.name] = purse
             purse.taken_back, purse.unused = self.gone[purse.name], 0
             return
-        if purse.is_money:
-            self.money_in += purse.amount
+        if isinstance(event, PaymentReceived) and event.settles:
+            self.settle(event)
+        self.purses[purse.name] = purse
+        if not is_money:
+            self.goodwill += purse.amount
         else:
-            self.granted += purse.amount
-        if self.confirmed_on is not None:
-            self.use(purse)
+            self.transit += purse.amount
+        if isinstance(event, Recovered):
+            self.transit -= event.cost_minor
+            self.cost += event.cost_minor
+        if is_money and self.given_up_on is not None:
+            purse.recovered = min(self.claim - self.recovered, purse.unused)
+            self.recovered += purse.recovered
+            purse.unused -= purse.recovered
+        self.use(purse, event.occurred_on)
+
+    def settle(self, event: PaymentReceived) -> None:
+        """By a quote that stands, what it spares is let go and what it costs is charged: once, and where anything is owed."""
+        quote = self.quotes.get(event.settles)
+        if quote is None or event.settles in self.settled or event.occurred_on > quote.valid_until:
+            return
+        held = sum(purse.unused for purse in self.purses.values())
+        if event.amount_minor + held < quote.amount_minor:
+            return
+        if self.confirmed_on is None or self.cancelled_on or self.given_up_on or not self.owed:
+            return
+        self.settled.add(event.settles)
+        self.spare(event.occurred_on)
+        if quote.charge_minor:
+            self.add_charge("fee", quote.charge_minor, event.occurred_on)
+
+    def spare(self, on: date) -> None:
+        """Let go what a payoff does not owe of the agreed fees of rows that are not due yet."""
+        owes = self.terms.payoff.fees
+        if owes == "whole":
+            return
+        assert self.confirmed_on is not None
+        begins = max(self.confirmed_on, self.spread_on or date.min)
+        first = True
+        for line in [each for each in self.lines if each.runs]:
+            if line.day > on:
+                for part in ("fee", "interest"):
+                    charged, paid = (line.charged, line.fee_paid) if part == "fee" else (0, line.paid[part])
+                    whole = line.owed[part] - charged
+                    owed = Fraction(0)
+                    if first and begins < on:
+                        owed = Fraction(whole)
+                        if owes == "to_date":
+                            owed *= Fraction((on - begins).days, (line.day - begins).days)
+                    self.give_up(line, part, whole - max(round(owed), paid))
+                first = False
+            begins = max(begins, line.day)
+
+    def fail(self, event: PaymentFailed) -> None:
+        if event.attempt_id in self.failures:
+            raise Refused("attempt")
+        self.failures.append(event.attempt_id)
+
+    def remember(self, event: PayoffQuoted) -> None:
+        if self.confirmed_on is None or not self.owed:
+            self.cannot(event, "nothing to pay off")
+        if event.quote_id in self.quotes or event.valid_until < event.occurred_on:
+            raise Refused("quote")
+        self.quotes[event.quote_id] = event
+
+    def may_be_meant(self, event: AllocatedByInstruction) -> bool:
+        if any(each.amount_minor <= 0 for each in event.parts):
+            raise Refused("instruction")
+        purse = self.purses.get(event.payment_id)
+        if purse is None or not purse.is_money or purse.taken_back:
+            self.cannot(event, "no payment that stands")
+            return False
+        if sum(each.amount_minor for each in event.parts) > purse.amount:
+            raise Refused("more than was paid")
+        if any(self.line(each.row) is None for each in event.parts):
+            self.cannot(event, "no such row")
+        return True
+
+    def use(self, purse: Purse, on: date) -> None:
+        """What it is meant for first, as far as that is owed and did not get it yet; then by the agreed order."""
+        if self.confirmed_on is None or not purse.unused:
+            return
+        got = dict(purse.used)
+        for each in self.meant.get(purse.name, ()):
+            key = (each.row, each.part)
+            had = min(got.get(key, 0), each.amount_minor)
+            got[key] = got.get(key, 0) - had
+            line = self.line(each.row)
+            if line is not None:
+                self.fill(purse, line, each.part, each.amount_minor - had, on)
+        for line, part in self.fen_slots():
+            if not purse.unused:
+                break
+            self.fill(purse, line, part, purse.unused, on)
 
     def fen_slots(self) -> list[tuple[Line, str]]:
         if self.terms.allocation.along == "rows":
             return [(line, part) for line in self.lines for part in self.parts]
         return [(line, part) for part in self.parts for line in self.lines]
 
-    def use(self, purse: Purse) -> None:
-        for line, part in self.fen_slots():
-            if not purse.unused:
-                break
-            minor = min(purse.unused, line.owed[part] - line.paid[part])
-            if minor:
-                line.paid[part] += minor
-                purse.unused -= minor
-                purse.used[line.number, part] = purse.used.get((line.number, part), 0) + minor
-                if part == "fee" and line.earned < line.paid["fee"]:
-                    line.earned = line.paid["fee"]
+    def fill(self, purse: Purse, line: Line, part: str, most: int, on: date) -> None:
+        minor = min(purse.unused, line.left(part), most)
+        if minor <= 0:
+            return
+        line.paid[part] += minor
+        line.settle_income()
+        purse.unused -= minor
+        purse.used[line.number, part] = purse.used.get((line.number, part), 0) + minor
+        if part == "principal":
+            line.pieces.append((on, minor))
 
-    def use_what_is_held(self) -> None:
-        if self.confirmed_on is not None:
-            for purse in self.purses.values():
-                self.use(purse)
-
-    def line_at(self, on: date) -> Line:
-        """The instalment in whose time a day lies; behind the last one, a line of its own that goes with the last such day."""
-        extra = None
-        for line in self.lines:
-            if line.kind == "extra":
-                extra = line
-            elif line.kind not in AT_START and on <= line.due:
-                return line
-        if extra is None:
-            extra = Line(
-                max(line.number for line in self.lines) + 1,
-                "extra",
-                on,
-                dict.fromkeys(("penalty", "fee", "interest", "principal"), 0),
-                reached=True,
-            )
-            self.lines.append(extra)
-        extra.due = max(extra.due, on)
-        return extra
-
-    def charge(self, event: Charged) -> None:
-        if event.amount_minor <= 0 or event.charge_id in self.charges:
-            raise Refused("charge")
-        if event.code not in [cost.code for cost in self.terms.plan.contingent]:
-            raise Refused("a cost that was not named")
-        self.charges.add(event.charge_id)
-        line = self.line_at(event.due_on)
-        line.owed[event.part] += event.amount_minor
-        if event.part == "fee":
-            line.earned += event.amount_minor
-            self.fees_charged += event.amount_minor
-        else:
-            self.penalties += event.amount_minor
-        self.use_what_is_held()
+    def use_what_is_held(self, on: date | None = None) -> None:
+        for purse in self.purses.values():
+            self.use(purse, on or purse.on)
 
     def pay_back(self, event: PaidBack) -> None:
         """In advance first and from the end, then what is due, then what was late; of each the last part first."""
         if event.amount_minor <= 0 or event.payment_id in self.purses:
             raise Refused("paid back")
-        wanted = event.amount_minor
+        wanted, on = event.amount_minor, event.occurred_on
         if event.payment_id in self.gone:
             self.purses[event.payment_id] = Purse(
-                event.payment_id, -wanted, True, 0, taken_back=self.gone[event.payment_id]
+                event.payment_id, on, -wanted, True, 0, taken_back=self.gone[event.payment_id]
             )
             return
-        if event.seq == self.newest and wanted > sum(sum(line.paid.values()) for line in self.lines):
-            raise Refused("more than was paid")
-        purse = Purse(event.payment_id, 0, True, 0)
-        ahead = [line for line in reversed(self.lines) if line.day > event.occurred_on]
-        today = [line for line in self.lines if line.day == event.occurred_on]
-        late = [line for line in self.lines if line.day < event.occurred_on]
+        if wanted > sum(sum(line.paid.values()) for line in self.lines):
+            self.cannot(event, "more than was paid")
+        purse = Purse(event.payment_id, on, 0, True, 0)
+        ahead = [line for line in reversed(self.lines) if line.day > on]
+        today = [line for line in self.lines if line.day == on]
+        late = [line for line in self.lines if line.day < on]
         parts = self.parts[::-1]
         if self.terms.allocation.along == "rows":
             slots = [(line, part) for group in (ahead, today, late) for line in group for part in parts]
@@ -285,19 +662,19 @@ class _Book:
                 wanted -= minor
                 purse.amount -= minor
                 purse.used[line.number, part] = -minor
+                if part == "principal":
+                    line.pieces.append((on, -minor))
         self.purses[purse.name] = purse
-        self.money_out += event.amount_minor
-        self.use_what_is_held()
-        self.take_out(wanted, event.occurred_on)
+        self.transit -= event.amount_minor
+        self.use_what_is_held(on)
+        self.take_out(wanted, on)
 
     def refund(self, event: UnappliedRefunded) -> None:
         if event.amount_minor <= 0:
             raise Refused("refund")
-        if event.seq == self.newest and event.amount_minor > sum(
-            purse.unused for purse in self.purses.values()
-        ):
-            raise Refused("more than is held")
-        self.money_out += event.amount_minor
+        if event.amount_minor > sum(purse.unused for purse in self.purses.values()):
+            self.cannot(event, "more than is held")
+        self.transit -= event.amount_minor
         self.take_out(event.amount_minor, event.occurred_on)
 
     def take_out(self, wanted: int, on: date) -> None:
@@ -310,12 +687,229 @@ class _Book:
             running = [
                 line
                 for line in self.lines
-                if line.kind == "extra" or (line.kind not in AT_START and line.due > on)
+                if line.runs and (line.kind == "extra" or (line.kind not in AT_START and line.due > on))
             ]
             line = running[0] if running else self.line_at(on)
             line.due = max(line.due, on)
             line.owed["principal"] += wanted
             self.lent_again += wanted
+
+    # ------------------------------------------------------------------------------------------- charges
+
+    def line_at(self, on: date) -> Line:
+        """The instalment in whose time a day lies; behind the last one, a line of its own that goes with the last such day."""
+        extra = None
+        for line in self.lines:
+            if not line.runs or line.kind in AT_START:
+                continue
+            if line.kind == "extra":
+                extra = line
+            elif on <= line.due:
+                return line
+        if extra is None:
+            extra = self.add("extra", on, reached=True)
+        extra.due = max(extra.due, on)
+        return extra
+
+    def add(self, kind: str, due: date, *, reached: bool) -> Line:
+        """A row that was not agreed: in the order of its date, numbered on."""
+        line = Line(max(each.number for each in self.lines) + 1, kind, due, _nothing(), reached=reached)
+        place = len(self.lines)
+        while place and self.lines[place - 1].due > due:
+            place -= 1
+        self.lines.insert(place, line)
+        return line
+
+    def charge(self, event: Charged) -> None:
+        if event.amount_minor <= 0 or event.charge_id in self.charges:
+            raise Refused("charge")
+        if self.confirmed_on is not None:
+            self.running()
+        if event.code not in [cost.code for cost in self.terms.plan.contingent]:
+            raise Refused("a cost that was not named")
+        late = self.terms.late
+        if event.part == "penalty" and late is not None and late.cap_rate is not None:
+            most = self.penalty_at(Fraction(late.cap_rate), event.occurred_on)
+            if self.penalties_charged + event.amount_minor > most:
+                self.cannot(event, "more than the law has it")
+        self.charges.add(event.charge_id)
+        self.add_charge(event.part, event.amount_minor, event.due_on)
+        self.use_what_is_held()
+
+    def add_charge(self, part: str, minor: int, on: date) -> None:
+        line = self.line_at(on)
+        line.owed[part] += minor
+        if part == "fee":
+            line.charged += minor
+            self.charged += minor
+        else:
+            self.penalties_charged += minor
+
+    def penalty_at(self, rate: Fraction, on: date) -> int:
+        """Each fen of late principal by the days after its day (and the days of grace) until it was paid, or until now."""
+        late = self.terms.late
+        assert late is not None
+        days = 0
+        for line in self.lines:
+            since = line.day + timedelta(days=late.grace_days)
+            if since >= on:
+                continue
+            if line.left("principal"):
+                days += line.left("principal") * self.late_days(since, on)
+            for paid_on, minor in line.pieces:
+                days += minor * self.late_days(since, min(paid_on, on))
+        return round(days * rate / late.year_days)
+
+    def waive(self, event: Waived) -> None:
+        """What is earned of it costs us goodwill; what is not earned yet never is. What was charged beside goes first."""
+        if event.amount_minor <= 0:
+            raise Refused("waiver")
+        self.running()
+        lines = self.lines
+        if event.row is not None:
+            line = self.line(event.row)
+            if line is None:
+                self.cannot(event, "no such row")
+                return
+            lines = [line]
+        if event.amount_minor > sum(line.left(event.part) for line in lines):
+            self.cannot(event, "more than is owed")
+        rest = event.amount_minor
+        for line in lines:
+            minor = min(rest, line.left(event.part))
+            rest -= minor
+            if event.part == "penalty":
+                line.owed["penalty"] -= minor
+                self.goodwill += minor
+                continue
+            if event.part == "fee":
+                beside = min(minor, line.charge_left)
+                line.charged -= beside
+                line.owed["fee"] -= beside
+                self.goodwill += beside
+                minor -= beside
+            before = line.fee_earned + line.interest_earned
+            self.give_up(line, event.part, minor)
+            let_go = before - line.fee_earned - line.interest_earned
+            self.goodwill += let_go
+            if event.part == "fee":
+                self.fees_let_go += let_go
+            else:
+                self.interest_let_go += let_go
+
+    # ------------------------------------------------------------------------------------------- when it cannot go on
+
+    def something_owed(self, event: Event) -> bool:
+        self.running()
+        if not self.owed:
+            self.cannot(event, "nothing is owed")
+        return self.owed > 0
+
+    def re_age(self, event: ReAged) -> None:
+        if not self.something_owed(event):
+            return
+        if not 1 <= event.periods <= 120 or event.first_due_on <= event.occurred_on:
+            raise Refused("new rows")
+        old = [line for line in self.lines if line.open]
+        for line in self.lines:
+            line.runs = False
+        new = [
+            self.add("instalment", self.periods_after(event.first_due_on, number), reached=False)
+            if number
+            else self.add("instalment", event.first_due_on, reached=False)
+            for number in range(event.periods)
+        ]
+        self.spread_on = event.occurred_on
+        self.spread(old, new)
+
+    def spread(self, old: list[Line], new: list[Line]) -> None:
+        """Each part in equal shares, the oldest first; what was earned of it stays earned, and leaves its row last."""
+        for part in PARTS:
+            shares = even_shares(sum(line.left(part) for line in old), len(new), self.terms.plan.residue)
+            fens = [(target, share) for target, share in zip(new, shares, strict=True) if share]
+            for source in old:
+                while source.left(part):
+                    target, share = fens[0]
+                    minor = min(share, source.left(part))
+                    self.hand_on(source, target, part, minor)
+                    fens[0] = (target, share - minor)
+                    if share == minor:
+                        fens.pop(0)
+
+    def hand_on(self, source: Line, target: Line, part: str, minor: int) -> None:
+        earned = minor
+        if part == "fee":
+            # The agreed fee that is not earned, the one that is, and what was charged.
+            unearned = source.owed["fee"] - source.charged - source.fee_earned
+            earned = max(minor - unearned, 0)
+            agreed = min(earned, source.fee_earned - source.fee_paid)
+            source.fee_earned -= agreed
+            target.fee_earned += agreed
+            source.charged -= earned - agreed
+            target.charged += earned - agreed
+            if target.reached:
+                target.fee_earned += minor - earned
+        elif part == "interest":
+            earned = max(minor - (source.owed["interest"] - source.interest_earned), 0)
+            source.interest_kept = source.interest_earned - earned
+            target.interest_kept += earned
+        source.owed[part] -= minor
+        target.owed[part] += minor
+
+    def re_amortise(self, event: ReAmortised) -> None:
+        if not self.something_owed(event):
+            return
+        fallen = [line for line in self.lines if line.day <= event.occurred_on and line.open]
+        to_come = [
+            line
+            for line in self.lines
+            if line.day > event.occurred_on and line.runs and line.kind == "instalment"
+        ]
+        if not fallen or not to_come:
+            self.cannot(event, "nothing past due, or no row to come")
+            return
+        self.spread(fallen, to_come)
+
+    def call_due(self, event: Accelerated) -> None:
+        """Everything is due on the day; agreed fees of a time that has not come are not owed."""
+        if not self.something_owed(event):
+            return
+        if self.called_on is not None:
+            self.cannot(event, "called already")
+            return
+        agreed, on = self.terms.acceleration, event.occurred_on
+        late = sum(line.open for line in self.lines if line.day < on)
+        price = sum(row.principal_minor for row in self.terms.rows)
+        if Fraction(late) < Fraction(price, agreed.part_of_price):
+            self.cannot(event, "too little is late")
+        if (on - event.demanded_on).days <= agreed.days_after_demand:
+            self.cannot(event, "the time that was given is not over")
+        self.called_on = on
+        for line in self.lines:
+            if line.day > on:
+                self.give_up(line, "fee", line.fee_left)
+                self.give_up(line, "interest", line.left("interest"))
+                line.due, line.put_off_to = on, None
+
+    def write_off(self, event: WrittenOff) -> None:
+        """Income that was booked and never came is none; principal is lost; the claim stays."""
+        if self.confirmed_on is None:
+            raise Refused("not confirmed")
+        if not self.owed:
+            self.cannot(event, "nothing is owed")
+        self.given_up_on = event.occurred_on
+        self.claim += self.owed
+        for line in self.lines:
+            self.claim_principal += line.left("principal")
+            self.lost_principal += line.left("principal")
+            self.claim_fee += line.fee_left + line.left("interest")
+            self.charges_dropped += line.charge_left
+            self.penalties_dropped += line.left("penalty")
+            line.charged -= line.charge_left
+            line.owed = dict(line.paid)
+            line.settle_income()
+
+    # ------------------------------------------------------------------------------------------- what stands
 
     def figures(self, as_of: date) -> Figures:
         rows: list[tuple[Any, ...]] = []
@@ -333,40 +927,100 @@ class _Book:
             else:
                 status = "overdue"
                 overdue += line.open
-                days_late = days_late or (as_of - due).days
+                days_late = days_late or self.late_days(due, as_of)
             owed += line.open
-            rows.append((line.number, due, status, line.reached, line.earned, line.owed, line.paid))
+            earned = line.fee_earned + line.charged
+            rows.append(
+                (line.number, due, status, line.reached, earned, line.interest_earned, line.owed, line.paid)
+            )
         status = "active" if owed else "closed"
         if agreed_on is None:
             status, overdue, days_late = "unconfirmed", 0, 0
         held = sum(purse.unused for purse in self.purses.values())
-        payments = [(p.name, p.amount, p.unused, p.taken_back, p.used) for p in self.purses.values()]
+        payments = [
+            (p.name, p.amount, p.unused, p.taken_back, p.recovered, p.used) for p in self.purses.values()
+        ]
+        until = max((last for _, last in self.pauses), default=None)
         return Figures(
-            status, self.closed_on, rows, payments, owed, held, overdue, days_late, self.accounts(held)
+            status,
+            self.closed_on,
+            rows,
+            payments,
+            owed,
+            held,
+            overdue,
+            days_late,
+            self.accounts(held),
+            (
+                self.refund_due,
+                0 if self.cancelled_on else self.returned,
+                self.claim,
+                self.recovered,
+                self.shipped_on,
+                self.cancelled_on,
+                self.called_on,
+                self.given_up_on,
+                until,
+            ),
+            (tuple(self.failures), tuple(self.quotes)),
+            tuple(line.number for line in self.lines if line.runs),
         )
 
     def accounts(self, held: int) -> dict[int, int]:
         """Each account's balance, read off what stands. Debits are positive."""
-        paid = {part: sum(line.paid[part] for line in self.lines) for part in self.parts}
-        sold = sum(row.principal_minor for row in self.terms.rows) if self.confirmed_on is not None else 0
-        others = self.terms.for_other_sellers_minor if self.confirmed_on is not None else 0
-        fees = sum(line.earned for line in self.lines)
-        interest = sum(
-            line.owed["interest"] if line.reached else line.paid["interest"] for line in self.lines
-        )
+        paid = {part: sum(line.paid[part] for line in self.lines) for part in PARTS}
+        confirmed = self.confirmed_on is not None
+        price = sum(row.principal_minor for row in self.terms.rows)
+        sold = price if confirmed else 0
+        others = self.terms.for_other_sellers_minor if confirmed else 0
+        fees = sum(line.fee_earned for line in self.lines)
+        charged = sum(line.charged for line in self.lines)
+        interest = sum(line.interest_earned for line in self.lines)
         balances = {
-            1020: self.money_in - self.money_out,
-            1110: sold + self.lent_again - paid["principal"],
-            1120: fees - paid["fee"],
+            1020: self.transit,
+            1110: sum(line.left("principal") for line in self.lines) - (0 if confirmed else price),
+            1120: fees + charged - paid["fee"],
             1130: interest - paid["interest"],
-            1140: self.penalties - paid["penalty"],
-            2010: -others,
+            1140: sum(line.left("penalty") for line in self.lines),
+            2010: self.returned_of_others - others,
             2110: -held,
+            2120: -self.refund_due,
             4010: others - sold,
-            4110: self.fees_charged - fees,
-            4120: -interest,
-            4130: -self.penalties,
-            4190: -self.fees_charged,
-            5120: self.granted,
+            4020: self.returned - self.returned_of_others,
+            4110: self.fees_returned - fees - self.fees_let_go,
+            4120: self.interest_returned - interest - self.interest_let_go,
+            4130: self.penalties_dropped - self.penalties_charged,
+            4150: -self.recovered,
+            4190: self.charges_dropped - self.charged,
+            5110: self.lost_principal,
+            5120: self.goodwill,
+            5210: self.cost,
         }
         return {code: minor for code, minor in balances.items() if minor}
+
+
+RULES: dict[type, Callable[[_Book, Any], None]] = {
+    Confirmed: _Book.confirm,
+    Shipped: _Book.ship,
+    Cancelled: _Book.cancel,
+    Disbursed: _Book.disburse,
+    GoodsReturned: _Book.take_goods_back,
+    RefundPaid: _Book.pay_refund,
+    DueReached: _Book.reach,
+    DueMoved: _Book.put_off,
+    DueDayChanged: _Book.change_day,
+    Paused: _Book.pause,
+    PaymentReceived: _Book.receive,
+    GoodwillGranted: _Book.receive,
+    Recovered: _Book.receive,
+    PaymentFailed: _Book.fail,
+    PayoffQuoted: _Book.remember,
+    PaidBack: _Book.pay_back,
+    UnappliedRefunded: _Book.refund,
+    Charged: _Book.charge,
+    Waived: _Book.waive,
+    ReAged: _Book.re_age,
+    ReAmortised: _Book.re_amortise,
+    Accelerated: _Book.call_due,
+    WrittenOff: _Book.write_off,
+}

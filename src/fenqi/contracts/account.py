@@ -173,7 +173,13 @@ class Account:
         self.returned: list[tuple[str, int, int]] = []
         self.lent_since = 0
         self.fees_charged: dict[int, int] = {}
+        self.interest_kept: dict[int, int] = {}
+        self.reached_by: dict[int, int] = {}
         self.closed: set[int] = set()
+        self.spread_on: date | None = None
+        self.claim_principal = self.claim_fee = 0
+        self.fee_back = 0
+        self.settled: set[str] = set()
         self.refund_due = 0
         self.quotes: dict[str, PayoffQuoted] = {}
         self.failures: list[PaymentFailed] = []
@@ -215,6 +221,9 @@ class Account:
             "pauses",
             "closed",
             "fees_charged",
+            "interest_kept",
+            "reached_by",
+            "settled",
         ):
             setattr(twin, name, getattr(self, name).copy())
         twin.credits = {name: credit.copy() for name, credit in self.credits.items()}
@@ -256,12 +265,17 @@ class Account:
             self.order = [slot for part in parts for row in sequence if owed[slot := 4 * row + part]]
         self.at = 0
 
-    def place_of(self, number: int, seq: int) -> int:
-        """Where a row of the contract lies. Raises `EventRefused`."""
+    def place_of(self, number: int, event: Event) -> int | None:
+        """Where a row of the contract lies. None where an event that was taken before names one that is not there any more.
+
+        Raises `EventRefused` where the event is the one that was learnt last.
+        """
         for place, each in enumerate(self.numbers):
             if each == number:
                 return place
-        raise EventRefused("row", number, f"a row of the contract, in event {seq}")
+        if event.seq == self.newest:
+            raise EventRefused("row", number, f"a row of the contract, in event {event.seq}")
+        return None
 
     def due_on(self, row: int) -> date:
         """When a row is due: as agreed, or as it was put off to."""
@@ -276,10 +290,15 @@ class Account:
     def begins_on(self, row: int) -> date:
         """When the time of a row begins: with the end of the one before."""
         index = self.running.get(row)
-        if index is not None and self.accrual is not None:
+        if self.daily and index is not None and self.accrual is not None:
             return self.accrual.rows[index].period.from_on
-        at = self.sequence.index(row)
-        return self.due_on(self.sequence[at - 1]) if at else date.min
+        before = date.min
+        for each in self.sequence:
+            if each == row:
+                break
+            if each not in self.closed:
+                before = self.due_on(each)
+        return before
 
     def matured(self, row: int, part: int, on: date) -> int:
         """What is open of a row's charges whose own date has come."""
@@ -325,10 +344,30 @@ class Account:
         self.outstanding += minor
         self._line_up()
 
-    def lessen(self, seq: int, row: int, part: int, minor: int, kinds: Kinds) -> None:
-        """Less is owed of what is open of a row. Only what was earned of it moves: what was not, nobody booked."""
+    def open_charge(self, row: int) -> int:
+        """What is open of what was charged beside a row's agreed fee: it is earned already, and so paid first."""
+        slot = 4 * row + FEE
+        return max(self.fees_charged.get(row, 0) - (self.owed[slot] - self.left[slot]), 0)
+
+    def open_fee(self, row: int) -> int:
+        """What is open of a row's agreed fee."""
+        return self.left[4 * row + FEE] - self.open_charge(row)
+
+    def paid_fee(self, row: int) -> int:
+        """What was paid of a row's agreed fee."""
+        slot = 4 * row + FEE
+        return max(self.owed[slot] - self.left[slot] - self.fees_charged.get(row, 0), 0)
+
+    def lessen(
+        self, seq: int, row: int, part: int, minor: int, kinds: Kinds, *, charges: bool = True
+    ) -> None:
+        """Less is owed of what is open of a row. Only what was earned of it moves: what was not, nobody booked.
+
+        What was charged beside the agreed fee goes first, or not at all without `charges`.
+        """
         if not minor:
             return
+        charged = min(minor, self.open_charge(row)) if part == FEE and charges else 0
         self.owe(row, part, -minor)
         sign = -1 if kinds is EARNED else 1
         kind = kinds[part]
@@ -338,7 +377,6 @@ class Account:
                 # Nobody booked what a deposit was to be.
                 return
         if part == FEE:
-            charged = min(minor, self.fees_charged.get(row, 0))
             if charged:
                 self.fees_charged[row] -= charged
                 self.earned[row] -= charged
@@ -346,6 +384,8 @@ class Account:
             earned = self.earned
         elif part == INTEREST:
             earned = self.interest_earned
+            if row in self.interest_kept:
+                self.interest_kept[row] = min(self.interest_kept[row], self.owed[4 * row + part])
         else:
             self.move(seq, kind, minor * sign, row)
             return
@@ -363,11 +403,24 @@ class Account:
             over = max(earned[source] - (self.owed[4 * source + part] - minor), 0)
             earned[source] -= over
             earned[target] += over
-            if part == FEE and self.reached[target]:
-                earned[target] += minor - over
-                self.move(seq, "fee_earned", minor - over, target)
+            if part == INTEREST:
+                self.interest_kept[source] = earned[source]
+                self.interest_kept[target] = self.interest_kept.get(target, 0) + over
+            else:
+                charged = max(over - max(earned[source] + over - self._settled_fee(source), 0), 0)
+                if charged:
+                    self.fees_charged[source] -= charged
+                    self.fees_charged[target] = self.fees_charged.get(target, 0) + charged
+                if self.reached[target]:
+                    earned[target] += minor - over
+                    self.move(seq, "fee_earned", minor - over, target)
         self.owe(source, part, -minor)
         self.owe(target, part, minor)
+
+    def _settled_fee(self, row: int) -> int:
+        """What is paid of a row's fees, and what is open of those charged beside: all of it is earned."""
+        slot = 4 * row + FEE
+        return max(self.owed[slot] - self.left[slot], self.fees_charged.get(row, 0))
 
     def rows_later(self, on: date) -> list[int]:
         """The rows that are due after a day and still run: those that were spread over new ones do not."""
@@ -420,7 +473,11 @@ class Account:
         owed, left = self.owed, self.left
         for row in self.sequence:
             slot = 4 * row + INTEREST
-            earned = owed[slot] if self.reached[row] else owed[slot] - left[slot]
+            earned = owed[slot] - left[slot]
+            if self.reached[row]:
+                earned = owed[slot]
+            elif row in self.interest_kept:
+                earned = max(earned, min(self.interest_kept[row], owed[slot]))
             if earned != self.interest_earned[row]:
                 self.move(seq, "interest_earned", earned - self.interest_earned[row], row)
                 self.interest_earned[row] = earned
@@ -568,20 +625,28 @@ class Account:
             self.recovered += credit.recovered
             self.move(seq, "recovered", credit.recovered)
         if self.confirmed_on is not None:
-            if credit.name in self.instructions:
-                self._instructed(credit)
+            self._instructed(credit, credit.on)
             self.allocate(credit, credit.on, self._rule(credit.purpose))
             self.book(seq, credit.paid, _MONEY if credit.money else _GOODWILL)
         if credit.unapplied:
             self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", credit.unapplied)
 
-    def _instructed(self, credit: Credit) -> None:
-        """What the customer said a payment is for comes first, as far as it is owed."""
+    def _instructed(self, credit: Credit, on: date) -> None:
+        """What the customer said a payment is for comes first, as far as it is owed and did not get it yet."""
+        if credit.name not in self.instructions:
+            return
+        got: dict[int, int] = {}
+        for slot, minor in [*credit.paid, *[(slot, minor) for _, _, slot, minor in credit.later]]:
+            got[slot] = got.get(slot, 0) + minor
         for each in self.instructions[credit.name]:
-            row = self.place_of(each.row, credit.seq)
-            most = min(each.amount_minor, credit.unapplied)
-            early = credit.on < self.due_on(row)
-            credit.unapplied -= self.pay(row, PARTS.index(each.part), most, credit.on, early, credit.paid)
+            if each.row not in self.numbers:
+                continue
+            row, part = self.numbers.index(each.row), PARTS.index(each.part)
+            slot = 4 * row + part
+            had = min(got.get(slot, 0), each.amount_minor)
+            got[slot] = got.get(slot, 0) - had
+            most = min(each.amount_minor - had, credit.unapplied)
+            credit.unapplied -= self.pay(row, part, most, on, on < self.due_on(row), credit.paid)
 
     def _rule(self, purpose: Purpose) -> Rule | None:
         if self.by_age:
@@ -667,19 +732,20 @@ class Account:
         running = True
         for row in self.sequence:
             due_on = self.due_on(row)
-            if due_on <= on:
+            if due_on <= on or row in self.closed:
                 continue
+            begins_on = max(self.begins_on(row), self.confirmed_on or date.min, self.spread_on or date.min)
             for part in (FEE, INTEREST):
                 slot = 4 * row + part
+                left = self.open_fee(row) if part == FEE else self.left[slot]
+                paid = self.paid_fee(row) if part == FEE else self.owed[slot] - left
                 owed = 0
-                begins_on = max(self.begins_on(row), self.confirmed_on or date.min)
                 if running and begins_on < on:
                     # On its first day a period has not cost anything yet.
-                    owed = self.owed[slot]
+                    owed = left + paid
                     if spares == "to_date":
                         owed = round_half_even(owed * (on - begins_on).days, (due_on - begins_on).days)
-                paid = self.owed[slot] - self.left[slot]
-                self.lessen(seq, row, part, self.left[slot] - max(owed - paid, 0), WRITTEN_OFF)
+                self.lessen(seq, row, part, left - max(owed - paid, 0), WRITTEN_OFF, charges=False)
             running = False
 
     def payoff_minor(self, on: date) -> int:
@@ -847,6 +913,7 @@ class Account:
                 continue
             before = len(credit.paid)
             day = on or credit.on
+            self._instructed(credit, day)
             self.allocate(credit, day, self._rule(purpose or credit.purpose))
             new = credit.paid[before:]
             if not new:
@@ -871,8 +938,13 @@ class Account:
         return "" if late is None else late.cap_basis
 
     def paused_days(self, since: date, until: date) -> int:
-        """The days of a time on which the contract was paused."""
-        return sum(max((min(until, last) - max(since, first)).days, 0) for first, last in self.pauses)
+        """The days of a time on which the contract was paused: each counts once, however many pauses it lies in."""
+        days = 0
+        for first, last in sorted(self.pauses):
+            stop = min(until, last)
+            days += max((stop - max(since, first)).days, 0)
+            since = max(since, stop)
+        return days
 
     def penalty_at(self, rate: Fraction, on: date) -> int:
         """What a yearly rate on principal that was late, and on rents, comes to by a day."""
@@ -895,7 +967,7 @@ class Account:
             since = self.due_on(row) + timedelta(days=late.grace_days)
             if since >= on:
                 continue
-            times = sorted((day, minor) for day, minor in paid.get(row, ()) if since < day < on)
+            times = sorted((day, minor) for day, minor in paid.get(row, ()) if since < day <= on)
             open_minor = sum(self.left[4 * row + part] for part in bearing) + sum(minor for _, minor in times)
             for day, minor in [*times, (on, 0)]:
                 days += open_minor * ((day - since).days - self.paused_days(since, day))
@@ -933,6 +1005,13 @@ class Account:
             credit.unapplied -= part
             taken += part
         return taken
+
+    def send_out(self, seq: int, on: date, minor: int) -> None:
+        """Money leaves that no row gives: of what is held, and beyond that it is owed again."""
+        short = minor - self.give_back(minor)
+        self.move(seq, "unapplied_refunded", minor)
+        if short:
+            self.reclaim(seq, on, short)
 
     def pay_back(self, credit: Credit) -> int:
         """Give back what was paid, the last first; `credit` takes it as negative. Returns what there was none of."""

@@ -58,7 +58,7 @@ def ship(account: Account, event: Shipped) -> None:
 
 
 def cancel(account: Account, event: Cancelled) -> None:
-    """Nothing is owed any more; the price that was paid goes back, and the fees and interest with it."""
+    """Nothing is owed any more, and what was paid goes back: the price, fees, interest and penalties."""
     check_running(account, event)
     if account.shipped_on is not None:
         raise refused(
@@ -92,10 +92,13 @@ def cancel(account: Account, event: Cancelled) -> None:
         at = 4 * row
         for part in (PENALTY, FEE, INTEREST):
             account.lessen(seq, row, part, account.left[at + part], EARNED)
-        fee, interest = account.owed[at + FEE], account.owed[at + INTEREST]
-        account.move(seq, "fee_returned", fee, row)
+        fee, interest, penalty = (account.owed[at + part] for part in (FEE, INTEREST, PENALTY))
+        charged = account.fees_charged.get(row, 0)
+        account.move(seq, "fee_returned", fee - charged, row)
+        account.move(seq, "charge_returned", charged, row)
         account.move(seq, "interest_returned", interest, row)
-        account.refund_due += fee + interest
+        account.move(seq, "penalty_returned", penalty, row)
+        account.refund_due += fee + interest + penalty
     account.gather(seq, start)
 
 

@@ -48,7 +48,10 @@ def waive(account: Account, event: Waived) -> None:
         )
     # A rent lies where interest does in other contracts.
     part = INTEREST if event.part == "rent" else PARTS.index(event.part)
-    rows = account.sequence if event.row is None else [account.place_of(event.row, event.seq)]
+    rows = account.sequence
+    if event.row is not None:
+        row = account.place_of(event.row, event)
+        rows = [] if row is None else [row]
     account.come_to(event.occurred_on)
     owed = sum(account.left[4 * row + part] for row in rows)
     if event.seq == account.newest and event.amount_minor > owed:

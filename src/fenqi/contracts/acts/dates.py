@@ -19,9 +19,14 @@ def reach(account: Account, event: DueReached) -> None:
     if account.leased is not None:
         fall_due(account, event)
         return
-    row = account.place_of(event.row, event.seq)
+    row = account.place_of(event.row, event)
+    if row is None:
+        return
     if account.reached[row]:
-        raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
+        if account.newest in (event.seq, account.reached_by.get(row)):
+            raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
+        return
+    account.reached_by[row] = event.seq
     account.reached[row] = True
     rest = account.owed[4 * row + FEE] - account.earned[row]
     if rest:
@@ -32,17 +37,22 @@ def reach(account: Account, event: DueReached) -> None:
 
 def put_off(account: Account, event: DueMoved) -> None:
     """A date only ever moves to a later one. No fee follows from it, and what was earned stays earned."""
-    row = account.place_of(event.row, event.seq)
+    row = account.place_of(event.row, event)
+    if row is None:
+        return
     due_on = account.due_on(row)
-    if event.to <= due_on:
-        raise EventRefused("to", event.to.isoformat(), f"a date after {due_on.isoformat()}, when it is due")
-    at = account.sequence.index(row) + 1
-    if at < len(account.sequence):
-        following = account.due_on(account.sequence[at])
-        if event.to > following:
-            raise EventRefused(
-                "to", event.to.isoformat(), f"at most {following.isoformat()}, when the next row is due"
-            )
+    rule = "" if event.to > due_on else f"a date after {due_on.isoformat()}, when it is due"
+    if row not in account.closed:
+        for later in account.sequence[account.sequence.index(row) + 1 :]:
+            if later not in account.closed:
+                following = account.due_on(later)
+                if event.to > following:
+                    rule = f"at most {following.isoformat()}, when the next row is due"
+                break
+    if rule:
+        if event.seq == account.newest:
+            raise EventRefused("to", event.to.isoformat(), rule)
+        return
     account.moved[row] = (event.to, event.announcement)
 
 
@@ -58,9 +68,14 @@ def change_day(account: Account, event: DueDayChanged) -> None:
             "rows that are due by the month",
             "pause instead",
         )
-    first = account.place_of(event.from_row, event.seq)
+    first = account.place_of(event.from_row, event)
+    if first is None:
+        return
     at = account.sequence.index(first)
     rows = [row for row in account.sequence[at:] if row not in account.closed]
+    wrong = first in account.closed or account.due_on(first) <= event.occurred_on
+    if wrong and event.seq != account.newest:
+        return
     if first in account.closed:
         raise refused(
             event,
@@ -76,8 +91,7 @@ def change_day(account: Account, event: DueDayChanged) -> None:
             "begin with a later row",
         )
     new = [_on_day(account.due[row], event.day) for row in rows]
-    before = account.due_on(account.sequence[at - 1]) if at else event.occurred_on
-    if new[0] <= max(before, event.occurred_on):
+    if new[0] <= max(account.begins_on(first), event.occurred_on):
         new = [_on_day(add_months(on.replace(day=1), 1), event.day) for on in new]
     account.redate(rows, new)
 
@@ -94,6 +108,8 @@ def pause(account: Account, event: Paused) -> None:
         raise EventRefused("periods", event.periods, "1 to 24")
     rows = account.rows_later(event.occurred_on)
     if not rows:
+        if event.seq != account.newest:
+            return
         raise refused(
             event,
             "every row has fallen due",

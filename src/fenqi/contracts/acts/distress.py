@@ -46,6 +46,7 @@ def re_age(account: Account, event: ReAged) -> None:
     account.come_to(event.occurred_on)
     old = [row for row in account.sequence if account.is_open(row)]
     account.closed.update(account.sequence)
+    account.spread_on = event.occurred_on
     due = [event.first_due_on]
     for number in range(1, event.periods):
         due.append(later(account, event.first_due_on, number))
@@ -85,9 +86,9 @@ def re_amortise(account: Account, event: ReAmortised) -> None:
     account.come_to(on)
     late = [row for row in account.sequence if account.due_on(row) <= on and account.is_open(row)]
     to_come = [row for row in account.rows_later(on) if account.kinds[row] == "instalment"]
-    if not late and event.seq != account.newest:
-        return
     if not late or not to_come:
+        if event.seq != account.newest:
+            return
         state = "nothing past due" if not late else "no row to come"
         raise refused(event, state, "rows past due and rows to come", "spread everything over new rows")
     if account.daily and account.accrual is not None:
@@ -107,6 +108,8 @@ def accelerate(account: Account, event: Accelerated) -> None:
         return
     agreed, on = account.terms.acceleration, event.occurred_on
     if account.accelerated_on is not None:
+        if event.seq != account.newest:
+            return
         raise refused(
             event, f"due at once since {account.accelerated_on}", "a contract that is not", "collect"
         )
@@ -137,7 +140,7 @@ def accelerate(account: Account, event: Accelerated) -> None:
         if account.due_on(row) <= on:
             continue
         if account.terms.interest is None or account.accrual is None:
-            account.lessen(event.seq, row, FEE, account.left[4 * row + FEE], WRITTEN_OFF)
+            account.lessen(event.seq, row, FEE, account.open_fee(row), WRITTEN_OFF, charges=False)
         elif not account.terms.interest.daily:
             account.lessen(event.seq, row, INTEREST, account.left[4 * row + INTEREST], WRITTEN_OFF)
         account.due[row] = on
@@ -145,18 +148,21 @@ def accelerate(account: Account, event: Accelerated) -> None:
 
 
 def write_off(account: Account, event: WrittenOff) -> None:
-    """What is owed is given up in the book; the claim stays."""
+    """What is owed is given up in the book; the claim stays. What is owed again later is given up again."""
     if account.leased is not None and account.leased.ended_on is None:
         check_running(account, event)
         give_up(account, event)
-    elif not _something_owed(account, event):
-        account.written_off_on = event.occurred_on
-        return
+    elif account.confirmed_on is None:
+        raise refused(event, "not confirmed", "a contract that is confirmed", "confirm it first")
+    elif not account.outstanding and event.seq == account.newest:
+        raise refused(event, "closed", "a contract with something owed", "nothing is to be done")
     account.come_to(event.occurred_on)
     account.stop_interest(event.occurred_on)
     account.written_off_on = event.occurred_on
-    account.written_off = account.outstanding
+    account.written_off += account.outstanding
     for row in account.sequence:
+        account.claim_principal += account.left[4 * row + PRINCIPAL]
+        account.claim_fee += account.open_fee(row) + account.left[4 * row + INTEREST]
         for part in (PENALTY, FEE, INTEREST, PRINCIPAL):
             account.lessen(event.seq, row, part, account.left[4 * row + part], WRITTEN_OFF)
 

@@ -40,30 +40,53 @@ def take_back(account: Account, event: GoodsReturned) -> None:
                 f"no more than was bought and not returned yet: {bought} ({bought_of_others} of other sellers)",
                 "return what was bought, at the price it was bought for",
             )
+        mine = minor - others
         others = min(others, bought_of_others)
-        minor = others + min(minor - others, bought - bought_of_others)
+        minor = others + min(mine, bought - bought_of_others)
     account.returned.append((event.return_id, minor, others))
+    if not minor:
+        return
     seq, start = event.seq, len(account.movements)
     account.come_to(event.occurred_on)
-    paid_fee = sum(
-        account.owed[4 * row + part] - account.left[4 * row + part]
+    paid_fee = -account.fee_back + sum(
+        account.paid_fee(row) + account.owed[4 * row + INTEREST] - account.left[4 * row + INTEREST]
         for row in account.sequence
-        for part in (FEE, INTEREST)
     )
+    settled: list[tuple[int | None, int]] = []
     if account.daily:
-        settled = _settle_running(account, event, minor)
+        settled += _settle_running(account, event, minor)
     else:
-        settled = _settle_rows(account, seq, minor)
+        settled += _settle_rows(account, seq, minor)
+    claimed = _settle_claim(account, seq, minor - sum(part for _, part in settled))
+    if claimed:
+        settled.append((None, claimed))
     _book(account, seq, minor, others, settled)
-    if account.terms.returns.paid_fee == "returned" and paid_fee:
+    if account.terms.returns.paid_fee == "returned" and paid_fee > 0:
         back = round_half_even(paid_fee * minor, bought)
+        account.fee_back += back
         fee = account.terms.interest is None
         account.move(seq, "fee_returned" if fee else "interest_returned", back)
         account.refund_due += back
     account.gather(seq, start)
 
 
-def _book(account: Account, seq: int, minor: int, others: int, settled: Sequence[tuple[int, int]]) -> None:
+def _settle_claim(account: Account, seq: int, minor: int) -> int:
+    """What was written off for goods is not lost where they come back: the claim is less, with its fee in proportion."""
+    claim = account.written_off - account.recovered
+    settled = min(minor, account.claim_principal, claim)
+    if settled:
+        fee = round_half_even(account.claim_fee * settled, account.claim_principal)
+        fee = min(fee, claim - settled)
+        account.claim_principal -= settled
+        account.claim_fee -= fee
+        account.written_off -= settled + fee
+        account.move(seq, "written_off_principal", -settled)
+    return settled
+
+
+def _book(
+    account: Account, seq: int, minor: int, others: int, settled: Sequence[tuple[int | None, int]]
+) -> None:
     """`settled` came off the rows; the rest was paid and goes back. Either is the other sellers' in proportion."""
     off = sum(part for _, part in settled)
     off_others = round_half_even(off * others, minor)
@@ -90,8 +113,9 @@ def _settle_rows(account: Account, seq: int, minor: int) -> list[tuple[int, int]
             continue
         open_principal = account.left[4 * row + PRINCIPAL]
         for fee in (FEE, INTEREST):
-            off = round_half_even(account.left[4 * row + fee] * part, open_principal)
-            account.lessen(seq, row, fee, off, WRITTEN_OFF)
+            left = account.open_fee(row) if fee == FEE else account.left[4 * row + fee]
+            off = round_half_even(left * part, open_principal)
+            account.lessen(seq, row, fee, off, WRITTEN_OFF, charges=False)
         account.owe(row, PRINCIPAL, -part)
         settled.append((row, part))
     return settled
@@ -148,12 +172,19 @@ def _settle_running(account: Account, event: GoodsReturned, minor: int) -> list[
 
 
 def give_back_price(account: Account, seq: int) -> None:
-    """Everything goes back: what is open of the price is not owed, what was paid of it is owed to the customer."""
+    """Everything goes back: what is open of the price is not owed, what was paid of it is owed to the customer.
+
+    Money that went out and is owed again is no price: what is open beyond the price stays owed.
+    """
     bought, others = _bought(account)
-    rows = [row for row in account.sequence if account.left[4 * row + PRINCIPAL]]
-    settled = [(row, account.left[4 * row + PRINCIPAL]) for row in rows]
-    for row, part in settled:
-        account.owe(row, PRINCIPAL, -part)
+    rest = bought
+    settled: list[tuple[int | None, int]] = []
+    for row in account.sequence:
+        part = min(account.left[4 * row + PRINCIPAL], rest)
+        if part:
+            settled.append((row, part))
+            account.owe(row, PRINCIPAL, -part)
+            rest -= part
     _book(account, seq, bought, others, settled)
 
 
@@ -168,5 +199,9 @@ def pay_refund(account: Account, event: RefundPaid) -> None:
             f"no more than that, not {event.amount_minor}",
             "refund what is due",
         )
-    account.refund_due -= event.amount_minor
-    account.move(event.seq, "refunded", event.amount_minor)
+    due = min(event.amount_minor, account.refund_due)
+    account.refund_due -= due
+    account.move(event.seq, "refunded", due)
+    if event.amount_minor > due:
+        # What it was paid for was undone: the rest of it is owed again.
+        account.send_out(event.seq, event.occurred_on, event.amount_minor - due)

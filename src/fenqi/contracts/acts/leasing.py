@@ -144,7 +144,9 @@ def fall_due(account: Account, event: DueReached) -> None:
     """A rent is earned, paid or not. After the end of a lease nothing falls due that did not then."""
     leased = account.leased
     assert leased is not None
-    row = account.place_of(event.row, event.seq)
+    row = account.place_of(event.row, event)
+    if row is None:
+        return
     if leased.ended_on is not None:
         return
     if account.reached[row]:

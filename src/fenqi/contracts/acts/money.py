@@ -58,9 +58,15 @@ def receive(account: Account, event: PaymentReceived) -> None:
 
 
 def settle_by(account: Account, seq: int, asked: PayoffQuoted, event: PaymentReceived) -> None:
-    """Let what a payoff spares go, and charge what it costs, so that the quoted amount leaves nothing owed."""
-    if event.amount_minor + account.held < asked.amount_minor or account.confirmed_on is None:
+    """Let what a payoff spares go, and charge what it costs, so that the quoted amount leaves nothing owed: once."""
+    if event.amount_minor + account.held < asked.amount_minor or asked.quote_id in account.settled:
         return
+    if account.confirmed_on is None or account.cancelled_on is not None or account.written_off_on is not None:
+        return
+    if not account.outstanding:
+        # Everything is paid: there is nothing to pay off, and it costs nothing.
+        return
+    account.settled.add(asked.quote_id)
     account.spare_fees(seq, event.occurred_on)
     if asked.charge_minor:
         account.charge(
@@ -112,13 +118,17 @@ def instruct(
     account: Account, event: AllocatedByInstruction, run: Callable[[Account, list[Event]], None]
 ) -> None:
     """With the payment going where it was meant to, everything up to now went otherwise."""
-    credit = account.credits.get(event.payment_id)
-    if credit is None or credit.reversed_on is not None or not credit.money:
-        raise EventRefused("payment_id", event.payment_id, "a payment received before that stands")
     for each in event.parts:
-        account.place_of(each.row, event.seq)
         if each.amount_minor <= 0:
             raise EventRefused("parts.amount_minor", each.amount_minor, "more than 0")
+    credit = account.credits.get(event.payment_id)
+    if credit is None or credit.reversed_on is not None or not credit.money:
+        if event.seq == account.newest:
+            raise EventRefused("payment_id", event.payment_id, "a payment received before that stands")
+        # It was taken back, as was learnt later: there is nothing to say of it any more.
+        return
+    for each in event.parts:
+        account.place_of(each.row, event)
     meant = sum(each.amount_minor for each in event.parts)
     if meant > credit.amount:
         raise refused(
@@ -176,7 +186,7 @@ def pay_back(account: Account, event: PaidBack) -> None:
     short = account.pay_back(credit)
     account.apply_held(event.seq, event.occurred_on)
     if short:
-        _out(account, event, short)
+        account.send_out(event.seq, event.occurred_on, short)
 
 
 def give_back(account: Account, event: UnappliedRefunded) -> None:
@@ -193,12 +203,4 @@ def give_back(account: Account, event: UnappliedRefunded) -> None:
         )
     if account.daily:
         account.come_to(event.occurred_on)
-    _out(account, event, event.amount_minor)
-
-
-def _out(account: Account, event: PaidBack | UnappliedRefunded, minor: int) -> None:
-    """Money left of which nothing may be unapplied any more: as much of it is owed again."""
-    short = minor - account.give_back(minor)
-    account.move(event.seq, "unapplied_refunded", minor)
-    if short:
-        account.reclaim(event.seq, event.occurred_on, short)
+    account.send_out(event.seq, event.occurred_on, event.amount_minor)

@@ -763,7 +763,7 @@ def begin(seed: str, number: int) -> Life:
     weights[Accelerated] = chance.choice([0, 2, 9])
     faults = {fault: chance.choice([0.0, 0.0, 0.03, 0.15]) for fault in FAULTS}
     terms, start = chance.choice(agreements(seed))
-    follows = chance.choice([0.0, 0.2, 0.5])
+    follows = chance.choice([0.0, 0.3, 0.6])
     return Life(chance, terms, chance.randint(3, 24), weights, faults, today=start, follows=follows)
 
 
@@ -774,7 +774,11 @@ def _follows(life: Life, state: str) -> list[type]:
         return []
     found: list[type] = []
     if stands.acts[0]:
-        found.append(RefundPaid)
+        found += [RefundPaid, RefundPaid] if stands.owed else [RefundPaid]
+    elif stands.owed and not stands.acts[1] and life.terms.returns.paid_fee == "returned":
+        # A part of the goods comes back, and a part of the fee with it.
+        if any(row[-1]["fee"] + row[-1]["interest"] for row in stands.rows):
+            found.append(GoodsReturned)
     if stands.held:
         found.append(UnappliedRefunded)
     if state == "written off" and stands.owed:

@@ -775,10 +775,14 @@ def _follows(life: Life, state: str) -> list[type]:
     found: list[type] = []
     if stands.acts[0]:
         found += [RefundPaid, RefundPaid] if stands.owed else [RefundPaid]
-    elif stands.owed and not stands.acts[1] and life.terms.returns.paid_fee == "returned":
+    elif (
+        stands.owed
+        and not stands.acts[1]
+        and life.terms.returns.paid_fee == "returned"
+        and any(row[-1]["fee"] + row[-1]["interest"] for row in stands.rows)
+    ):
         # A part of the goods comes back, and a part of the fee with it.
-        if any(row[-1]["fee"] + row[-1]["interest"] for row in stands.rows):
-            found.append(GoodsReturned)
+        found.append(GoodsReturned)
     if stands.held:
         found.append(UnappliedRefunded)
     if state == "written off" and stands.owed:

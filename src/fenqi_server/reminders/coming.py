@@ -20,7 +20,7 @@ from fenqi_server.shops.models import Shop
 
 __all__ = ["CHUNK", "search"]
 
-CHUNK: Final = 2_000
+CHUNK: Final = 5_000
 
 _FOUND: Final = """
 WITH due AS MATERIALIZED (

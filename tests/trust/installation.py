@@ -31,7 +31,7 @@ from fenqi_server.embedded import Cluster, acquire
 from fenqi_server.embedded.cluster import _status
 from fenqi_server.embedded.lifeline import die_with_parent
 from fenqi_server.home import Home
-from fenqi_server.processes import free_port
+from fenqi_server.processes import ProcessError, refuse_taken_port
 
 __all__ = ["KILLS", "Installation", "Receiver", "family"]
 
@@ -63,6 +63,16 @@ def family(pid: int) -> list[int]:
                         known.add(int(child))
                         found.append(int(child))
     return found
+
+
+def _quiet_port() -> int:
+    """A port that nobody uses and that the kernel gives to nobody: a client that asks for the service while it is down could else
+    be connected to itself, and hold the port."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 200):
+        with contextlib.suppress(ProcessError):
+            refuse_taken_port("127.0.0.1", port)
+            return port
+    raise RuntimeError("no port is free between 20000 and 32000")
 
 
 def _kill(pids: list[int]) -> None:
@@ -108,7 +118,7 @@ class Installation:
         self.place = place
         self.loses = loses
         self.state = place / ".fenqi"
-        self.port = free_port()
+        self.port = _quiet_port()
         self._given = {name: value for name, value in environ.items() if name != "FENQI_DATABASE_URL"}
         self._program: subprocess.Popen[bytes] | None = None
         self.cluster = self._acquire()

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import psycopg
-from tests.trust.installation import KILLS, Installation, Receiver
+from tests.trust.installation import KILLS, Fault, Installation, Receiver
 
 __all__ = ["Act", "Broken", "Figures", "run", "stock"]
 
@@ -607,13 +607,14 @@ def run(
     contracts: int = 60,
     clients: int = CLIENTS,
     loses: bool = False,
+    fault: Fault | None = None,
     before: Callable[[Installation], object] = lambda _: None,
     at_end: Callable[[Run], object] = lambda _: None,
     said: Callable[[str], object] = lambda _: None,
 ) -> Figures:
     """So many kills over an installation of its own. Raises `Broken`; with `loses`, losses are counted instead."""
     began = time.monotonic()
-    with Installation.made(loses=loses) as site:
+    with Installation.made(loses=loses, fault=fault) as site:
         before(site)
         going = Run(seed, site, contracts, clients)
         site.start_service()

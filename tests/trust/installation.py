@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,7 @@ from fenqi_server.embedded.lifeline import die_with_parent
 from fenqi_server.home import Home
 from fenqi_server.processes import ProcessError, refuse_taken_port
 
-__all__ = ["KILLS", "Installation", "Receiver", "family"]
+__all__ = ["KILLS", "Fault", "Installation", "Receiver", "family"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE: Final = 90.0
@@ -63,6 +64,19 @@ def family(pid: int) -> list[int]:
                         known.add(int(child))
                         found.append(int(child))
     return found
+
+
+def _faulty(place: Path, fault: Fault) -> Path:
+    """The program's sources with the fault in them."""
+    source = place / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    file = source / fault.file
+    text = file.read_text()
+    assert text.count(fault.right) == 1, (
+        f"{fault.name}: {fault.right!r} is there {text.count(fault.right)} times"
+    )
+    file.write_text(text.replace(fault.right, fault.wrong))
+    return source
 
 
 def _quiet_port() -> int:
@@ -111,15 +125,29 @@ class Receiver:
         self._server.server_close()
 
 
-class Installation:
-    """`place` is its folder. With `loses`, PostgreSQL acknowledges what it has not written."""
+@dataclass(frozen=True)
+class Fault:
+    """A fault of the program that only a kill shows: `right` of a file becomes `wrong`."""
 
-    def __init__(self, place: Path, environ: dict[str, str], *, loses: bool = False) -> None:
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+class Installation:
+    """`place` is its folder. With `loses`, PostgreSQL acknowledges what it has not written; with `fault`, the program has one."""
+
+    def __init__(
+        self, place: Path, environ: dict[str, str], *, loses: bool = False, fault: Fault | None = None
+    ) -> None:
         self.place = place
         self.loses = loses
         self.state = place / ".fenqi"
         self.port = _quiet_port()
         self._given = {name: value for name, value in environ.items() if name != "FENQI_DATABASE_URL"}
+        if fault is not None:
+            self._given["PYTHONPATH"] = os.pathsep.join([str(_faulty(place, fault)), str(ROOT)])
         self._program: subprocess.Popen[bytes] | None = None
         self.cluster = self._acquire()
         try:
@@ -136,13 +164,13 @@ class Installation:
 
     @classmethod
     @contextlib.contextmanager
-    def made(cls, *, loses: bool = False) -> Iterator[Installation]:
+    def made(cls, *, loses: bool = False, fault: Fault | None = None) -> Iterator[Installation]:
         """An installation for as long as the block lasts."""
         place = Path(tempfile.mkdtemp(prefix="fq-crash-", dir="/tmp"))
         place.chmod(0o711)  # root's PostgreSQL runs as `nobody`, who has to pass
         made = None
         try:
-            made = cls(place, dict(os.environ), loses=loses)
+            made = cls(place, dict(os.environ), loses=loses, fault=fault)
             yield made
         finally:
             if made is not None:

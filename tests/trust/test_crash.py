@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.trust.crash import Check, Run, kills, run
-from tests.trust.installation import KILLS, Installation
+from tests.trust.crash import Broken, Check, Run, kills, run
+from tests.trust.installation import KILLS, Fault, Installation
 
 pytestmark = pytest.mark.no_db
 
@@ -77,3 +77,33 @@ def test_200_kills_lose_nothing_and_book_nothing_twice() -> None:
 @pytest.mark.campaign
 def test_20_kills_of_a_database_that_loses_are_seen_to_lose() -> None:
     assert run("campaign", 20, loses=True).lost > 100
+
+
+# Each of these passes every test that kills nothing: all that was to happen happens, only not together.
+FAULTS = (
+    Fault(
+        "no act is one transaction",
+        "fenqi_server/db.py",
+        "            with transaction.atomic():\n                return act()",
+        "            return act()",
+    ),
+    Fault(
+        "the key and its answer are not in the act's transaction",
+        "fenqi_server/servicing/idempotency.py",
+        "    return in_transaction(attempt)",
+        "    return attempt()",
+    ),
+    Fault(
+        "the shop is told after the act's transaction",
+        "fenqi_server/outbox/service.py",
+        "    return enqueue_many(shop, event, [(customer_id, payload)], at)[0]",
+        "    transaction.on_commit(lambda: enqueue_many(shop, event, [(customer_id, payload)], at))\n    return uuid7(at)",
+    ),
+)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_a_fault_that_only_a_kill_shows_is_found(fault: Fault) -> None:
+    with pytest.raises(Broken, match="seed faults, cycle"):
+        run("faults", 40, fault=fault)

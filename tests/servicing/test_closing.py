@@ -26,6 +26,7 @@ from tests.engine.contracts.made import DOWN_6, FLAT_12, FREE_3
 from tests.servicing.opened import TODAY, after, make_customer, make_shop, on, open_one
 
 from fenqi.contracts.allocation import Allocation, Bucket
+from fenqi.contracts.events import PaymentFailed
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
@@ -94,10 +95,29 @@ def many(shop: Shop, number: int, seed: int) -> list[str]:
                 service.pay(
                     shop, contract, max(1, minor), "received", f"p-{paid}", after(chance.randrange(25))
                 )
+        if index % 4 == 0:
+            fail(shop, contract)
         if chance.random() < 0.1:
             service.pay(shop, contract, 5_000, "received", "back", after(1))
             service.reverse(shop, contract, "back", "bounced", after(2))
     return contracts
+
+
+def fail(shop: Shop, contract: str) -> None:
+    """An attempt to collect that came to nothing."""
+    with transaction.atomic():
+        use_shop(shop.id)
+        stored = storage.load_for_update(*parse_public_id(contract, "ct"))
+        assert stored is not None
+        event = PaymentFailed(
+            seq=len(stored.events) + 1,
+            occurred_on=TODAY,
+            recorded_at=int(after(1).timestamp()),
+            attempt_id="a-1",
+            amount_minor=1,
+            reason="other",
+        )
+        storage.append(stored, [event], after(1), TODAY)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

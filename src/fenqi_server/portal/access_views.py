@@ -162,5 +162,5 @@ def leave(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     return render(
         request,
         "portal/left.html",
-        {"back": back, "shop": shop.name.in_(locale_now())},
+        {"back": back, "shop": shop, "shop_name": shop.name.in_(locale_now())},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext, pgettext
 from django.views.decorators.http import require_safe
 
+from fenqi.contracts.contract import ContractState, PaymentState
 from fenqi_server.disclosures import service as disclosures
 from fenqi_server.disclosures.pages import table_pages
 from fenqi_server.portal.autopay_views import autopay_words
@@ -27,6 +30,7 @@ from fenqi_server.servicing import requests
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.storefront.disclosed import TableView, table_view
+from fenqi_server.storefront.voice import Voice
 
 
 class DueView(msgspec.Struct, frozen=True):
@@ -160,10 +164,7 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
     reference = request.GET.get("paid", "")
     for payment in found.state.payments:
         if payment.payment_id == reference:
-            paid = gettext("%(amount)s received. It paid: %(parts)s.") % {
-                "amount": voice.money(payment.amount_minor),
-                "parts": pgettext("between names", ", ").join(part_words(payment, found.state, voice)),
-            }
+            paid = _received(payment, found.state, voice)
     return render(
         request,
         "portal/contract.html",
@@ -187,6 +188,26 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
             "on_its_way": bool(reference) and not paid,
         },
     )
+
+
+MOST_PARTS: Final = 3
+"""What a payment paid is said in the first sentence up to so many instalments; the table has them all."""
+
+
+def _received(payment: PaymentState, state: ContractState, voice: Voice) -> str:
+    amount = voice.money(payment.amount_minor)
+    parts = part_words(payment, state, voice)
+    if len(parts) <= MOST_PARTS:
+        return gettext("%(amount)s received. It paid: %(parts)s.") % {
+            "amount": amount,
+            "parts": pgettext("between names", ", ").join(parts),
+        }
+    rows = len({part.row for part in payment.parts})
+    return ngettext(
+        "%(amount)s received. It paid %(n)s instalment; what of each stands below.",
+        "%(amount)s received. It paid %(n)s instalments; what of each stands below.",
+        rows,
+    ) % {"amount": amount, "n": rows}
 
 
 @require_safe

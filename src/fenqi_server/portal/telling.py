@@ -107,6 +107,8 @@ class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
     late: str
     late_help: str
     notes: tuple[str, ...]
+    costs: tuple[tuple[str, str, str], ...]
+    """What it costs, part by part, as things stand: what it is, how much, and its name."""
     pay_url: str
     disclosure_url: str
     statement_url: str
@@ -124,7 +126,8 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
     """The page of one contract."""
     state = found.state
     total = sum(row.total_minor for row in state.rows)
-    done = sum(row.status == "paid" for row in state.rows)
+    asked = [row for row in state.rows if row.total_minor]
+    done = sum(row.status == "paid" for row in asked)
     word, tone = _contract_state(state)
     late = late_help = ""
     if state.overdue:
@@ -158,7 +161,7 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         fee=voice.money(sum(row.fee_minor for row in state.rows)),
         paid=voice.money(state.paid_minor),
         paid_share=state.paid_minor * 100 // total if total else 100,
-        progress=gettext("%(done)s of %(n)s instalments paid") % {"done": done, "n": len(state.rows)},
+        progress=gettext("%(done)s of %(n)s instalments paid") % {"done": done, "n": len(asked)},
         next_amount=voice.money(state.next_due_minor) if state.next_row is not None else "",
         next_minor=state.next_due_minor,
         next_on=voice.day(state.next_due_on) if state.next_due_on is not None else "",
@@ -166,6 +169,7 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         late=late,
         late_help=late_help,
         notes=_notes(state, voice),
+        costs=_costs(found, voice),
         pay_url=reverse("portal:pay", args=[found.contract_id]),
         disclosure_url=reverse("portal:disclosure", args=[found.contract_id]),
         statement_url=reverse("papers:statement", args=[papers]) + lang,
@@ -177,6 +181,26 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         support=reverse("support:new"),
         rows=tuple(_row(row, state, voice) for row in state.rows),
         payments=tuple(_payment(payment, state, voice) for payment in state.payments),
+    )
+
+
+def _costs(found: Contract, voice: Voice) -> tuple[tuple[str, str, str], ...]:
+    state = found.state
+    price = sum(row.principal_minor for row in found.terms.rows)
+    parts = (
+        (gettext("Price of the goods"), price, "price"),
+        (gettext("Goods that went back"), -state.returned_minor, "went-back"),
+        (gettext("Fees"), sum(row.fee_minor for row in state.rows), "fees"),
+        (gettext("Interest"), sum(row.interest_minor for row in state.rows), "interest"),
+        (gettext("Charges for lateness"), sum(row.penalty_minor for row in state.rows), "penalties"),
+    )
+    lines = [(label, minor, name) for label, minor, name in parts if minor or name in ("price", "fees")]
+    whole = sum(minor for _, minor, _ in lines)
+    if state.cancelled_on is not None:
+        return ()
+    return (
+        *((label, voice.money(minor), name) for label, minor, name in lines),
+        (gettext("What it costs in all"), voice.money(whole), "cost"),
     )
 
 
@@ -460,8 +484,17 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
             words = gettext("You owe %(amount)s more.") % {"amount": voice.money(owed)}
         if not shown and not words:
             continue
-        views.append(ChangeView(voice.day(event.occurred_on), _what(event, late, voice), words, tuple(shown)))
+        title = _what(event, late, voice)
+        if isinstance(event, told.PaymentReceived) and event.settles:
+            saved = _to_pay(before) - _to_pay(after)
+            if saved > 0:
+                words = gettext("It saved %(amount)s.") % {"amount": voice.money(saved)}
+        views.append(ChangeView(voice.day(event.occurred_on), title, words, tuple(shown)))
     return tuple(reversed(views))
+
+
+def _to_pay(state: ContractState) -> int:
+    return sum(row.total_minor for row in state.rows)
 
 
 def _what(event: Any, late: bool, voice: Voice) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -63,10 +62,6 @@ class PortalVisitor(msgspec.Struct, frozen=True):
     def back(self) -> str:
         """Where in the shop the customer came from; empty where the shop did not say."""
         return self.link.return_url if self.link is not None else ""
-
-    @property
-    def back_host(self) -> str:
-        return urlsplit(self.back).hostname or ""
 
 
 def begin_visit(request: HttpRequest, shop: Shop, link: entry.Link) -> None:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from fenqi.calendars import format_instant, zone_of
 from fenqi_server import clock
+from fenqi_server.portal.visitor import PortalVisitor, portal_visitor
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import only_shop
 from fenqi_server.storefront import cart
@@ -55,7 +56,16 @@ class Frame(msgspec.Struct, frozen=True):
     signed_in: bool
     """Whether a customer came by the shop's link, and can sign out."""
     back: str
-    back_host: str
+
+
+def _visitor(request: HttpRequest | None) -> PortalVisitor | None:
+    """The customer whose visit it is, on pages too that are everybody's; None for whoever did not come by a link."""
+    if request is None or "portal" not in getattr(request, "session", {}):
+        return None
+    try:
+        return portal_visitor(request)
+    except DatabaseError:
+        return None
 
 
 @register.simple_tag(takes_context=True)
@@ -63,7 +73,7 @@ def get_frame(context: Context) -> Frame:
     """The frame for this request; a page without one (an error very early) gets a plain one."""
     request: HttpRequest | None = context.get("request")
     locale = locale_now()
-    visitor: Any = request.__dict__.get("fenqi_portal") if request is not None else None
+    visitor = _visitor(request)
     try:
         shop: Shop | None = visitor.shop if visitor else context.get("shop") or only_shop()
     except (Shop.DoesNotExist, DatabaseError):
@@ -112,6 +122,5 @@ def get_frame(context: Context) -> Frame:
         if signed_in
         else reverse("announcements:index"),
         signed_in=signed_in,
-        back=visitor.back if signed_in else "",
-        back_host=visitor.back_host if signed_in else "",
+        back=visitor.back if visitor is not None else "",
     )

@@ -301,6 +301,31 @@ def test_what_was_late_is_charged_once_more_when_it_is_paid_and_then_no_more(sho
     assert charged(shop, contract, 60) == [(31, 25), (37, 100)]
 
 
+def test_a_charge_that_cannot_be_made_keeps_no_other_and_is_tried_again_the_next_day(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateTerms(Decimal("0.18"), "late")
+    bad, good = (open_late(shop, reached(shop, ref), late) for ref in ("a", "b"))
+    closing.run_due(night(30))
+    real = watch.penalty_due
+
+    def broken(terms: Any, events: Any, day: Any) -> int:
+        tried.append(1)
+        if len(tried) == 1:
+            raise ValueError("broken on purpose")
+        return real(terms, events, day)
+
+    tried: list[int] = []
+    with monkeypatch.context() as failing:
+        failing.setattr(watch, "penalty_due", broken)
+        report = closing.close_day(shop, on(31), night(31))
+    assert (report.late_charges, len(report.failed)) == (1, 1)
+    assert closing.close_day(shop, on(31), night(31)).failed == (), "not over and over"
+    closing.run_due(night(32))
+    amounts = sorted(charged(shop, contract, 40) for contract in (bad, good))
+    assert amounts == [[(31, 25)], [(32, 50)]]
+
+
 def test_nothing_is_charged_for_the_days_of_a_pause(shop: Shop) -> None:
     contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
     closing.run_due(night(30))

@@ -403,7 +403,14 @@ def test_the_command_closes_what_has_come_and_names_what_could_not_be_done(
         nothing = dict.fromkeys(
             ("asked", "asked_minor", "late_charges", "late_charged_minor", "reminders"), 0
         )
-        done = {"shop": "mall", "contracts": 1, "due_rows": 1, "failed": [], "to_do": []} | nothing
+        done = {
+            "shop": "mall",
+            "contracts": 1,
+            "due_rows": 1,
+            "failed": [],
+            "to_do": [],
+            "not_charged": [],
+        } | nothing
         assert (code, said) == (0, {"shops": [done]})
         with monkeypatch.context() as broken:
             broken.setattr(at_once, "read_off", lambda *_: None)

@@ -15,6 +15,8 @@ from benchmarks.closing import day_close
 from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
+from benchmarks.month_ending import month_end_1m
+from benchmarks.paying import http_payments
 from benchmarks.proof import prove_60
 from benchmarks.repaying import posted
 from benchmarks.replaying import back_dated, replay_p50
@@ -37,7 +39,9 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("columns.diff_1m",), diff_1m),
     (("proof.1m",), proof_1m),
     (("http.evaluations",), http_evaluations),
-    (("repayments.posted",), posted),
+    (("http.payments",), http_payments),
+    (("repayments.posted", "hot_account.cost"), posted),
+    (("month_end.1m",), month_end_1m),
     (("day_close.1m", "day_close.100k", "day_close.ratio"), day_close),
 )
 

@@ -1,4 +1,4 @@
-"""A load on `POST /v1/evaluations`, as a process of its own: N connections, each asking again as soon as it is answered.
+"""A load on `POST /v1/evaluations`, or on `POST /v1/contracts/{id}/payments`, as a process of its own: N connections, each asking again as soon as it is answered.
 
 One thread over a selector and requests prepared beforehand, so that it takes little of the core that it shares with
 PostgreSQL. Prints what it measured as one JSON object. The key comes in `FENQI_BENCH_KEY`.
@@ -68,6 +68,30 @@ def requests(key: str, host: str) -> list[bytes]:
     return prepared
 
 
+def payments(key: str, host: str, contracts: int) -> list[bytes]:
+    """A payment for each of so many copies of a contract (`benchmarks.repaying`), each with a key and a number of its own."""
+    from uuid import UUID
+
+    from fenqi_server.ids import public_id
+
+    prepared: list[bytes] = []
+    for number in range(contracts):
+        n = number * 7919 % contracts
+        contract = public_id(
+            "ct", UUID(f"10000000-0000-4000-8000-{n:012x}"), UUID(f"20000000-0000-4000-8000-{n:012x}")
+        )
+        body = json.dumps(
+            {"amount_minor": 53_600, "currency": "CNY", "kind": "received", "payment_ref": f"http-{n}"}
+        ).encode()
+        head = (
+            f"POST /v1/contracts/{contract}/payments HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
+            f"Idempotency-Key: http-{n}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        prepared.append(head.encode() + body)
+    return prepared
+
+
 class Connection:
     """One connection with its answer so far."""
 
@@ -127,8 +151,12 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--warm-up", type=float, default=3.0, metavar="SECONDS")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument(
+        "--payments", type=int, metavar="CONTRACTS", help="pay so many copies of a contract instead"
+    )
     arguments = parser.parse_args()
-    prepared = requests(os.environ["FENQI_BENCH_KEY"], f"{arguments.host}:{arguments.port}")
+    key, host = os.environ["FENQI_BENCH_KEY"], f"{arguments.host}:{arguments.port}"
+    prepared = payments(key, host, arguments.payments) if arguments.payments else requests(key, host)
     selector = selectors.DefaultSelector()
     next_request = 0
     for _ in range(arguments.connections):
@@ -149,7 +177,7 @@ def main() -> int:
                 continue
             now = time.perf_counter()
             answered += 1
-            if not connection.buffer.startswith(b"HTTP/1.1 200"):
+            if not connection.buffer.startswith(b"HTTP/1.1 20"):
                 refused += 1
                 if refused == 1:
                     print(bytes(connection.buffer[:2000]).decode(errors="replace"), file=sys.stderr)

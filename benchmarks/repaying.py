@@ -1,4 +1,4 @@
-"""A repayment against pgbench's own TPC-B, and against itself where all of it goes through one settlement.
+"""A repayment against pgbench's own TPC-B, and against itself where each goes through a settlement of its own.
 
 `service.pay` runs once, and every statement that it sends is taken down with its values. The script is those statements, in that
 order, in one transaction, as the service's role, under row-level security, on the real tables; in place of the template's keys it
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
     from fenqi_server.embedded import Cluster
 
-__all__ = ["Script", "copy_contracts", "posted", "script_of"]
+__all__ = ["Pays", "Script", "copy_contracts", "posted", "script_of", "stocked"]
 
 CONTRACTS: Final = 100_000
 SCALE: Final = 50
 CLIENTS: Final = 8
 ROUNDS: Final = 5
-PER_CLIENT: Final = 2_000
+PER_CLIENT: Final = 1_500
 WARM_PER_CLIENT: Final = 400
-assert CLIENTS * (WARM_PER_CLIENT + ROUNDS * PER_CLIENT) <= CONTRACTS, "each contract is paid once"
+HOT_PER_CLIENT: Final = 400
+PAID: Final = CLIENTS * (WARM_PER_CLIENT + ROUNDS * (PER_CLIENT + 2 * HOT_PER_CLIENT))
+assert PAID <= CONTRACTS, "each contract is paid once"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # In a copy these name other things, and everything else is the same.
@@ -63,8 +65,12 @@ class Script:
         self.values = values
 
 
-def script_of(made: dict[str, Any]) -> Script:
-    """The statements of a payment, for a copy of the contract that they were taken down from."""
+def script_of(made: dict[str, Any], *, spread: bool = False) -> Script:
+    """The statements of a payment, for a copy of the contract that they were taken down from.
+
+    All payments of a day's batch are booked against the house's money in transit of one settlement; where it is `spread`, each has
+    a settlement of its own.
+    """
     known = {made[name]: _COPY[name].format(n=":n::int") for name in ("customer_id", "contract_id")}
     new: dict[str, str] = {}
     values: dict[str, str] = {}
@@ -88,6 +94,8 @@ def script_of(made: dict[str, Any]) -> Script:
                     f"('{30 + len(new)}000000-0000-4000-8000-' || lpad(to_hex(:n::int), 12, '0'))::uuid",
                 )
                 text += new[value]
+            elif spread and value.startswith('{"bank:'):
+                text += "ARRAY['bank:'::text || :n::int]"
             else:
                 name = f"v{number}_{place}"
                 values[name] = value
@@ -123,8 +131,10 @@ def copy_contracts(session: psycopg.Connection[Any], made: dict[str, Any], contr
 
 
 @contextmanager
-def _stocked() -> Iterator[tuple[Cluster, dict[str, str], dict[str, Any]]]:
-    """A durable cluster whose service database has the contracts: it, the service's environment, the template."""
+def stocked(
+    contracts: int, word: str = "template"
+) -> Iterator[tuple[Cluster, dict[str, str], dict[str, Any]]]:
+    """A durable cluster whose service database has copies of a contract: it, the service's environment, the template."""
     import psycopg
 
     from fenqi_server.commands.migrate import migrate_in_own_process
@@ -141,19 +151,22 @@ def _stocked() -> Iterator[tuple[Cluster, dict[str, str], dict[str, Any]]]:
             assert cluster.superuser_url is not None, "our own server has a superuser"
             if migrate_in_own_process(environ, cluster.owner_url, quiet=True):
                 raise SystemExit("the database could not be migrated; see above")
-            made = _child(environ, "template")
+            made = child(environ, word)
             began = time.monotonic()
             with psycopg.connect(_named(cluster.superuser_url, "fenqi"), autocommit=True) as session:
-                copy_contracts(session, made, CONTRACTS)
-            print(f"{CONTRACTS} contracts in {time.monotonic() - began:.0f} s", file=sys.stderr)
+                copy_contracts(session, made, contracts)
+            print(f"{contracts} contracts in {time.monotonic() - began:.0f} s", file=sys.stderr)
             yield cluster, environ, made
 
 
 def posted() -> Iterator[dict[str, object]]:
-    """Repayments a second at 8 connections, and how many there are for one transaction of TPC-B: medians of rounds in turn."""
+    """Repayments a second at 8 connections, and how many there are for one transaction of TPC-B: medians of rounds in turn.
+
+    Then the same where all of a round goes through one settlement of the house, against one where each has its own.
+    """
     import psycopg
 
-    with _stocked() as (cluster, environ, made):
+    with stocked(CONTRACTS) as (cluster, environ, made):
         assert cluster.superuser_url is not None, "our own server"
         with psycopg.connect(cluster.superuser_url, autocommit=True) as session:
             session.execute("CREATE DATABASE tpcb")
@@ -177,7 +190,14 @@ def posted() -> Iterator[dict[str, object]]:
                     print(f"round {number} {name}: {rate:.0f} /s", file=sys.stderr)
                     if number:
                         rates[name].append(rate)
-        proved = _child(environ, "prove")
+            apart = script_of(made, spread=True)
+            if apart.text == script.text:
+                raise SystemExit("a payment names its settlement in another way: nothing is spread")
+            with tempfile.NamedTemporaryFile("w", suffix=".sql") as other:
+                other.write(apart.text)
+                other.flush()
+                costs = _hot(ours, Path(file.name), Path(other.name))
+        proved = child(environ, "prove")
         if proved["problems"]:
             raise SystemExit("\n".join(proved["problems"]))
     yield {
@@ -194,6 +214,26 @@ def posted() -> Iterator[dict[str, object]]:
         "proved": proved["transactions"],
         "load": round(os.getloadavg()[0], 1),
     }
+    yield {
+        "name": "hot_account.cost",
+        "value": round(statistics.median(costs), 3),
+        "unit": "seconds through one settlement of the house for one where each has its own, median of pairs",
+        "pairs": [round(cost, 2) for cost in costs],
+        "connections": CLIENTS,
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _hot(pays: Pays, one: Path, apart: Path) -> list[float]:
+    costs = []
+    for number in range(ROUNDS):
+        rates: dict[Path, float] = {}
+        for file in (one, apart)[:: 1 if number % 2 else -1]:
+            pays.file = file
+            rates[file] = pays.run(HOT_PER_CLIENT)
+        costs.append(rates[apart] / rates[one])
+        print(f"hot {number}: {rates[one]:.0f} /s, spread {rates[apart]:.0f} /s", file=sys.stderr)
+    return costs
 
 
 class Pays:
@@ -201,16 +241,17 @@ class Pays:
 
     def __init__(self, url: str, file: Path, values: dict[str, str], shop_id: str) -> None:
         self.url = url
-        self.words = ["-f", str(file), *(f"-D{name}={value}" for name, value in values.items())]
+        self.file = file
+        self.values = [f"-D{name}={value}" for name, value in values.items()]
         self.shop_id = shop_id
         self.paid = 0
 
-    def run(self, per_client: int, **values: str) -> float:
+    def run(self, per_client: int) -> float:
         """So many payments of each client; how many a second."""
         rate = _pgbench(
             self.url,
-            *("-M", "prepared", "-n", "-c", str(CLIENTS), "-t", str(per_client), *self.words),
-            *(f"-D{name}={value}" for name, value in values.items()),
+            *("-M", "prepared", "-n", "-c", str(CLIENTS), "-t", str(per_client), "-f", str(self.file)),
+            *self.values,
             *("-Di=-1", f"-Dfrom={self.paid}"),
             shop_id=self.shop_id,
         )
@@ -234,7 +275,7 @@ def _pgbench(url: str, *words: str, shop_id: str = "") -> float:
     return float(found[1]) if found else 0.0
 
 
-def _child(environ: dict[str, str], word: str) -> dict[str, Any]:
+def child(environ: dict[str, str], word: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.repaying_stock", word],
         env=environ,

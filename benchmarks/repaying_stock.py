@@ -2,6 +2,8 @@
 
 python -m benchmarks.repaying_stock template     a contract with four months behind it and the fifth late, and what one payment
                                                  of it runs in the database, statement by statement
+python -m benchmarks.repaying_stock opened       a contract that was just made, and a key of its shop
+python -m benchmarks.repaying_stock month_end    book the end of its first month
 python -m benchmarks.repaying_stock prove        prove the book, and replay some of the contracts that were paid
 """
 
@@ -26,8 +28,8 @@ EXTRA_MINOR: Final = 1_000
 """What the payment brings beyond the fifth month: it goes to the fee of the sixth, which is earned with it."""
 
 
-def template() -> dict[str, object]:
-    """The keys of what is to be multiplied, and the statements of `service.pay` with their values."""
+def _open() -> tuple[Any, Any, Any, str]:
+    """A shop with a customer and a contract: the shop, its bill, the customer's key, the contract's id."""
     from django.db import transaction
 
     from fenqi.terms.cost import cost_of
@@ -36,7 +38,7 @@ def template() -> dict[str, object]:
     from fenqi.terms.schedule import build_schedule
     from fenqi.texts import Text
     from fenqi_server.customers import service as customers
-    from fenqi_server.servicing import closing, service
+    from fenqi_server.servicing import service
     from fenqi_server.shops import service as shops
 
     late = ContingentCost("late", Text("违约金", "Late charge"), Text("逾期时", "When late"), "shop")
@@ -59,6 +61,14 @@ def template() -> dict[str, object]:
             order_ref="template",
             at=AT,
         )
+    return shop, bill, customer_id, contract
+
+
+def template() -> dict[str, object]:
+    """The keys of what is to be multiplied, and the statements of `service.pay` with their values."""
+    from fenqi_server.servicing import closing, service
+
+    shop, bill, customer_id, contract = _open()
     for row in bill.rows[:5]:
         at = datetime.combine(row.due_on, AT.timetz())
         closing.close_day(shop, row.due_on, at)
@@ -79,6 +89,43 @@ def template() -> dict[str, object]:
         "amount_minor": paid_minor,
         "at": at.isoformat(),
         "statements": statements,
+    }
+
+
+def opened() -> dict[str, object]:
+    """The keys of what is to be multiplied: a contract in its first month."""
+    from fenqi_server.servicing import service
+    from fenqi_server.shops import service as shops
+
+    shop, _, customer_id, contract = _open()
+    return {
+        "shop_id": str(shop.id),
+        "customer_id": str(customer_id),
+        "contract_id": str(service.parsed(contract)[1]),
+        "key": shops.create_key(shop, "benchmark", at=AT),
+    }
+
+
+def end_month() -> dict[str, object]:
+    """The seconds that the end of the first month takes, and what it books."""
+    import os
+    import time
+
+    from fenqi_server.servicing import month_end
+    from fenqi_server.shops import service as shops
+
+    shop = shops.by_code(SHOP)
+    began, used = time.perf_counter(), os.times()
+    done = month_end.run(shop, date(2026, 1, 31), datetime(2026, 2, 1, 2, 0, tzinfo=UTC))
+    seconds, after = time.perf_counter() - began, os.times()
+    if done.ended_at is None:
+        raise SystemExit("the month has not ended")
+    return {
+        "seconds": seconds,
+        "own_cpu_seconds": after.user + after.system - used.user - used.system,
+        "contracts": done.contracts,
+        "replayed": done.replayed,
+        "accrued_minor": done.accrued_minor,
     }
 
 
@@ -176,10 +223,13 @@ def prove() -> dict[str, object]:
     }
 
 
+WORDS: Final = {"template": template, "opened": opened, "month_end": end_month, "prove": prove}
+
+
 def main() -> None:
     """Run what is named, and print it."""
     django.setup()
-    print(json.dumps({"template": template, "prove": prove}[sys.argv[1]]()))
+    print(json.dumps(WORDS[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

@@ -59,13 +59,13 @@ def http_evaluations() -> Iterator[dict[str, object]]:
             assert owner_url is not None, "our own server has an owner"
             if migrate_in_own_process(environ, owner_url, quiet=True):
                 raise SystemExit("the database could not be migrated; see above")
-            stocked = _run(environ, "benchmarks.stock")
+            stocked = run_module(environ, "benchmarks.stock")
             server = Server(port=free_port(), environ=environ, worker=False, log=Path(folder) / "service.log")
             with _on_core(service_core):
                 server.start()
             try:
                 before = _ticks(), _ticks_of(server)
-                measured = _run(
+                measured = run_module(
                     environ | {"FENQI_BENCH_KEY": str(stocked["key"])},
                     *("benchmarks.load", "--port", str(server.port)),
                     *("--connections", str(CONNECTIONS), "--seconds", str(SECONDS)),
@@ -130,7 +130,8 @@ def _shares(before: _Ticks, after: _Ticks, cores: list[int]) -> dict[str, object
     }
 
 
-def _run(environ: dict[str, str], module: str, *words: str) -> dict[str, object]:
+def run_module(environ: dict[str, str], module: str, *words: str) -> dict[str, object]:
+    """What a module prints as JSON, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", module, *words],
         env=environ,

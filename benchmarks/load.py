@@ -68,14 +68,14 @@ def requests(key: str, host: str) -> list[bytes]:
     return prepared
 
 
-def payments(key: str, host: str, contracts: int) -> list[bytes]:
+def payments(key: str, host: str, contracts: int, first: int) -> list[bytes]:
     """A payment for each of so many copies of a contract (`benchmarks.repaying`), each with a key and a number of its own."""
     from uuid import UUID
 
     from fenqi_server.ids import public_id
 
     prepared: list[bytes] = []
-    for number in range(contracts):
+    for number in range(first, contracts):
         n = number * 7919 % contracts
         contract = public_id(
             "ct", UUID(f"10000000-0000-4000-8000-{n:012x}"), UUID(f"20000000-0000-4000-8000-{n:012x}")
@@ -154,9 +154,16 @@ def main() -> int:
     parser.add_argument(
         "--payments", type=int, metavar="CONTRACTS", help="pay so many copies of a contract instead"
     )
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="leave out those before it: they are paid"
+    )
     arguments = parser.parse_args()
     key, host = os.environ["FENQI_BENCH_KEY"], f"{arguments.host}:{arguments.port}"
-    prepared = payments(key, host, arguments.payments) if arguments.payments else requests(key, host)
+    prepared = (
+        payments(key, host, arguments.payments, arguments.first)
+        if arguments.payments
+        else requests(key, host)
+    )
     selector = selectors.DefaultSelector()
     next_request = 0
     for _ in range(arguments.connections):

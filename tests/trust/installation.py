@@ -127,7 +127,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of the program that only a kill shows: `right` of a file becomes `wrong`."""
+    """A fault of the program: `right` of a file becomes `wrong`."""
 
     name: str
     file: str

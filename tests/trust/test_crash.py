@@ -79,7 +79,7 @@ def test_20_kills_of_a_database_that_loses_are_seen_to_lose() -> None:
     assert run("campaign", 20, loses=True).lost > 100
 
 
-# Each of these passes every test that kills nothing: all that was to happen happens, only not together.
+# With each of these everything happens that is to happen, only not together.
 FAULTS = (
     Fault(
         "no act is one transaction",
@@ -104,6 +104,6 @@ FAULTS = (
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
-def test_a_fault_that_only_a_kill_shows_is_found(fault: Fault) -> None:
+def test_what_does_not_happen_together_is_found(fault: Fault) -> None:
     with pytest.raises(Broken, match="seed faults, cycle"):
         run("faults", 40, fault=fault)

@@ -84,6 +84,8 @@ def test_money_is_matched_by_its_payer_s_words_and_the_match_undone(
     assert done.status_code == 302
     assert balance(shop, contract) == 589_600
     assert "matched" in part(qian.get(HOME, {"done": "1"}), "money")
+    assert "Nothing here." in text_of(qian.get(HOME))
+    assert "Money to match to its contract" not in text_of(qian.get("/console/"))
     # It counts from the day on which it arrived.
     assert "20 Nov" in part(qian.get(f"/console/contracts/{contract}/"), "payments")
     preview = send(qian, here, "undo", step="preview")

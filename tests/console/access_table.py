@@ -200,6 +200,10 @@ TABLE: dict[str, Row] = {
     "demo/story/": DEMO,
     "demo/story/begin": DEMO,
     "demo/story/step": DEMO,
+    "demo/year/": DEMO,
+    "demo/year/begin": DEMO,
+    "demo/year/on": DEMO,
+    "demo/year/contract": DEMO,
     # What makes an option come and go.
     "console/agreements/": staff("author", "reviewer", "publisher", "finance", "auditor"),
     "console/agreements/seen": staff("author", "publisher"),

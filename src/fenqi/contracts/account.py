@@ -878,6 +878,11 @@ class Account:
                 credit.amount -= freed
                 self.leased.applied -= freed
                 self.move(seq, "deposit_applied_rent", -freed, row)
+                if self.leased.form == "frozen":
+                    # It was taken, and is money by now: it is not frozen again, and goes back as money.
+                    self.leased.released += freed
+                    self.refund_due += freed
+                    self.move(seq, "deposit_released", freed)
                 continue
             self.book(seq, [(slot, -freed)], _MONEY if credit.money else _GOODWILL)
             credit.unapplied += freed

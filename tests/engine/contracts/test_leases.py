@@ -518,6 +518,16 @@ def test_a_late_rent_is_not_taken_from_the_deposit_unless_that_was_agreed() -> N
     told = Told(lease_terms(frozen)).out().rents(1, paid=False)
     told.tell(DepositApplied, on, application_id="d", amount_minor=40_000, settlement="wallet:1")
     assert told.posted() == {IN_TRANSIT: 40_000, RENT_RECEIVABLE: -40_000}
+    # Where that rent turns out not to be owed, what was taken goes back as money.
+    terms = lease_terms(msgspec.structs.replace(frozen, paid="in_advance"))
+    undone = Told(terms).tell(DepositHeld, START, authorisation="a-1", amount_minor=100_000)
+    undone.tell(DepositApplied, START, application_id="d", amount_minor=40_000, settlement="wallet:1")
+    undone.tell(Cancelled, days(1))
+    assert undone.booked() == {IN_TRANSIT: 40_000, REFUND_PAYABLE: -40_000}
+    undone.tell(DepositReleased, days(1)).tell(
+        RefundPaid, days(1), refund_id="r", amount_minor=40_000, settlement="s"
+    )
+    assert (undone.booked(), undone.state().status) == ({}, "closed")
     none = Told(lease_terms(lease_of(deposit=None))).out().rents(1, paid=False)
     with pytest.raises(EventRefused, match="no deposit"):
         none.tell(DepositApplied, on, application_id="d", amount_minor=1)

@@ -116,6 +116,16 @@ def test_a_site_is_let_in_and_out_again(corner: Operator) -> None:
     assert corner.does("shop", "origin", "corner", site, "--remove")["origins"] == []
 
 
+def test_a_shop_says_where_its_customers_pay_and_how_support_is_reached(corner: Operator) -> None:
+    cashier = "https://corner.example/pay?slip={slip}"
+    said = corner.does("shop", "set", "corner", "--cashier", cashier, "--support-en", "Phone 400-000")
+    assert (said["cashier"], said["support"]) == (cashier, {"zh-CN": "", "en": "Phone 400-000"})
+    assert corner.does("shop", "set", "corner", "--support-zh", "电话 400-000")["cashier"] == cashier
+    assert corner.does("shop", "set", "corner", "--cashier", "")["cashier"] == ""
+    refused = corner.is_refused("shop", "set", "corner", "--cashier", "https://corner.example/pay")
+    assert "it has to hold {slip} once" in refused
+
+
 @pytest.mark.parametrize(
     "origin",
     ["https://mall.example/", "mall.example", "https://*.example", "https://mall.example:443", "ftp://a"],

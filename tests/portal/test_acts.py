@@ -101,15 +101,13 @@ def test_a_payoff_is_quoted_with_what_it_saves_and_paid_by_its_slip(mall: RealSh
     slip = parse_qs(urlsplit(quoted.one("a", data_fq_part="cashier")["href"]).query)["slip"][0]
     said = json.loads(mall.api("/v1/payment-slips", {"slip": slip}).content)
     assert said["settles"].startswith("pq_")
-    servicing.pay(
-        mall.shop,
-        said["contract_id"],
-        said["amount_minor"],
-        "received",
-        said["payment_ref"],
-        AT,
-        settles=said["settles"],
+    paid = {name: said[name] for name in ("amount_minor", "currency", "payment_ref", "settles")}
+    booked = mall.api(
+        f"/v1/contracts/{mall.contract}/payments",
+        {"kind": "received", **paid},
+        **{"Idempotency-Key": "payoff"},
     )
+    assert booked.status_code == 201, booked.content
     assert state(mall).status == "closed"
     page = client.get(f"/contracts/{mall.contract}/").content.decode()
     assert "You paid off early, with" in page

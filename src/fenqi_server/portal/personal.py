@@ -79,6 +79,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "outbox_delivery": "when such a message was delivered",
     "reconciliation_break": "lines of a bank's statement that finance looks into",
     "reconciliation_match": "which line of a bank's statement a payment was",
+    "servicing_month_end": "how far the end of a month has come; nothing of the customer stands there",
     "servicing_watch": "which days a contract has to be looked at next",
     "reminders_message": "reminders that wait; what they are about stands in `reminders`",
     "reminders_outcome": "when such a reminder was sent, without its address",

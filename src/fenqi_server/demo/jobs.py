@@ -25,6 +25,7 @@ JOBS: Final = {
     "compensation": "fenqi_server.announcements.compensation.issue_due",
     "revisions": "fenqi_server.subscriptions.fanout.expand_due",
     "told": "fenqi_server.subscriptions.wishes.fulfil_due",
+    "reminders": "fenqi_server.reminders.sending.send_due",
     "messages": "fenqi_server.subscriptions.queue.deliver_due",
 }
 """In this order: a due date may free a line, an answer may open a way, and then whoever waits is told."""

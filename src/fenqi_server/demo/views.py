@@ -167,6 +167,7 @@ def job_name(job: str) -> str:
         "compensation": gettext("Compensations issued"),
         "revisions": gettext("Messages made about changed notices"),
         "told": gettext("Customers told that a way is back"),
+        "reminders": gettext("Reminders of due dates sent"),
         "messages": gettext("Messages sent"),
     }[job]
 

@@ -120,7 +120,7 @@ BUGS: Final = (
     Bug("a moved due date is late all the same", contract._state, "if row in account.moved:", "if False:"),
     Bug("a row is late on its day", contract._state, "due_on == as_of", "False"),
     Bug("a closed contract stays closed when a payment bounces", contract.step, "account.closed_on = None", "pass"),
-    Bug("a contract with a fen open is closed", contract._state, "elif not account.outstanding:", "elif account.outstanding <= 1:"),
+    Bug("a contract with a fen open is closed", contract._state, "elif not account.outstanding and", "elif account.outstanding <= 1 and"),
     Bug("a paid row is the next to pay", contract._state, "if next_row is None:", "if next_row is None or open_minor > 1:"),
     Bug("a due date is moved past the next row", dates.put_off, "event.to > following", "event.to > following.replace(year=2039)"),
     Bug("an extra row counts as one that comes", Account.add_row, "self.reached.append(reached)", "self.reached.append(False)"),
@@ -219,6 +219,22 @@ BUGS: Final = (
     Bug("an attempt fails twice", money.fail, "if any(", "if False and any("),
     Bug("a quote is given twice", money.quote, "event.quote_id in account.quotes", "False"),
     Bug("what is owed again is not booked", Account.reclaim, 'self.move(seq, "reclaimed", minor, row)', "pass"),
+    Bug("a recovery that bounced costs all the same", distress.recover, "event.payment_id not in account.void", "True"),
+    Bug("a charge that goes back was a fee", None, "charge_returned", (4110, 2120)),
+    Bug("a penalty that goes back was other income", None, "penalty_returned", (4190, 2120)),
+    Bug("a refund of nothing is not owed again", goods.pay_refund, "if event.amount_minor > due:", "if False:"),
+    Bug("penalties do not go back when a sale is called off", agreement.cancel, "account.refund_due += fee + interest + penalty", "account.refund_due += fee + interest"),
+    Bug("a charge goes back as a fee too", agreement.cancel, "fee - charged", "fee"),
+    Bug("money lent again is called off with the sale", goods.give_back_price, "min(account.left[4 * row + PRINCIPAL], rest)", "account.left[4 * row + PRINCIPAL]"),
+    Bug("a payoff is charged each time it is paid", money.settle_by, "or asked.quote_id in account.settled", ""),
+    Bug("a quote never runs out", money.receive, "event.occurred_on <= asked.valid_until", "True"),
+    Bug("rows that were spread anew are the running ones", Account.spare_fees, "if due_on <= on or row in self.closed:", "if due_on <= on:"),
+    Bug("a payoff owes a day more", Account.spare_fees, "(on - begins_on).days, (due_on", "(on - begins_on).days + 1, (due_on"),
+    Bug("a day in two pauses is paused twice", Account.paused_days, "since = max(since, stop)", "pass"),
+    Bug("what falls due today is not spread", distress.re_amortise, "account.due_on(row) <= on and", "account.due_on(row) < on and"),
+    Bug("a charge that is paid is given up", Account.lessen, "min(minor, self.open_charge(row))", "min(minor, self.fees_charged.get(row, 0))"),
+    Bug("the law's most holds for each penalty alone", charging.charge, "account.penalties + event.amount_minor > most", "event.amount_minor > most"),
+    Bug("a pause costs penalties", Account.penalty_at, " - self.paused_days(since, day)", ""),
     Bug("a posting forgets what is booked", entries.posting, "after.get(account, 0) - booked.get(account, 0)", "after.get(account, 0)"),
 )  # fmt: skip
 
@@ -231,7 +247,7 @@ def main() -> None:
         caught = "MISSED"
         try:
             with put_in(bug):
-                simulate("bugs", 6_000)
+                simulate("bugs", 12_000)
         except Break as broken:
             caught = f"{broken.oracle}, by {len(broken.told)} events"
         print(f"{bug.name}: {caught}")

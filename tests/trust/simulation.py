@@ -170,7 +170,7 @@ def agreements(seed: str) -> tuple[tuple[ContractTerms, date], ...]:
                 ),
                 interest=Interest(counted_from=start, begins_on=start) if "interest" in plan.id else None,
                 payoff=PayoffTerms(
-                    chance.choice(["whole", "to_period_end", "to_date"]),
+                    chance.choice(["whole", "to_period_end", "to_date", "to_date"]),
                     chance.choice([Decimal(0), Decimal("0.03")]),
                     "early_fee",
                 ),
@@ -759,9 +759,11 @@ def begin(seed: str, number: int) -> Life:
     # What ends a contract's life comes late, or it would hide everything else.
     weights[Cancelled] = chance.choice([0, 0, 0, 1, 5])
     weights[WrittenOff] = chance.choice([0, 0, 1, 2])
+    weights[PayoffQuoted] = chance.choice([0, 1, 6])
     weights[GoodsReturned] = chance.choice([0, 1, 3, 8])
     weights[Accelerated] = chance.choice([0, 2, 9])
     faults = {fault: chance.choice([0.0, 0.0, 0.03, 0.15]) for fault in FAULTS}
+    faults["asked for a payoff"] = chance.choice([0.0, 0.3])
     terms, start = chance.choice(agreements(seed))
     follows = chance.choice([0.0, 0.3, 0.6])
     return Life(chance, terms, chance.randint(3, 24), weights, faults, today=start, follows=follows)
@@ -824,7 +826,12 @@ def next_event(life: Life) -> tuple[Event | None, bool]:
     if follows and chance.random() < life.follows:
         return EVENTS[chance.choice(follows)](life), False
     weights = life.weights if state == "unconfirmed" else {**life.weights, Confirmed: 1}
-    return EVENTS[chance.choices(KINDS, [weights[each] for each in KINDS])[0]](life), False
+    odds = [weights[each] for each in KINDS]
+    (kind,) = chance.choices(KINDS, odds)
+    if (kind.__name__, state) in CANNOT and chance.random() < 0.6:
+        # It would be refused: that is seen often enough.
+        (kind,) = chance.choices(KINDS, odds)
+    return EVENTS[kind](life), False
 
 
 # ------------------------------------------------------------------------------------------------------- oracles

@@ -9,7 +9,7 @@ from tests.trust.bugs import BUGS, Bug, put_in
 from tests.trust.simulation import Break, simulate
 
 pytestmark = pytest.mark.no_db
-STEPS = 6_000
+STEPS = 12_000
 """Within so many steps a bug has to be found; nearly all are found within a few hundred."""
 
 

@@ -179,6 +179,46 @@ def test_a_payoff_of_a_contract_that_was_written_off_charges_nothing() -> None:
     assert (told.state().balance_minor, told.state().unapplied_minor) == (0, 2_700)
 
 
+def test_a_quote_costs_nothing_once_everything_is_paid() -> None:
+    # 900 are paid in the ordinary way; the 927 by the quote, which come after them, are all held.
+    told = Told(agreed(FREE_3, 90_000, payoff=PayoffTerms("whole", Decimal("0.03"), "early")))
+    told.tell(
+        PayoffQuoted, days(1), quote_id="q", amount_minor=92_700, valid_until=days(9), charge_minor=2_700
+    )
+    told.pay(days(2), 90_000).pay(days(3), 92_700, settles="q")
+    assert (told.state().status, told.state().unapplied_minor) == ("closed", 92_700)
+
+
+def test_a_quote_from_before_a_write_off_charges_nothing_though_some_is_owed_again() -> None:
+    # 600 written off, 100 owed again: 618 by the quote of before pay the claim, and 18 of the 100.
+    told = Told(agreed(FREE_3, 90_000, payoff=PayoffTerms("whole", Decimal("0.03"), "early"))).pay(
+        days(1), 30_000
+    )
+    told.tell(
+        PayoffQuoted, days(2), quote_id="q", amount_minor=61_800, valid_until=days(9), charge_minor=1_800
+    )
+    told.tell(WrittenOff, days(3))
+    told.tell(PaidBack, days(4), payment_id="b", amount_minor=10_000, settlement="s")
+    told.pay(days(5), 61_800, settles="q")
+    assert (told.state().recovered_minor, told.state().balance_minor) == (60_000, 8_200)
+
+
+def test_a_payoff_does_not_ask_again_for_a_fee_that_was_paid_in_advance() -> None:
+    # 4 of the first fee of 6 are paid; by the 15th of 30 days 3 are owed: nothing more, and nothing back.
+    told = Told(agreed(TWELVE, 120_000, payoff=PayoffTerms("to_date"))).pay(days(1), 400)
+    quote = payoff_quote(told.terms, told.events, days(15))
+    assert (quote.principal_minor, quote.fee_minor) == (120_000, 0)
+
+
+def test_a_payoff_lets_go_of_agreed_fees_and_not_of_the_income_from_charges() -> None:
+    # 1,200 + 3 + 15 by a quote: 3 of fee income and 15 of other income are left.
+    told = charge(Told(agreed(TWELVE, 120_000, payoff=PayoffTerms("to_date"))), days(10), 1_500)
+    told.tell(PayoffQuoted, days(15), quote_id="q", amount_minor=121_800, valid_until=days(15))
+    told.pay(days(15), 121_800, settles="q")
+    assert told.state().status == "closed"
+    assert (told.booked()[FEE_INCOME], told.booked()[OTHER_INCOME]) == (-300, -1_500)
+
+
 def test_a_payoff_to_the_day_owes_what_was_charged_whole() -> None:
     # 12 x (100 + 6); on the 15th of the first 30 days, 3 of the first fee are owed, and the 15 charged in that time.
     told = charge(Told(agreed(TWELVE, 120_000, payoff=PayoffTerms("to_date"))), days(10), 1_500)

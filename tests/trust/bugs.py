@@ -111,7 +111,7 @@ BUGS: Final = (
     # Order, and what is closed or late.
     Bug("the newest row is paid first", Account._line_up, "owed, sequence = self.owed, self.sequence", "owed, sequence = self.owed, self.sequence[::-1]"),
     Bug("rows are finished where parts were agreed", Account._line_up, 'allocation.along == "rows"', "True"),
-    Bug("principal goes before fees", Account._line_up, "PARTS.index(part) for part in parts_in_full(allocation.parts)", "PARTS.index(part) for part in PARTS[::-1]"),
+    Bug("principal goes before fees", Account.__init__, "PARTS.index(part) for part in parts_in_full(terms.allocation.parts)", "PARTS.index(part) for part in PARTS[::-1]"),
     Bug("events count in the order in which they came", contract._order, "event.occurred_on, event.recorded_at, event.seq", "event.recorded_at, event.seq"),
     Bug("what is learnt late is known at once", contract.account_of, "event.recorded_at <= known_at", "True"),
     Bug("a day's own events are left out", contract.account_of, "event.occurred_on <= as_of", "event.occurred_on < as_of"),

@@ -185,6 +185,7 @@ class Account:
         self.failures: list[PaymentFailed] = []
         self.pauses: list[tuple[date, date]] = []
         self.by_age = not terms.allocation.rules
+        self.parts = [PARTS.index(part) for part in parts_in_full(terms.allocation.parts)]
         self.accrual: Accrual | None = None
         self.running: dict[int, int] = {}
         self.daily = False
@@ -257,7 +258,7 @@ class Account:
     def _line_up(self) -> None:
         """The slots in the order in which money fills them, where nothing but their age decides it."""
         allocation = self.terms.allocation
-        parts = [PARTS.index(part) for part in parts_in_full(allocation.parts)]
+        parts = self.parts
         owed, sequence = self.owed, self.sequence
         if allocation.along == "rows":
             self.order = [slot for row in sequence for part in parts if owed[slot := 4 * row + part]]

@@ -210,6 +210,36 @@ def test_a_failed_automatic_payment_is_told_with_the_ways_on_in_both_languages(s
     assert "不再自动扣款" in last
 
 
+@pytest.mark.parametrize(
+    ("locale", "told", "never"),
+    [
+        (
+            "en",
+            "Order order-1: ¥436.00 has been open since 23 Dec, 1 day ago.",
+            ("could not be collected", "due today"),
+        ),
+        ("zh-CN", "¥436.00", ("扣款未成功", "不再自动扣款", "今天")),
+    ],
+)
+def test_a_message_that_had_to_wait_says_nothing_that_is_over_and_nothing_twice(
+    shop: Shop, locale: str, told: str, never: tuple[str, ...]
+) -> None:
+    customer = reached(shop, locale=locale)
+    # The first debit fails, the second pays the 100.00 that the mandate allows; 436.00 stay open, of no failed attempt.
+    mandates.give(shop, customer, Tool("pretend:insufficient,ok", "UnionPay", "4242"), 10_000, "v1", AT)
+    open_one(shop, customer)
+    closing.run_due(night(30))
+    attempts.act_due(night(30))
+    (body,) = day(shop, 31)
+    assert [state for (state,) in rows("SELECT state FROM autopay_attempt ORDER BY day")] == [
+        "failed",
+        "collected",
+    ]
+    assert stages() == [("autopay_failed", stages()[0][1]), ("due", "2026-12-23"), ("late", "2026-12-23:1")]
+    assert body.count(told) == body.count("order-1") == 1
+    assert not [words for words in never if words in body]
+
+
 def test_paying_off_early_and_the_last_instalment_are_confirmed(shop: Shop) -> None:
     early, slow = reached(shop, "a"), reached(shop, "b")
     first = open_one(shop, early, FREE_3, 30_000)

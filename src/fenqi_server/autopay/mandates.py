@@ -8,6 +8,7 @@ names the words that were agreed to. Given and withdrawn are two facts that stay
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
@@ -25,7 +26,17 @@ from fenqi_server.ids import parse_public_id, public_id, uuid7_after
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.shops.models import Shop
 
-__all__ = ["ACTIVE_SQL", "Mandate", "NoMandate", "Tool", "give", "mandate", "mandates_of", "withdraw"]
+__all__ = [
+    "ACTIVE_SQL",
+    "Mandate",
+    "NoMandate",
+    "Tool",
+    "give",
+    "mandate",
+    "mandates_of",
+    "paying",
+    "withdraw",
+]
 
 MAX_TOKEN: Final = 200
 MAX_BRAND: Final = 40
@@ -94,12 +105,14 @@ def give(
     *,
     contract: str | None = None,
     consent_ref: str = "",
+    instead_of: Sequence[str] = (),
 ) -> Mandate:
     """Record that the customer allows `tool` to be debited, up to `ceiling_minor` at a time.
 
     `contract` (`ct_...`) makes it for that one; without, it is for all. What is owed already is asked for from the next day on.
-    `text_version` names the words that were agreed to, `consent_ref` the shop's own proof. Raises
-    `fenqi.problems.BadInput` for what cannot be a tool (the number of a card above all), `servicing.service.NoContract`,
+    `text_version` names the words that were agreed to, `consent_ref` the shop's own proof. The mandates of
+    `instead_of` are taken back in the same transaction, so that never two stand where one was meant, and never none. Raises
+    `NoMandate` for one of them that is not this customer's, `fenqi.problems.BadInput` for what cannot be a tool (the number of a card above all), `servicing.service.NoContract`,
     `customers.service.NoCustomer`.
     """
     check_tool(tool)
@@ -111,6 +124,10 @@ def give(
 
     def act() -> Mandate:
         customers.lock(shop, customer_id)
+        for old in instead_of:
+            if mandate(shop, old).customer_id != customer_id:
+                raise NoMandate(old)
+            withdraw(shop, old, at)
         contract_id = None if contract is None else _own_contract(shop, customer_id, contract)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -215,6 +232,12 @@ def mandates_of(
             [customer_id, contract_id, contract_id, before, before],
         )
         return [_read(row) for row in cursor.fetchall()]
+
+
+def paying(known: Sequence[Mandate], contract: str) -> Mandate | None:
+    """By which of a customer's mandates, newest first, the contract `contract` (`ct_...`) is debited: as `ACTIVE_SQL`, of those at hand."""
+    standing = [each for each in known if each.stands and each.contract_id in (None, contract)]
+    return min(standing, key=lambda each: each.contract_id is None, default=None)
 
 
 def check_tool(tool: Tool) -> None:

@@ -6,6 +6,7 @@ pages do it, since only there can a card become the provider's token (`POST /v1/
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import msgspec
@@ -16,7 +17,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
-from fenqi.money import MoneyError, decimal_text, parse_money
+from fenqi.money import CURRENCIES, MoneyError, decimal_text, parse_money
 from fenqi_server.autopay import attempts, mandates
 from fenqi_server.autopay.mandates import Mandate, Tool
 from fenqi_server.portal.telling import title_of
@@ -31,6 +32,8 @@ PRETEND: Final = {
     "short": Tool("pretend:insufficient,ok", "Pretend Bank", "0002"),
 }
 """The demo's cards: one pays always, one has too little on it the first time."""
+ALWAYS_MAJOR: Final = 10_000
+"""Up to so much may be allowed at a time whatever is owed, for what is bought later; more than that, only up to what is owed in all."""
 
 
 class MandateView(msgspec.Struct, frozen=True):
@@ -40,6 +43,8 @@ class MandateView(msgspec.Struct, frozen=True):
     most: str
     since: str
     ended: str
+    idle: bool
+    """Another card comes before it for each contract that runs."""
 
 
 class AttemptView(msgspec.Struct, frozen=True):
@@ -63,6 +68,18 @@ class TurnOn(msgspec.Struct, frozen=True):
     name: str
     most: str
     written: str
+    short: str
+    """What is said where the most is below what is due at once."""
+    instead: tuple[MandateView, ...]
+    """What is taken back by it."""
+
+
+class ContractAutopay(msgspec.Struct, frozen=True):
+    """A contract that is paid automatically: by which card, and what is taken next."""
+
+    card: str
+    most: str
+    taken: str
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -94,24 +111,38 @@ def autopay(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
             most = parse_money(asked.get("most", "").strip(), shop.currency)
         except MoneyError:
             most = 0
-        if tool is None or not most:
+        limit = max(ALWAYS_MAJOR * 10 ** CURRENCIES[shop.currency], _owed(contracts))
+        shown = {each.mandate_id for each in standing}
+        if most > limit:
+            error = gettext(
+                "%(asked)s is more than one payment could ever come to here. Write %(limit)s at most."
+            ) % {"asked": voice.money(most), "limit": voice.money(limit)}
+        elif tool is None or not most:
             error = gettext("Choose a card, and write the most for one payment, such as %(example)s.") % {
                 "example": decimal_text(100_000, shop.currency)
             }
-        elif request.method == "POST":
-            mandates.give(shop, visitor.customer_id, tool, most, TEXT_VERSION, at)
+        # Nothing is taken back that was not shown: where others stand by now, it is shown again.
+        elif request.method == "POST" and set(request.POST.getlist("instead")) == shown:
+            mandates.give(
+                shop, visitor.customer_id, tool, most, TEXT_VERSION, at, instead_of=[*sorted(shown)]
+            )
             return _said(
                 request, gettext("Automatic payment is on. The first one is asked for on your next due date.")
             )
         else:
             preview = TurnOn(
-                asked["card"], _card_words(tool), voice.money(most), decimal_text(most, shop.currency)
+                asked["card"],
+                _card_words(tool),
+                voice.money(most),
+                decimal_text(most, shop.currency),
+                _short_words(most, contracts, visitor),
+                tuple(_mandate_view(each, visitor, contracts) for each in standing),
             )
     return render(
         request,
         "portal/autopay.html",
         {
-            "standing": [_mandate_view(each, visitor, contracts) for each in standing],
+            "standing": [_mandate_view(each, visitor, contracts, known) for each in standing],
             "ended": [_mandate_view(each, visitor, contracts) for each in known if not each.stands][:5],
             "attempts": _attempts(contracts, visitor),
             "cards": [
@@ -128,15 +159,62 @@ def autopay(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     )
 
 
-def autopay_words(visitor: PortalVisitor) -> str:
-    """Whether payments are automatic, in a line."""
-    standing = [each for each in mandates.mandates_of(visitor.shop, visitor.customer_id) if each.stands]
+def autopay_words(visitor: PortalVisitor, contracts: list[Contract]) -> tuple[str, ...]:
+    """Whether payments are automatic, and by which card: in a line, or in one for each contract where they differ."""
+    known = mandates.mandates_of(visitor.shop, visitor.customer_id)
+    standing = [each for each in known if each.stands]
     if not standing:
-        return ""
+        return ()
+    running = _running(contracts)
+    paid_by = [mandates.paying(standing, each.contract_id) for each in running]
+    if len(set(paid_by)) < 2:
+        return (_by_words(next(iter(paid_by), None) or standing[0], visitor),)
+    return tuple(
+        gettext("%(what)s: %(how)s")
+        % {
+            "what": title_of(each, visitor.shop, visitor.voice),
+            "how": gettext("you pay yourself") if found is None else _by_words(found, visitor),
+        }
+        for each, found in zip(running, paid_by, strict=True)
+    )
+
+
+def contract_autopay(visitor: PortalVisitor, found: Contract) -> ContractAutopay | None:
+    """How a contract is paid automatically; None where it is not, or where nothing is owed."""
+    state, voice = found.state, visitor.voice
+    known = mandates.mandates_of(visitor.shop, visitor.customer_id)
+    by = mandates.paying(known, found.contract_id)
+    if by is None or state.status != "active" or state.next_due_on is None:
+        return None
+    due = sum(row.outstanding_minor for row in state.rows if row.due_on == state.next_due_on)
+    words = {"on": voice.day(state.next_due_on), "amount": voice.money(min(due, by.ceiling_minor))}
+    taken = ""
+    if state.next_due_on <= visitor.today:
+        pass
+    elif due > by.ceiling_minor:
+        taken = gettext(
+            "On %(on)s, %(amount)s of it is taken: no more is allowed. %(rest)s you pay yourself."
+        ) % {**words, "rest": voice.money(due - by.ceiling_minor)}
+    else:
+        taken = gettext("On %(on)s, %(amount)s is taken. You need not pay it yourself.") % words
+    return ContractAutopay(_card_words(by.tool), voice.money(by.ceiling_minor), taken)
+
+
+def _by_words(found: Mandate, visitor: PortalVisitor) -> str:
     return gettext("by %(card)s, up to %(most)s each time") % {
-        "card": _card_words(standing[0].tool),
-        "most": visitor.voice.money(standing[0].ceiling_minor),
+        "card": _card_words(found.tool),
+        "most": visitor.voice.money(found.ceiling_minor),
     }
+
+
+def _short_words(most: int, contracts: list[Contract], visitor: PortalVisitor) -> str:
+    """What is said of a most that is below what will be due at once."""
+    due = _largest(contracts)
+    if most >= due:
+        return ""
+    return gettext(
+        "%(due)s will be due at once, and only %(most)s of it is taken. The rest is not paid by that: you pay it yourself, or it is late."
+    ) % {"due": visitor.voice.money(due), "most": visitor.voice.money(most)}
 
 
 def _said(request: HttpRequest, said: str) -> HttpResponse:
@@ -149,8 +227,13 @@ def _card_words(tool: Tool) -> str:
     return gettext("%(brand)s, ending in %(last4)s") % {"brand": brand, "last4": tool.last4}
 
 
-def _mandate_view(found: Mandate, visitor: PortalVisitor, contracts: list[Contract]) -> MandateView:
+def _mandate_view(
+    found: Mandate, visitor: PortalVisitor, contracts: list[Contract], known: list[Mandate] | None = None
+) -> MandateView:
+    """A mandate in words; beside the others that are `known`, whether it pays anything."""
     voice = visitor.voice
+    running = [each.contract_id for each in _running(contracts)]
+    idle = bool(known and running) and all(mandates.paying(known or [], each) != found for each in running)
     what = gettext("for everything that you owe here")
     for each in contracts:
         if each.contract_id == found.contract_id:
@@ -162,6 +245,7 @@ def _mandate_view(found: Mandate, visitor: PortalVisitor, contracts: list[Contra
         voice.money(found.ceiling_minor),
         voice.instant(found.given_at),
         voice.instant(found.withdrawn_at) if found.withdrawn_at is not None else "",
+        idle,
     )
 
 
@@ -192,10 +276,26 @@ def _attempts(contracts: list[Contract], visitor: PortalVisitor) -> list[Attempt
     ]
 
 
+def _running(contracts: list[Contract]) -> list[Contract]:
+    return [each for each in contracts if each.state.status == "active" and each.state.balance_minor]
+
+
+def _owed(contracts: list[Contract]) -> int:
+    return sum(each.state.balance_minor for each in contracts)
+
+
+def _largest(contracts: list[Contract]) -> int:
+    """The most that is due at once of one contract: of what is to come, or of what is late already."""
+    most = 0
+    for each in contracts:
+        days: Counter[object] = Counter({None: each.state.overdue_minor})
+        for row in each.state.rows:
+            days[row.due_on] += row.outstanding_minor
+        most = max(most, *days.values())
+    return most
+
+
 def _suggested(contracts: list[Contract], currency: str) -> str:
-    """Enough for the largest instalment that is to come."""
-    most = max(
-        (row.outstanding_minor for each in contracts for row in each.state.rows),
-        default=0,
-    )
+    """Enough for whatever is due at once."""
+    most = _largest(contracts)
     return decimal_text(most, currency) if most else ""

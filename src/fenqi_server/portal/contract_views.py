@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 from django.conf import settings
@@ -13,9 +14,10 @@ from django.utils.translation import gettext, ngettext, pgettext
 from django.views.decorators.http import require_safe
 
 from fenqi.contracts.contract import ContractState, PaymentState
+from fenqi_server.autopay import attempts
 from fenqi_server.disclosures import service as disclosures
 from fenqi_server.disclosures.pages import table_pages
-from fenqi_server.portal.autopay_views import autopay_words
+from fenqi_server.portal.autopay_views import autopay_words, contract_autopay
 from fenqi_server.portal.telling import (
     contract_page,
     funder_names,
@@ -55,7 +57,7 @@ class OverviewPage(msgspec.Struct, frozen=True, kw_only=True):
     late: str
     cures: tuple[tuple[str, str], ...]
     due: tuple[DueView, ...]
-    autopay: str
+    autopay: tuple[str, ...]
     support: str
 
 
@@ -134,7 +136,7 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
             for each in upcoming
             if each.state.next_due_on is not None
         ),
-        autopay=autopay_words(visitor),
+        autopay=autopay_words(visitor, found),
         support=support_words(visitor.shop),
     )
 
@@ -181,6 +183,11 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
             "can_return": sold
             and found.state.cancelled_on is None
             and found.state.returned_minor < sum(row.principal_minor for row in found.terms.rows),
+            "autopay": contract_autopay(visitor, found),
+            "refund": reverse("support:new") + "?" + urlencode({"refund": contract_id})
+            if found.state.unapplied_minor
+            else "",
+            "collected": {each.attempt_id for each in attempts.attempts_of(visitor.shop, contract_id)},
             "demo": settings.FENQI_DEMO,
             "fresh": "fresh" in request.GET,
             "paid": paid,

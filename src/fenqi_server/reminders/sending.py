@@ -142,7 +142,8 @@ def _items(shop: Shop, batch: list[_Leased], today: date) -> dict[UUID, tuple[It
     items: dict[UUID, tuple[Item, ...]] = {}
     for row in found:
         item = _item(shop, row, today)
-        if item is not None:
+        # Two notices may have come to the same by now: two stages of being late, say.
+        if item is not None and item not in items.get(row[0], ()):
             items[row[0]] = (*items.get(row[0], ()), item)
     return items
 
@@ -179,32 +180,38 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
     if stage == "autopay_failed":
         owed_minor = sum(minor for on, minor in due if on <= today)
         return _failed(shop, known, customer_id, about, owed_minor)
-    if stage == "late":
+    if stage == "late" or (due_on is not None and due_on < today):
+        # A message that had to wait does not call a day "today" that is over.
         owed = [(on, minor) for on, minor in due if on < today]
         if not owed:
             return None
         return msgspec.structs.replace(
             known,
+            stage="late",
             amount_minor=sum(minor for _, minor in owed),
             due_on=owed[0][0],
             days_late=(today - owed[0][0]).days,
         )
     minor = sum(minor for on, minor in due if on == due_on)
-    return msgspec.structs.replace(known, amount_minor=minor) if minor else None
+    if not minor:
+        return None
+    return msgspec.structs.replace(known, stage="due" if due_on == today else stage, amount_minor=minor)
 
 
 def _failed(shop: Shop, known: Item, customer_id: UUID, about: str, owed_minor: int) -> Item | None:
-    """What could not be collected, where it is owed still."""
+    """What could not be collected, where it is owed still and was not asked for again: a later attempt tells of itself."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.amount_minor, a.reason, a.day, m.tool_brand, m.tool_last4, a.state, d.ask_at"
+            "SELECT a.amount_minor, a.reason, a.day, m.tool_brand, m.tool_last4, a.state, d.ask_at,"
+            "       EXISTS (SELECT FROM autopay_attempt AS b WHERE b.customer_id = a.customer_id"
+            "                AND b.contract_id = a.contract_id AND b.day > a.day AND b.state <> 'cancelled')"
             "  FROM autopay_attempt AS a JOIN autopay_mandate AS m USING (customer_id, mandate_id)"
             "  LEFT JOIN autopay_due AS d ON d.customer_id = a.customer_id AND d.contract_id = a.contract_id"
             " WHERE a.customer_id = %s AND a.attempt_id = %s",
             [customer_id, parse_public_id(about, "aa")[1]],
         )
-        minor, reason, day, brand, last4, state, ask_at = cursor.fetchone()
-    if state != "failed" or not owed_minor:
+        minor, reason, day, brand, last4, state, ask_at, again = cursor.fetchone()
+    if state != "failed" or not owed_minor or again:
         return None
     return msgspec.structs.replace(
         known,

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from fenqi_server import clock
 from fenqi_server.decisions import service as decisions
+from fenqi_server.portal.contract_views import own_contract
 from fenqi_server.portal.visitor import PortalVisitor, customer_page
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.selector import (
@@ -61,7 +62,8 @@ def new(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
     notice = asked.get("notice", "")
     policy = visitor.policy
     notice = notice if policy is not None and notice in policy.notices else ""
-    error, message = "", request.POST.get("message", "")
+    refund = asked.get("refund", "")
+    error, message = "", request.POST.get("message", "") or (_refund_words(refund, visitor) if refund else "")
     if request.method == "POST":
         try:
             opened = cases.open_case(
@@ -95,6 +97,20 @@ def new(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
         {"about": about, "notice": notice, "error": error, "message": message},
         status=422 if error else 200,
     )
+
+
+def _refund_words(contract_id: str, visitor: PortalVisitor) -> str:
+    """The question of somebody who paid more than was owed, to be sent as it is; empty where there is nothing to ask back."""
+    found = own_contract(visitor, contract_id)
+    if not found.state.unapplied_minor:
+        return ""
+    return gettext(
+        "Please refund the %(amount)s that I paid beyond what was owed, for order %(order)s (contract %(contract)s)."
+    ) % {
+        "amount": visitor.voice.money(found.state.unapplied_minor),
+        "order": found.order_ref,
+        "contract": found.contract_id,
+    }
 
 
 def _came_from(decision: decisions.Decision | None, notice: str) -> str:

@@ -63,10 +63,10 @@ def press(client: Client, address: str) -> Any:
     return client.post("/portal/in/", {"t": token(address)})
 
 
-def real_shop(code: str = "mall", at: datetime = AT) -> RealShop:
+def real_shop(code: str = "mall", at: datetime = AT, **agreed: Any) -> RealShop:
     shop = make_shop(code)
     shops.allow_origin(shop, MALL, at)
     shops.say(shop, pay_url=CASHIER, support_zh_cn="电话 400-000", support_en="Phone 400-000")
     owner = customers.ensure(shop, "c-1", at)
-    made = open_one(shop, owner, at=at, order_ref="order-1")
+    made = open_one(shop, owner, at=at, order_ref="order-1", **agreed)
     return RealShop(shops.by_code(code), shops.create_key(shop, "server", at=at), owner, made)

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.pages.page import parse
-from tests.portal.shop import AT, CASHIER, RealShop, real_shop
+from tests.portal.shop import AT, CASHIER, RealShop, real_shop, token
 from tests.servicing.opened import make_shop
 
+from fenqi.contracts.agreed import PayoffTerms
 from fenqi_server import clock
 from fenqi_server.portal import slips
 from fenqi_server.servicing import service as servicing
@@ -159,6 +160,169 @@ def test_without_a_script_the_contract_s_button_leads_to_the_same_preview(mall: 
 
 def test_a_real_shop_has_no_pretend_bank(mall: RealShop) -> None:
     assert mall.signed_in().get("/bank/", {"t": "x"}).status_code == 404
+
+
+# ------------------------------------------------------------------------------------------------ the pretend bank
+
+
+@pytest.fixture
+def sparing(db: Any, at: Any) -> RealShop:
+    """The same shop, whose contract spares the fees of months that have not begun when it is paid off."""
+    return real_shop(payoff=PayoffTerms("to_period_end"))
+
+
+@pytest.fixture
+def demo(sparing: RealShop, demo_site: None) -> RealShop:
+    """That shop's money is paid at the pretend bank."""
+    return sparing
+
+
+def to_the_bank(demo: RealShop, client: Any, what: str = "pay", **sent: str) -> str:
+    """A slip in the bank's address."""
+    address = client.post(f"/contracts/{demo.contract}/{what}/", sent).headers["Location"]
+    assert address.startswith("/bank/?"), address
+    return str(address)
+
+
+def pay_there(client: Any, address: str, **more: str) -> Any:
+    return client.post("/bank/", {"token": token(address), "answer": "pay", **more})
+
+
+def quoted(demo: RealShop, client: Any) -> dict[str, str]:
+    url = client.post(f"/contracts/{demo.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    return {"act": "pay", "quote": parse_qs(urlsplit(url).query)["quote"][0]}
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "costs"),
+    [
+        (
+            "en",
+            "The quote that this payment was for does not stand any more.",
+            "Paying off costs ¥6,036.00 today.",
+        ),
+        ("zh", "这笔付款所依据的结清报价已失效。", "今天结清需支付¥6,036.00。"),
+    ],
+)
+def test_by_a_quote_that_ran_out_no_money_is_taken(
+    demo: RealShop, language: str, words: str, costs: str
+) -> None:
+    client = demo.signed_in(language=language)
+    address = to_the_bank(demo, client, "pay-off", **quoted(demo, client))
+    # On 23 November no month had begun to cost anything: 6,000.00, for that day. By 13 December the first one's 36.00 is owed.
+    with clock.pinned(AT + timedelta(days=20)):
+        client = demo.signed_in(language=language)
+        for answer in (client.get(address), pay_there(client, address)):
+            assert answer.status_code == 409
+            said = parse(answer.content).one("main").text
+            assert words in said
+            assert costs in said
+        state = servicing.get(demo.shop, demo.contract, at=clock.now()).state
+    assert state.payments == ()
+    assert state.balance_minor == 643_200
+
+
+def test_by_a_quote_that_was_overtaken_no_money_is_taken(demo: RealShop) -> None:
+    client = demo.signed_in()
+    address = to_the_bank(demo, client, "pay-off", **quoted(demo, client))
+    servicing.pay(demo.shop, demo.contract, 10_000, "received", "other", AT)
+    answer = pay_there(client, address)
+    assert answer.status_code == 409
+    assert "does not stand any more" in answer.content.decode()
+    assert servicing.get(demo.shop, demo.contract, at=AT).state.paid_minor == 10_000
+
+
+def test_by_a_quote_that_stands_the_pretend_bank_pays_everything_off(demo: RealShop) -> None:
+    client = demo.signed_in()
+    address = to_the_bank(demo, client, "pay-off", **quoted(demo, client))
+    assert "paying off early" in client.get(address).content.decode()
+    assert pay_there(client, address).status_code == 302
+    assert servicing.get(demo.shop, demo.contract, at=AT).state.status == "closed"
+
+
+def test_money_that_came_too_late_for_its_quote_is_not_said_to_have_paid_off(sparing: RealShop) -> None:
+    client = sparing.signed_in()
+    quote = quoted(sparing, client)["quote"]
+    late = AT + timedelta(days=20)
+    with clock.pinned(late):
+        servicing.pay(sparing.shop, sparing.contract, 600_000, "received", "late", late, settles=quote)
+        page = sparing.signed_in().get(f"/contracts/{sparing.contract}/").content.decode()
+    assert "paid off early" not in page
+    assert "came too late for your quote" in page
+
+
+def test_the_pretend_bank_says_which_instalment_and_takes_a_payment_once(demo: RealShop) -> None:
+    client = demo.signed_in()
+    address = to_the_bank(demo, client, amount="53600")
+    page = parse(client.get(address).content)
+    assert "order order-1" in page.one("main").text
+    assert page.one("dd", data_fq_part="pays").text == "instalment 1: price ¥500.00, fee ¥36.00"
+    assert pay_there(client, address).status_code == 302
+    again = parse(client.get(address).content)
+    assert "This payment is paid already." in again.one("main").text
+    assert not [button for button in again.all("button") if button.attributes.get("value") == "pay"]
+    assert pay_there(client, address).status_code == 302
+    assert servicing.get(demo.shop, demo.contract, at=AT).state.paid_minor == 53_600
+
+
+def test_a_second_tab_does_not_pay_the_next_instalment_unread(demo: RealShop) -> None:
+    client = demo.signed_in()
+    first, second = (to_the_bank(demo, client, amount="53600") for _ in range(2))
+    owed = parse(client.get(second).content).all("input", name="owed")[0]["value"]
+    assert pay_there(client, first, owed=owed).status_code == 302
+    answer = pay_there(client, second, owed=owed)
+    assert answer.status_code == 409
+    page = parse(answer.content)
+    assert "Nothing was paid." in page.one("main").text
+    assert page.one("dd", data_fq_part="pays").text == "instalment 2: price ¥500.00, fee ¥36.00"
+    assert servicing.get(demo.shop, demo.contract, at=AT).state.paid_minor == 53_600
+    # Read, it may be paid.
+    assert pay_there(client, second, owed=page.one("input", name="owed")["value"]).status_code == 302
+
+
+def test_the_pretend_bank_takes_nothing_on_a_slip_that_ran_out(demo: RealShop) -> None:
+    client = demo.signed_in()
+    address = to_the_bank(demo, client, amount="53600")
+    with clock.pinned(AT + slips.STANDS):
+        answer = pay_there(demo.signed_in(), address)
+    assert answer.status_code == 409
+    assert "Begin it again." in answer.content.decode()
+    assert servicing.get(demo.shop, demo.contract, at=AT).state.payments == ()
+
+
+def test_a_slip_of_a_quote_that_was_overtaken_is_not_to_be_charged(mall: RealShop) -> None:
+    client = mall.signed_in()
+    url = client.post(f"/contracts/{mall.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    slip = slip_of(parse(client.get(url).content))
+    assert read(mall, slip)["settles"].startswith("pq_")
+    servicing.pay(mall.shop, mall.contract, 10_000, "received", "other", AT)
+    answer = mall.api("/v1/payment-slips", {"slip": slip})
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (409, "quote_outdated")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "Paying off early costs ¥6,000.00 today: ¥432.00 less than all instalments that are left."),
+        ("zh", "今天提前结清只需¥6,000.00，比付清剩余各期少¥432.00。"),
+    ],
+)
+def test_whoever_would_pay_all_that_is_left_reads_that_paying_off_is_cheaper(
+    sparing: RealShop, language: str, words: str
+) -> None:
+    # 6,000.00 of price on the first day; twelve fees of 36.00 are spared: 432.00.
+    for asked in ({}, {"choice": "all"}):
+        note = previewed(sparing, sparing.signed_in(language=language), **asked).one(
+            "p", data_fq_part="cheaper"
+        )
+        assert words in note.text
+        assert note.one("a")["href"] == f"/contracts/{sparing.contract}/pay-off/"
+
+
+def test_another_amount_is_no_amount_that_does_not_match(mall: RealShop) -> None:
+    page = previewed(mall, mall.signed_in(language="zh"))
+    assert "其他金额" in page.one("main").text
+    assert "金额不符" not in page.one("main").text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from fenqi_server.api.reading import check_text, refused
 from fenqi_server.api.schemas import Customer
 from fenqi_server.decisions.quotes import MAX_TOKEN_LENGTH
 from fenqi_server.portal import entry, slips
+from fenqi_server.servicing import payoffs
 from fenqi_server.servicing import service as servicing
 
 __all__ = ["LinksController", "SlipsController"]
@@ -123,7 +124,8 @@ class SlipsController(ApiController):
     def post(self, parsed_body: BodyMsgspec[SlipIn]) -> HttpResponse:
         """Read a slip: what the customer came to your cashier to pay. It changes nothing.
 
-        409 `slip_expired`: send the customer back to choose again. Money that was taken all the same is booked as any other.
+        409 `slip_expired`, and where it is by a payoff quote that does not stand any more `quote_outdated`, `quote_expired` or
+        `quote_settled`: send the customer back to choose again. Money that was taken all the same is booked as any other.
         """
         access = authorize(self.request, "payments:write")
         shop, at = access.shop, clock.now()
@@ -144,6 +146,16 @@ class SlipsController(ApiController):
                 "The slip has run out",
                 f"It stood until {slip.expires_at.isoformat()}: send the customer back to {back.partition('?')[0]}.",
             )
+        if slip.settles and not booked:
+            quote = payoffs.quote_of(shop, slip.contract, slip.settles, at)
+            if quote.state != "open":
+                raise ApiProblem(
+                    409,
+                    f"quote_{quote.state}",
+                    "The payoff quote does not stand any more",
+                    "The contract has changed since the quote, or is paid off: send the customer back to "
+                    f"{back.partition('?')[0]}.",
+                )
         return answer(
             self.request,
             SlipOut(

@@ -137,11 +137,18 @@ def pay_off(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> H
         return _refused(request, head, refusal, visitor)
     open_quote = bool(quote_id) and figures.state == "open" and figures.to_pay_minor > 0
     if request.method == "POST" and asked.get("act") == "pay" and open_quote and settings.FENQI_DEMO:
-        return to_bank(visitor, contract_id, figures.to_pay_minor, settles=quote_id)
+        until = _end_of(figures, visitor)
+        return to_bank(visitor, contract_id, figures.to_pay_minor, settles=quote_id, until=until)
     if request.method == "POST":
         return HttpResponseRedirect(f"{head.url}?{urlencode({'quote': quote_id})}" if quote_id else head.url)
     page = _payoff_page(figures, found, visitor, open_quote)
     return render(request, "portal/pay_off.html", {"page": head, "payoff": page, "demo": settings.FENQI_DEMO})
+
+
+def _end_of(figures: payoffs.Payoff, visitor: PortalVisitor) -> datetime:
+    """A quote ends with its day, in the shop's zone."""
+    ends = at_local(figures.valid_until + timedelta(days=1), 0, visitor.shop.time_zone)
+    return datetime.fromtimestamp(ends, UTC)
 
 
 def _payoff_page(
@@ -171,8 +178,6 @@ def _payoff_page(
     }.get(figures.state, "")
     address = ""
     if open_quote and not settings.FENQI_DEMO:
-        # The quote ends with its day, in the shop's zone.
-        ends = at_local(figures.valid_until + timedelta(days=1), 0, visitor.shop.time_zone)
         address = cashier_address(
             visitor.shop,
             make_slip(
@@ -181,7 +186,7 @@ def _payoff_page(
                 figures.to_pay_minor,
                 visitor.at,
                 settles=figures.quote_id,
-                until=datetime.fromtimestamp(ends, UTC),
+                until=_end_of(figures, visitor),
             ),
         )
     return PayoffPage(

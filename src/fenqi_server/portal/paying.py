@@ -6,6 +6,7 @@ with a slip: card numbers and passwords are never asked for here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,11 +23,13 @@ from fenqi.contracts.contract import apply, begin
 from fenqi.contracts.events import PaymentReceived
 from fenqi.money import MAX_MINOR, MoneyError, decimal_text, parse_money
 from fenqi_server.portal.contract_views import own_contract
-from fenqi_server.portal.slips import BadSlip, cashier_address, make_slip, read_slip
+from fenqi_server.portal.slips import BadSlip, Slip, cashier_address, make_slip, read_slip
 from fenqi_server.portal.telling import part_words, title_of
 from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
+from fenqi_server.servicing import payoffs
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
+from fenqi_server.servicing.service import Refusal
 
 
 class PresetView(msgspec.Struct, frozen=True):
@@ -58,16 +61,25 @@ class PayPage(msgspec.Struct, frozen=True, kw_only=True):
     other_chosen: bool
     most: str
     payoff: str
+    """That paying off early costs less than all instalments, where it does."""
+    payoff_url: str
     can_pay: bool
     support: str
 
 
 class BankView(msgspec.Struct, frozen=True):
+    """What the pretend bank shows: `owed` is what was owed then, so that nobody pays what they did not read."""
+
     url: str
     token: str
     payee: str
     purpose: str
+    parts: tuple[str, ...]
     amount: str
+    owed: int
+    back: str
+    booked: bool
+    changed: bool
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -190,7 +202,8 @@ def _form(
         other=asked.get("other", "")[:20],
         other_chosen=choice == "other",
         most=decimal_text(state.balance_minor, voice.currency),
-        payoff="",
+        payoff=_cheaper(found, visitor),
+        payoff_url=reverse("portal:pay-off", args=[found.contract_id]),
         can_pay=settings.FENQI_DEMO or bool(visitor.shop.pay_url),
         support=support_words(visitor.shop),
     )
@@ -203,52 +216,135 @@ def _form(
     )
 
 
+def _cheaper(found: Contract, visitor: PortalVisitor) -> str:
+    """Whoever would pay all instalments now reads that paying off early settles the same for less."""
+    try:
+        payoff = payoffs.preview_payoff(visitor.shop, found.contract_id, visitor.at)
+    except Refusal:
+        return ""
+    spared = found.state.balance_minor - payoff.to_pay_minor
+    if spared <= 0:
+        return ""
+    return gettext(
+        "Paying off early costs %(amount)s today: %(less)s less than all instalments that are left."
+    ) % {
+        "amount": visitor.voice.money(payoff.to_pay_minor),
+        "less": visitor.voice.money(spared),
+    }
+
+
 # ------------------------------------------------------------------------------------------------ the pretend bank
 
 
 def to_bank(
-    visitor: PortalVisitor, contract_id: str, amount: int, *, settles: str = ""
+    visitor: PortalVisitor, contract_id: str, amount: int, *, settles: str = "", until: datetime | None = None
 ) -> HttpResponseRedirect:
-    """To the demo's pretend bank, with a slip."""
-    slip = make_slip(visitor.shop, contract_id, amount, visitor.at, settles=settles)
+    """To the demo's pretend bank, with a slip. `until` ends it sooner, as the day of a quote does."""
+    slip = make_slip(visitor.shop, contract_id, amount, visitor.at, settles=settles, until=until)
     return HttpResponseRedirect(f"{reverse('portal:bank')}?{urlencode({'t': slip})}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @customer_page
 def bank(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
-    """The pretend bank: it says that it is one. Paying here makes money arrive, which is booked whatever happens."""
+    """The pretend bank: it says that it is one. What a slip stands for no more is sent back before any money moves."""
     if not settings.FENQI_DEMO:
         raise Http404("only the demo has a pretend bank")
-    token = (request.POST if request.method == "POST" else request.GET).get("t") or request.POST.get(
-        "token", ""
-    )
+    asked = request.POST if request.method == "POST" else request.GET
+    token = asked.get("t") or request.POST.get("token", "")
     try:
         slip = read_slip(visitor.shop.id, token)
     except BadSlip:
         raise Http404("not a payment that the mall asked for") from None
-    own_contract(visitor, slip.contract)
+    found = own_contract(visitor, slip.contract)
     back = reverse("portal:contract", args=[slip.contract])
-    if request.method == "POST":
-        if request.POST.get("answer") != "pay":
-            return HttpResponseRedirect(back)
-        servicing.pay(
-            visitor.shop,
-            slip.contract,
-            slip.amount_minor,
-            "received",
-            slip.reference,
-            visitor.at,
-            settles=slip.settles,
-        )
+    if request.method == "POST" and asked.get("answer") != "pay":
+        return HttpResponseRedirect(back)
+    booked = any(payment.payment_id == slip.reference for payment in found.state.payments)
+    if not booked and (gone := _gone(slip, visitor)):
+        return _sent_back(request, slip, gone, visitor)
+    # Something was paid since this page was read, say in another tab: what it would pay is other now.
+    changed = asked.get("owed", str(found.state.balance_minor)) != str(found.state.balance_minor)
+    if request.method == "POST" and (booked or not changed):
+        try:
+            servicing.pay(
+                visitor.shop,
+                slip.contract,
+                slip.amount_minor,
+                # By a quote that does not stand it would be an ordinary payment, and settle nothing.
+                "request" if slip.settles else "received",
+                slip.reference,
+                visitor.at,
+                settles=slip.settles,
+            )
+        except Refusal as refusal:
+            return _sent_back(request, slip, visitor.voice.text(refusal.detail), visitor)
         return HttpResponseRedirect(f"{back}?paid={slip.reference}")
-    voice = visitor.voice
-    view = BankView(
-        reverse("portal:bank"),
-        token,
-        voice.text(visitor.shop.name),
-        gettext("Contract %(id)s, payment %(reference)s")
-        % {"id": slip.contract[-8:].upper(), "reference": slip.reference},
-        voice.money(slip.amount_minor),
+    return render(
+        request,
+        "portal/bank.html",
+        {"bank": _bank_view(found, slip, token, visitor, booked=booked, changed=changed)},
+        status=409 if changed and not booked else 200,
     )
-    return render(request, "portal/bank.html", {"bank": view})
+
+
+def _gone(slip: Slip, visitor: PortalVisitor) -> str:
+    """Why a slip cannot be paid any more; empty where it can."""
+    if slip.settles:
+        try:
+            quote = payoffs.quote_of(visitor.shop, slip.contract, slip.settles, visitor.at)
+        except payoffs.NoQuote:
+            raise Http404("no such quote") from None
+        if quote.state == "settled":
+            return gettext("You have paid this off. Nothing is owed by this quote any more.")
+        if quote.state != "open":
+            return gettext("The quote that this payment was for does not stand any more.")
+    if visitor.at >= slip.expires_at:
+        return gettext("This payment was begun too long ago. Begin it again.")
+    return ""
+
+
+def _sent_back(request: HttpRequest, slip: Slip, reason: str, visitor: PortalVisitor) -> HttpResponse:
+    """Nothing was paid: why, what it would cost now, and where to begin again."""
+    context = {"reason": reason, "back": reverse("portal:contract", args=[slip.contract])}
+    try:
+        # Of a contract that is closed by now there is nothing to begin again.
+        now = payoffs.preview_payoff(visitor.shop, slip.contract, visitor.at) if slip.settles else None
+    except Refusal:
+        return render(request, "portal/refused.html", context, status=409)
+    if now is not None:
+        context["costs"] = gettext("Paying off costs %(amount)s today.") % {
+            "amount": visitor.voice.money(now.to_pay_minor)
+        }
+    context["again"] = reverse("portal:pay" if now is None else "portal:pay-off", args=[slip.contract])
+    return render(request, "portal/refused.html", context, status=409)
+
+
+def _bank_view(
+    found: Contract, slip: Slip, token: str, visitor: PortalVisitor, *, booked: bool, changed: bool
+) -> BankView:
+    voice = visitor.voice
+    parts: tuple[str, ...] = ()
+    if not booked:
+        parts = (
+            (gettext("paying off early"),)
+            if slip.settles
+            else _preview(found, slip.amount_minor, visitor).parts
+        )
+    return BankView(
+        url=reverse("portal:bank"),
+        token=token,
+        payee=voice.text(visitor.shop.name),
+        purpose=gettext("%(title)s, order %(number)s, payment %(reference)s")
+        % {
+            "title": title_of(found, visitor.shop, voice),
+            "number": found.order_ref,
+            "reference": slip.reference,
+        },
+        parts=parts,
+        amount=voice.money(slip.amount_minor),
+        owed=found.state.balance_minor,
+        back=reverse("portal:contract", args=[slip.contract]),
+        booked=booked,
+        changed=changed,
+    )

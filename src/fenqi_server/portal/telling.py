@@ -484,10 +484,10 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
             words = gettext("You owe %(amount)s more.") % {"amount": voice.money(owed)}
         if not shown and not words:
             continue
-        title = _what(event, late, voice)
+        title = _what(event, late, not after.balance_minor, voice)
         if isinstance(event, told.PaymentReceived) and event.settles:
             saved = _to_pay(before) - _to_pay(after)
-            if saved > 0:
+            if saved > 0 and not after.balance_minor:
                 words = gettext("It saved %(amount)s.") % {"amount": voice.money(saved)}
         views.append(ChangeView(voice.day(event.occurred_on), title, words, tuple(shown)))
     return tuple(reversed(views))
@@ -497,11 +497,15 @@ def _to_pay(state: ContractState) -> int:
     return sum(row.total_minor for row in state.rows)
 
 
-def _what(event: Any, late: bool, voice: Voice) -> str:
-    """What happened, in a line."""
+def _what(event: Any, late: bool, settled: bool, voice: Voice) -> str:
+    """What happened, in a line. `settled`: nothing was owed after it."""
     money = voice.money
     amount = money(getattr(event, "amount_minor", 0))
     match event:
+        case told.PaymentReceived(settles=quote) if quote and not settled:
+            return gettext(
+                "%(amount)s came too late for your quote, or was too little for it: it paid instalments, as any payment does."
+            ) % {"amount": amount}
         case told.PaymentReceived(settles=quote) if quote:
             return gettext("You paid off early, with %(amount)s.") % {"amount": amount}
         case told.PaymentReceived():

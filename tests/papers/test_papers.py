@@ -15,10 +15,11 @@ from icalendar import Calendar
 from pypdf import PdfReader
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
+from fenqi.contracts.agreed import ReturnTerms
 from fenqi.money import format_money
 from fenqi_server import clock
 from fenqi_server.papers.addresses import address_of, token_of
-from fenqi_server.servicing import service
+from fenqi_server.servicing import returns, service
 from fenqi_server.shops.models import Shop
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -116,6 +117,71 @@ def test_what_a_payment_paid_stands_beside_it(get: Callable[..., Any]) -> None:
     for text in (get("", "lang=en").content.decode(), printed(get("statement.pdf", "lang=en").content)):
         assert "instalment1:¥536.00" in close(text)
         assert "instalment2:¥64.00" in close(text)
+
+
+def returned(shop: Shop) -> str:
+    """A contract whose goods go back in part: 600,000 of price, 43,200 of fee; two rows were paid, 72.00 of them fee.
+
+    Goods for 1,000.00 take the last two rows with their fees off; of the fee that was paid a sixth goes back, 12.00.
+    """
+    made = open_one(
+        shop,
+        make_customer(shop, "c-2"),
+        order_ref="78",
+        returns=ReturnTerms("from_last", "returned"),
+    )
+    service.pay(shop, made, 107_200, "received", "two", after(7))
+    returns.confirm_return(shop, made, "R-1", 100_000, after(8))
+    returns.refund_paid(shop, made, "RF-1", 1_200, after(9))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        (
+            "en",
+            (
+                "Returns and refunds",
+                "Goods that went back, at their price",
+                "Refunded to you",
+                "Fee given back",
+            ),
+        ),
+        ("zh-CN", ("退货与退款", "退回的商品，按购买价", "退还给您", "退还的手续费")),
+    ],
+)
+def test_what_went_back_stands_on_all_three(
+    shop: Shop, get: Callable[..., Any], lang: str, words: tuple[str, ...]
+) -> None:
+    token, query = token_of(shop.id, returned(shop)), f"lang={lang}"
+    page = re.sub(r"<[^>]+>", " ", get("", query, token=token).content.decode())
+    file = get("statement.csv", query, token=token).content.decode("utf-8-sig")
+    print_ = printed(get("statement.pdf", query, token=token).content)
+    for text in (close(page), close(file), print_):
+        for word in (*words, "R-1", "RF-1"):
+            assert close(word) in text
+    lines = [line for line in csv.reader(StringIO(file)) if line[2:3] in (["R-1"], ["RF-1"])]
+    assert [line[1:4] for line in lines] == [
+        [on(8).isoformat(), "R-1", "1000.00"],
+        [on(9).isoformat(), "RF-1", "12.00"],
+    ]
+    # The day before, neither was known of.
+    assert "RF-1" not in get("", f"{query}&as_of={on(7)}", token=token).content.decode()
+
+
+def test_a_row_that_came_to_nothing_was_not_paid(shop: Shop, get: Callable[..., Any]) -> None:
+    made = returned(shop)
+    token = token_of(shop.id, made)
+    file = get("statement.csv", "lang=en", token=token).content.decode("utf-8-sig")
+    states = {line[1]: line[8] for line in csv.reader(StringIO(file)) if line[0] == "Instalment"}
+    assert (states["1"], states["3"], states["12"]) == ("paid", "to come", "nothing to pay")
+    said = {
+        name.partition("@")[0].rpartition("-")[2]: str(event["SUMMARY"])
+        for name, event in events(get("due-dates.ics", "lang=en", token=token).content).items()
+    }
+    assert said["12"] == "Nothing to pay (order 78, instalment 12)"
+    assert said["1"].startswith("Paid: ")
 
 
 def test_an_address_is_private_and_only_ours(shop: Shop, contract: str, get: Callable[..., Any]) -> None:

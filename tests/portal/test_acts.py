@@ -12,9 +12,10 @@ from tests.pages.page import Node, parse
 from tests.portal.shop import AT, RealShop, real_shop
 from tests.servicing.opened import open_one
 
+from fenqi.contracts.agreed import ReturnTerms
 from fenqi_server import clock
 from fenqi_server.customers import service as customers
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import requests, returns
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops import service as shops
 
@@ -175,6 +176,44 @@ def test_a_return_is_shown_asked_for_taken_back_and_asked_for_again(mall: RealSh
     assert "Goods for ¥1,000.00 went back." in changes
     assert "You owe ¥1,072.00 less." in changes
     assert "Instalment 12: principal is ¥0.00, not ¥500.00." in changes
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("¥12.00 was refunded to you.", "Goods for ¥1,000.00 went back.")),
+        ("zh", ("已向您退款¥12.00。", "退货¥1,000.00。")),
+    ],
+)
+def test_what_was_refunded_stands_on_the_contract_and_is_no_cost(
+    db: Any, at: Any, language: str, said: tuple[str, str]
+) -> None:
+    mall = real_shop(returns=ReturnTerms("from_last", "returned"))
+    # Two rows are paid, 72.00 of them fee. Goods for a sixth of the price go back, and a sixth of that fee: 12.00.
+    servicing.pay(mall.shop, mall.contract, 107_200, "received", "two", AT)
+    returns.confirm_return(mall.shop, mall.contract, "R-1", 100_000, AT)
+    returns.refund_paid(mall.shop, mall.contract, "RF-1", 1_200, AT)
+    page = parse(mall.signed_in(language=language).get(f"/contracts/{mall.contract}/").content)
+    changes = page.one("section", data_fq_part="changes").text
+    for words in said:
+        assert words in changes
+    costs = figures(page)
+    # 6,000.00 less 1,000.00 of goods; fees of ten rows, 360.00, less what was given back.
+    assert (costs["fees"], costs["given-back"], costs["cost"]) == ("¥360.00", "-¥12.00", "¥5,348.00")
+
+
+def test_goods_that_were_paid_for_go_back_with_all_their_money(db: Any, at: Any) -> None:
+    mall = real_shop(returns=ReturnTerms("from_last", "returned"))
+    servicing.pay(mall.shop, mall.contract, 643_200, "received", "all", AT)
+    returns.confirm_return(mall.shop, mall.contract, "R-1", 600_000, AT)
+    page = parse(mall.signed_in().get(f"/contracts/{mall.contract}/").content)
+    assert "¥6,432.00 is to be refunded to you." in page.one("section", data_fq_part="changes").text
+    returns.refund_paid(mall.shop, mall.contract, "RF-1", 643_200, AT)
+    page = parse(mall.signed_in().get(f"/contracts/{mall.contract}/").content)
+    assert "¥6,432.00 was refunded to you." in page.one("section", data_fq_part="changes").text
+    assert figures(page)["cost"] == "¥0.00"
+    assert "Everything went back, and nothing is owed." in page.one("main").text
+    assert "Thank you" not in page.one("main").text
 
 
 def test_more_than_was_bought_does_not_go_back(mall: RealShop) -> None:

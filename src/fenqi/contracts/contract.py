@@ -182,6 +182,9 @@ class PaymentState(msgspec.Struct, frozen=True):
     recovered_minor: int = 0
 
 
+_GIVEN_BACK: Final = ("fee_returned", "charge_returned", "interest_returned", "penalty_returned")
+
+
 class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     """A contract on a day.
 
@@ -241,6 +244,11 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     def paid_minor(self) -> int:
         """What has been paid towards the rows."""
         return sum(row.paid_minor for row in self.rows)
+
+    @property
+    def given_back_minor(self) -> int:
+        """Fees, interest and charges that were paid and go back to the customer; the rows say still what they were."""
+        return sum(movement.amount_minor for movement in self.movements if movement.kind in _GIVEN_BACK)
 
     @property
     def overdue(self) -> bool:

@@ -50,11 +50,12 @@ def _event(row: RowState, view: ContractView, voice: Voice, url: str) -> Iterato
         "amount": voice.money(row.outstanding_minor or row.total_minor),
         "order": view.order_ref,
     }
-    summary = (
-        gettext("Pay %(amount)s (order %(order)s, %(what)s)")
-        if row.outstanding_minor
-        else gettext("Paid: %(amount)s (order %(order)s, %(what)s)")
-    ) % words
+    if row.outstanding_minor:
+        summary = gettext("Pay %(amount)s (order %(order)s, %(what)s)") % words
+    elif row.total_minor:
+        summary = gettext("Paid: %(amount)s (order %(order)s, %(what)s)") % words
+    else:
+        summary = gettext("Nothing to pay (order %(order)s, %(what)s)") % words
     yield "BEGIN:VEVENT"
     yield f"UID:{view.contract_id}-{row.number}@{host}"
     yield f"DTSTAMP:{stamp}"

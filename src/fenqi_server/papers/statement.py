@@ -16,6 +16,7 @@ from django.utils.translation import gettext, pgettext
 
 from fenqi.calendars import format_date, format_instant
 from fenqi.contracts.contract import PaymentState, RowState
+from fenqi.contracts.events import Event, GoodsReturned, PaidBack, RefundPaid, UnappliedRefunded
 from fenqi.money import decimal_text
 from fenqi_server.disclosures.printing import Setter, page_width, put_together
 from fenqi_server.servicing.service import ContractView
@@ -73,6 +74,14 @@ def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
     ]
     if state.unapplied_minor:
         facts.append((gettext("Beyond what was owed, kept for you"), Amount(state.unapplied_minor)))
+    if state.given_back_minor:
+        facts.append((gettext("Fee given back"), Amount(state.given_back_minor)))
+    back = _money_back(view)
+    refunded = sum(event.amount_minor for event in _until(view) if isinstance(event, RefundPaid | PaidBack))
+    if refunded:
+        facts.append((gettext("Refunded to you"), Amount(refunded)))
+    if state.refund_due_minor:
+        facts.append((gettext("Still to be refunded to you"), Amount(state.refund_due_minor)))
     if state.next_due_on is not None:
         facts.append(
             (
@@ -87,7 +96,7 @@ def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
         contract=view.contract_id,
         made=gettext("From what was known on %(at)s.") % {"at": _instant(voice.at, voice)},
         facts=tuple(facts),
-        tables=(_rows(state.rows), _payments(state.payments, voice)),
+        tables=(_rows(state.rows), _payments(state.payments, voice), *back),
         nothing=gettext("None."),
     )
 
@@ -119,6 +128,7 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
         "due": pgettext("instalment", "due today"),
         "upcoming": pgettext("instalment", "to come"),
     }
+    nothing = pgettext("instalment", "nothing to pay")
     return Table(
         wide=frozenset({*range(2, 2 + len(parts)), 3 + len(parts), 4 + len(parts)}),
         name=gettext("Instalment"),
@@ -140,7 +150,7 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
                 Amount(row.total_minor),
                 Amount(row.paid_minor),
                 Amount(row.outstanding_minor),
-                states[row.status],
+                states[row.status] if row.total_minor or row.status != "paid" else nothing,
             )
             for row in rows
         ),
@@ -164,6 +174,41 @@ def _payments(payments: tuple[PaymentState, ...], voice: Voice) -> Table:
         rows=tuple(
             (each.occurred_on, each.payment_id, Amount(each.amount_minor), _paid(each, voice))
             for each in payments
+        ),
+    )
+
+
+def _until(view: ContractView) -> list[Event]:
+    """What had happened by the end of the statement's day, in its order."""
+    return sorted(
+        (event for event in view.events if event.occurred_on <= view.state.as_of),
+        key=lambda event: (event.occurred_on, event.seq),
+    )
+
+
+def _money_back(view: ContractView) -> tuple[Table, ...]:
+    """Goods that went back and money that did; no table where there is neither."""
+    words = {
+        GoodsReturned: gettext("Goods that went back, at their price"),
+        RefundPaid: gettext("Refunded to you"),
+        PaidBack: gettext("Paid back to you"),
+        UnappliedRefunded: gettext("Paid back to you, of what was beyond what was owed"),
+    }
+    rows = tuple(
+        (event.occurred_on, event.reference, Amount(event.amount_minor), words[type(event)])
+        for event in _until(view)
+        if isinstance(event, GoodsReturned | RefundPaid | PaidBack | UnappliedRefunded)
+        # What went to another contract did not go back.
+        and not getattr(event, "matched_to", "")
+    )
+    if not rows:
+        return ()
+    return (
+        Table(
+            name=pgettext("a line of a statement", "Return or refund"),
+            heading=gettext("Returns and refunds"),
+            head=(gettext("Date"), gettext("Reference"), gettext("Amount"), gettext("What it was")),
+            rows=rows,
         ),
     )
 

@@ -104,6 +104,8 @@ class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
     next_minor: int
     next_on: str
     next_label: str
+    done: str
+    """What is said where nothing is to be paid any more."""
     late: str
     late_help: str
     notes: tuple[str, ...]
@@ -166,6 +168,7 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         next_minor=state.next_due_minor,
         next_on=voice.day(state.next_due_on) if state.next_due_on is not None else "",
         next_label=next_label,
+        done=_done(found),
         late=late,
         late_help=late_help,
         notes=_notes(state, voice),
@@ -193,6 +196,7 @@ def _costs(found: Contract, voice: Voice) -> tuple[tuple[str, str, str], ...]:
         (gettext("Fees"), sum(row.fee_minor for row in state.rows), "fees"),
         (gettext("Interest"), sum(row.interest_minor for row in state.rows), "interest"),
         (gettext("Charges for lateness"), sum(row.penalty_minor for row in state.rows), "penalties"),
+        (gettext("Fee given back"), -state.given_back_minor, "given-back"),
     )
     lines = [(label, minor, name) for label, minor, name in parts if minor or name in ("price", "fees")]
     whole = sum(minor for _, minor, _ in lines)
@@ -202,6 +206,18 @@ def _costs(found: Contract, voice: Voice) -> tuple[tuple[str, str, str], ...]:
         *((label, voice.money(minor), name) for label, minor, name in lines),
         (gettext("What it costs in all"), voice.money(whole), "cost"),
     )
+
+
+def _went_back(found: Contract) -> bool:
+    """Everything that the contract paid for went back."""
+    price = sum(row.principal_minor for row in found.terms.rows)
+    return bool(price) and found.state.returned_minor >= price
+
+
+def _done(found: Contract) -> str:
+    if _went_back(found):
+        return gettext("Everything went back, and nothing is owed.")
+    return gettext("Everything is paid. Thank you.")
 
 
 def late_days(minor: int, days: int, voice: Voice) -> str:
@@ -453,6 +469,10 @@ _ORDINARY: Final = (told.Confirmed, told.DueReached, told.Shipped, told.PaymentF
 """What was to be expected, or changes no figure."""
 
 
+_MONEY_BACK: Final = (told.GoodsReturned, told.RefundPaid, told.PaidBack, told.UnappliedRefunded)
+"""What is told even where no figure of a row changed by it: the customer's money moved, or is about to."""
+
+
 def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
     """What made figures other than they were, newest first: everything but paying, and what was learnt late or settles."""
     terms, zone, today = found.terms, found.terms.zone, found.state.as_of
@@ -482,7 +502,11 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
             words = gettext("You owe %(amount)s less.") % {"amount": voice.money(-owed)}
         elif owed > 0:
             words = gettext("You owe %(amount)s more.") % {"amount": voice.money(owed)}
-        if not shown and not words:
+        if not words and isinstance(event, told.GoodsReturned) and after.refund_due_minor:
+            words = gettext("%(amount)s is to be refunded to you.") % {
+                "amount": voice.money(after.refund_due_minor)
+            }
+        if not shown and not words and not isinstance(event, _MONEY_BACK):
             continue
         title = _what(event, late, not after.balance_minor, voice)
         if isinstance(event, told.PaymentReceived) and event.settles:
@@ -569,6 +593,10 @@ def _what(event: Any, late: bool, settled: bool, voice: Voice) -> str:
             return gettext("A payment went where you said that it should.")
         case told.Disbursed():
             return gettext("%(amount)s was added to the contract.") % {"amount": amount}
+        case told.UnappliedRefunded(matched_to=other) if other:
+            return gettext("%(amount)s that nothing was owed for went to what it was really paid for.") % {
+                "amount": amount
+            }
         case told.PaidBack() | told.UnappliedRefunded():
             return gettext("%(amount)s was paid back to you.") % {"amount": amount}
         case told.WrittenOff():

@@ -348,6 +348,25 @@ def test_a_payoff_that_costs_more_than_it_spares_says_so_and_its_charge_is_booke
     assert prove_shop(shop).ok
 
 
+def test_a_row_s_number_that_stands_for_another_row_since_news_came_late_falls_due_again(shop: Shop) -> None:
+    cost = ContingentCost("late_fee", Text("滞纳金", "Late fee"), Text("逾期", "If late"), "shop")
+    contract = open_one(
+        shop, make_customer(shop), msgspec.structs.replace(FREE_3, contingent=(cost,)), 100_000
+    )
+    acts.re_age(shop, contract, 2, on(32), after(31), **WHO)
+    closing.close_day(shop, on(32), after(32))
+    assert [row.number for row in service.get(shop, contract, on(32)).state.rows if row.reached][-1] == 4
+    # All of it was paid before the rows 4 and 5 were made: there are none. Then a fee is owed, and spread over a new row 4.
+    service.pay(shop, contract, 100_000, "received", "p-1", after(33), occurred_on=on(20))
+    acts.charge(shop, contract, "c-1", "fee", 500, "late_fee", after(34), **WHO)
+    acts.re_age(shop, contract, 1, on(37), after(35), **WHO)
+    report = closing.close_day(shop, on(37), after(37))
+    assert (report.rows, report.failed) == (1, ())
+    rows = {row.number: row for row in service.get(shop, contract, on(37)).state.rows}
+    assert (rows[4].due_on, rows[4].reached, rows[4].outstanding_minor) == (on(37), True, 500)
+    assert prove_shop(shop).ok
+
+
 DONE: dict[str, Callable[[Shop, str], object]] = {
     "cancelled": lambda shop, contract: acts.cancel(shop, contract, after(40)),
     "half returned": lambda shop, contract: returns.confirm_return(shop, contract, "r", 300_000, after(40)),

@@ -14,6 +14,7 @@ from django.db import connection
 from fenqi.calendars import local_date
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
+    DueReached,
     Event,
     PaymentReceived,
     Recovered,
@@ -181,6 +182,18 @@ class _Posted(msgspec.Struct, frozen=True):
     booked_on: date
 
 
+def _reference(event: Event, told: Sequence[Event]) -> str:
+    """What makes an event of its kind this one. News that comes late may take rows away that were added, and then a row's number
+    stands for another row, whose due date comes as well."""
+    if isinstance(event, DueReached):
+        for other in told:
+            if other is event:
+                break
+            if isinstance(other, DueReached) and other.row == event.row:
+                return f"{event.row} ({event.seq})"
+    return event.reference
+
+
 def append(
     contract: Stored, new: Sequence[Event], at: datetime, today: date, *, booked_from: date = date.min
 ) -> ContractState:
@@ -228,7 +241,7 @@ def append(
                 [uuid7(at) for _ in new],
                 [event.seq for event in new],
                 [_kind(event) for event in new],
-                [event.reference for event in new],
+                [_reference(event, grown.events) for event in new],
                 [event.occurred_on for event in new],
                 [_body(event) for event in new],
                 [each.which for each in posted],

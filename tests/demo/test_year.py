@@ -127,3 +127,20 @@ def test_moving_the_clock_by_hand_lets_the_year_happen_too(visit: Visit) -> None
         "2027-03-24",
     ]
     assert len(_view("year_payoff").state.payments) == 4
+
+
+@COLLECTOR
+@pytest.mark.parametrize("price", ["3000", "3999.99"])
+def test_a_phone_that_is_rented_at_one_price_is_not_called_unlawful_at_another(
+    visit: Visit, price: str
+) -> None:
+    from tests.pages.page import parse
+
+    client = visit("good", "en")
+    client.post("/demo/year/begin")
+    page = parse(client.get("/account/ways/", {"amount": price}).content)
+    (rented,) = [
+        each for each in page.all("li", data_fq_part="family") if each["data-family"] == "phone_rent"
+    ]
+    codes = [each["data-code"] for each in rented.all("li") if "data-code" in each.attributes]
+    assert codes == ["AMOUNT_LOW"]

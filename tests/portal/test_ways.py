@@ -9,7 +9,9 @@ import pytest
 from tests.api.world import AT, GROWN_UP, PHONE, World, make_world
 from tests.pages.page import Node, parse
 from tests.portal.shop import RealShop, real_shop
+from tests.servicing.opened import open_one
 
+from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
 from fenqi_server.decisions import service as decisions
@@ -129,3 +131,53 @@ def test_support_and_the_wish_to_be_told_open_from_here(world: World) -> None:
     assert sent.status_code == 302
     assert "Why?" in client.get(sent.headers["Location"]).content.decode()
     assert "Why?" not in browser(world, "en").get("/support/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("en", "Of the shop’s own line of ¥20,000.00, ¥14,000.00 is left for you."),
+        ("zh", "商城自有额度¥20,000.00，您目前还可用¥14,000.00"),
+    ],
+)
+def test_what_is_left_of_the_line_is_said_before_anything_is_asked(
+    world: World, language: str, line: str
+) -> None:
+    # 20,000.00 may be owed; 6,000.00 of price are.
+    open_one(world.shop, world.customer_id, at=BEFORE)
+    said = page_of(browser(world, language)).one("p", data_fq_part="line").text
+    assert line in said
+
+
+def test_where_no_line_was_given_none_is_spoken_of(world: World) -> None:
+    customers.set_limit(world.shop, world.customer_id, None)
+    assert page_of(browser(world)).all("p", data_fq_part="line") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "where"),
+    [("en", "You agree to that at the checkout of an order"), ("zh", "您在结算订单时授权")],
+)
+def test_where_a_consent_is_missing_it_is_said_where_it_is_given(
+    world: World, language: str, where: str
+) -> None:
+    tell(world)
+    lacking = [
+        node
+        for node in page_of(browser(world, language)).all("div", data_fq_part="missing")
+        if node.all("li", data_code="CONSENT_MISSING")
+    ]
+    assert lacking
+    assert all(where in node.one("p", data_fq_part="consent").text for node in lacking)
+
+
+def test_what_does_not_come_back_by_itself_is_not_promised_to_be_told_of(
+    world: World, demo_site: None
+) -> None:
+    tell(world, **{"customer.age": 17})
+    found = page_of(browser(world)).all("div", data_fq_part="missing")
+    told = {
+        ("Does not return by itself" in node.text): bool([a for a in node.all("a") if "Tell me" in a.text])
+        for node in found
+    }
+    assert told[True] is False

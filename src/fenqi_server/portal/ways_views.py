@@ -24,8 +24,9 @@ from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
 from fenqi_server.decisions import service as decisions
 from fenqi_server.facts import BadFacts, may_assert
+from fenqi_server.facts.known import standing
 from fenqi_server.portal.visitor import PortalVisitor, customer_page
-from fenqi_server.storefront.selector import FamilyView, GroupView, group_views
+from fenqi_server.storefront.selector import FamilyView, GroupView, MissingView, group_views
 from fenqi_server.storefront.visitor import visitor_of
 from fenqi_server.subscriptions import ports
 
@@ -82,19 +83,62 @@ def ways(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
         reason.unknown for option in decision.evaluation.options for reason in option.verdict.reasons
     )
     context |= {
-        "groups": [_group(group) for group in groups],
+        "groups": [_group(group, decision) for group in groups],
+        "line": _line_words(visitor, policy),
         "decision": decision.public_id,
         "shown_amount": voice.money(amount),
         "told_at": voice.instant(told.at) if told.at is not None else "",
         "nothing_told": told.at is None and not settings.FENQI_DEMO,
         "unknown": unknown,
+        "demo": settings.FENQI_DEMO,
+        "back": visitor.back,
         "can_notify": bool(settings.FENQI_DEMO or ports.offered("email")),
     }
     return render(request, "portal/ways.html", context)
 
 
-def _group(group: GroupView) -> WaysGroup:
-    return WaysGroup(group.title, group.about, (*group.shown, *group.collapsed, *group.missing))
+def _line_words(visitor: PortalVisitor, policy: Policy) -> str:
+    """What is left of the shop's own line; empty where the customer has none."""
+    known = standing(visitor.shop, visitor.customer_id, policy, visitor.at)
+    line, left = known.get("limit.mall"), known.get("limit.mall_available")
+    if not isinstance(line, int) or not isinstance(left, int):
+        return ""
+    return gettext(
+        "Of the shop’s own line of %(line)s, %(left)s is left for you. What you pay back is left again."
+    ) % {
+        "line": visitor.voice.money(line),
+        "left": visitor.voice.money(left),
+    }
+
+
+def _group(group: GroupView, decision: decisions.Decision) -> WaysGroup:
+    families = (*group.shown, *group.collapsed, *group.missing)
+    return WaysGroup(
+        group.title,
+        group.about,
+        tuple(
+            msgspec.structs.replace(
+                family, missing=tuple(_missing(each, decision) for each in family.missing)
+            )
+            for family in families
+        ),
+    )
+
+
+_AMOUNT: Final = frozenset({"AMOUNT_LOW", "AMOUNT_HIGH"})
+_RENTED: Final = frozenset({"operating_lease", "finance_lease"})
+_OF_RENTS: Final = frozenset({"LEASE_TERMS", "COST_OVER_CAP"})
+
+
+def _missing(view: MissingView, decision: decisions.Decision) -> MissingView:
+    """What is missing, without what a reader here can do nothing with."""
+    option, reasons = decision.evaluation.option(view.plan), view.reasons
+    if option.legal_form in _RENTED and _AMOUNT & {reason.code for reason in reasons}:
+        # Goods of that price are not rented at all: what the rents would be in proportion to it says nothing.
+        reasons = tuple(reason for reason in reasons if reason.code not in _OF_RENTS)
+    # What time and the shop change comes back by a message; what only the customer can change does not.
+    lasts = option.verdict.until.kind == "none"
+    return msgspec.structs.replace(view, reasons=reasons, notify="" if lasts else view.notify)
 
 
 def _decide(visitor: PortalVisitor, amount: int, told: Told) -> decisions.Decision:

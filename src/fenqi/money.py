@@ -83,6 +83,8 @@ _WRITTEN: Final[dict[str, frozenset[str]]] = {
     **{symbol: frozenset({code}) for code, symbol in _SYMBOLS.items() if code != "CNY"},
 }
 
+_HALF_WIDTH: Final = str.maketrans({0xFEE0 + ord(one): one for one in "0123456789,.-"} | {"\u3000": " "})
+"""A Chinese keyboard may write digits, point and comma as wide as a character: they are the same number."""
 _AMOUNT = re.compile(
     r"\s*(?P<sign>-)?\s*(?P<before>[^\d\s.,+-]{1,3})?\s*"
     r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<part>[0-9]+))?"
@@ -138,8 +140,8 @@ def check_minor(value: object, currency: str, *, place: str = "amount_minor", si
 def parse_money(text: str, currency: str, *, place: str = "amount") -> int:
     """Read an amount that a person wrote, in major units, and return minor units of `currency`.
 
-    A currency sign or code may stand before or after; it has to be `currency`'s. Refuses fractions of
-    the minor unit, negative amounts, overflow and another currency with a `MoneyError`.
+    A currency sign or code may stand before or after; it has to be `currency`'s. Full-width digits, points and
+    commas are read as the others. Refuses fractions of the minor unit, negative amounts, overflow and another currency with a `MoneyError`.
 
     >>> parse_money("¥5,000", "CNY"), parse_money("5000.00 CNY", "CNY"), parse_money("300", "CNY")
     (500000, 500000, 30000)
@@ -147,7 +149,7 @@ def parse_money(text: str, currency: str, *, place: str = "amount") -> int:
     check_currency(currency)
     if not isinstance(text, str):
         raise MoneyError(place, text, "an amount as text, such as '5000.00'")
-    found = _AMOUNT.fullmatch(text)
+    found = _AMOUNT.fullmatch(text.translate(_HALF_WIDTH))
     if found is None:
         raise MoneyError(place, text, f"an amount such as {format_money(500_000, currency)}")
     for written in (found["before"], found["after"]):

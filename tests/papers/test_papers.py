@@ -202,6 +202,24 @@ def test_an_address_is_private_and_only_ours(shop: Shop, contract: str, get: Cal
         assert get("", query).status_code == 404
 
 
+@pytest.mark.parametrize("asked", [str(on(41)), "soon", "2026-02-30"])
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "is no day that has come. A statement says"), ("zh-CN", "还没有到，或不是日期")]
+)
+def test_a_day_that_has_not_come_is_said_to_be_that_and_today_s_paper_is_offered(
+    get: Callable[..., Any], asked: str, lang: str, said: str
+) -> None:
+    for what in ("", "statement.pdf", "statement.csv", "due-dates.ics"):
+        answer = get(what, f"as_of={asked}&lang={lang}")
+        page = answer.content.decode()
+        assert answer.status_code == 404
+        assert said in page
+        assert asked in page
+        assert f"?as_of={on(40)}" in page
+        assert answer.headers["X-Robots-Tag"] == "noindex"
+    assert "no day that has come" not in get("", f"as_of={asked}", token="nonsense").content.decode()
+
+
 def events(body: bytes) -> dict[str, Any]:
     return {str(event["UID"]): event for event in Calendar.from_ical(body).walk("VEVENT")}
 

@@ -15,7 +15,7 @@ from tests.servicing.opened import after, open_one
 from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.papers.addresses import token_of
-from fenqi_server.servicing import leases, service
+from fenqi_server.servicing import leases, requests, service
 
 
 @pytest.fixture
@@ -49,6 +49,10 @@ def test_a_lease_is_told_by_its_own_words_and_offers_nothing_that_only_a_sale_ca
     for way in ("pay-off", "return", "due-day"):
         assert f"/contracts/{phone}/{way}/" not in page.content.decode(), way
         assert browser.get(f"/contracts/{phone}/{way}/").status_code < 500, way
+    for act in (browser.get, browser.post):
+        back = act(f"/contracts/{phone}/return/", {"amount": "100", "act": "confirm"})
+        assert back["Location"] == f"/contracts/{phone}/rented/", "what is rented goes back by the lease"
+    assert requests.of_contract(mall.shop, phone) == []
     words(browser.get(f"/contracts/{phone}/pay/", {"choice": "next"}))
     words(browser.get("/account/"))
     with clock.pinned(after(400)):

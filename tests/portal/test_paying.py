@@ -346,3 +346,20 @@ def test_a_cashier_s_address_that_cannot_be_right_is_refused(address: str, live:
 
 def test_a_test_shop_s_cashier_may_be_on_the_same_machine() -> None:
     assert slips.check_cashier("http://localhost:9000/?s={slip}", live=False)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Everything is paid; nothing is owed."), ("zh", "已全部还清")]
+)
+def test_where_nothing_is_owed_no_amount_is_asked_for(mall: RealShop, language: str, said: str) -> None:
+    servicing.pay(mall.shop, mall.contract, 643_200, "received", "all", AT)
+    answer = mall.signed_in(language=language).get(f"/contracts/{mall.contract}/pay/")
+    assert answer.status_code == 422
+    page = parse(answer.content)
+    assert said in page.one("main").text
+    assert page.all("input", name="choice") == []
+
+
+def test_an_amount_may_be_written_in_full_width(mall: RealShop) -> None:
+    said = previewed(mall, mall.signed_in(), choice="other", other="１００．５０")
+    assert "¥100.50" in said.one("main").text

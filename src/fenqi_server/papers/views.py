@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from functools import wraps
 from typing import Final
 from urllib.parse import urlencode
 
@@ -35,18 +37,32 @@ def _locale(request: HttpRequest) -> str:
     return asked or locale_now()
 
 
+class _NoDay(Exception):
+    """The day that was asked for has no paper: `asked` as it was written, and the newest that has one."""
+
+    def __init__(self, asked: str, today: date) -> None:
+        super().__init__(asked)
+        self.asked, self.today = asked, today
+
+
 def _contract(request: HttpRequest, token: str) -> tuple[Shop, ContractView]:
     try:
         shop_id, contract = contract_at(token)
         shop = shops.by_id(shop_id)
-        at = clock.now()
-        written, today = request.GET.get("as_of", ""), local_date(at, shop.time_zone)
-        as_of = date.fromisoformat(written) if written else today
-        if as_of > today:
-            raise Http404("a statement is of a day that has come")
-        return shop, servicing.get(shop, contract, as_of)
-    except (BadAddress, Shop.DoesNotExist, servicing.NoContract, ValueError):
+        return shop, servicing.get(shop, contract, _as_of(request, shop))
+    except (BadAddress, Shop.DoesNotExist, servicing.NoContract):
         raise Http404("no such paper") from None
+
+
+def _as_of(request: HttpRequest, shop: Shop) -> date:
+    written, today = request.GET.get("as_of", ""), local_date(clock.now(), shop.time_zone)
+    try:
+        as_of = date.fromisoformat(written) if written else today
+    except ValueError:
+        raise _NoDay(written, today) from None
+    if as_of > today:
+        raise _NoDay(written, today)
+    return as_of
 
 
 def _voice(shop: Shop, locale: str) -> Voice:
@@ -65,77 +81,88 @@ def _private(response: HttpResponse) -> HttpResponse:
     return response
 
 
-@never_cache
-@require_safe
-def statement(request: HttpRequest, token: str) -> HttpResponse:
+_Paper = Callable[[HttpRequest, str, Shop, ContractView, str], HttpResponse]
+
+
+def _paper(view: _Paper) -> Callable[[HttpRequest, str], HttpResponse]:
+    """A paper at its address, in the reader's language; where the day has none, that is said and today's is offered."""
+
+    @never_cache  # type: ignore[untyped-decorator]
+    @require_safe  # type: ignore[untyped-decorator]
+    @wraps(view)
+    def at_address(request: HttpRequest, token: str) -> HttpResponse:
+        locale = _locale(request)
+        try:
+            shop, found = _contract(request, token)
+        except _NoDay as wrong:
+            context = {"asked": wrong.asked[:20], "today": wrong.today.isoformat(), "lang": locale}
+            with override(LANGUAGES[locale]):
+                return _private(render(request, "papers/no_day.html", context, status=404))
+        with override(LANGUAGES[locale]):
+            return view(request, token, shop, found, locale)
+
+    return at_address
+
+
+@_paper
+def statement(request: HttpRequest, token: str, shop: Shop, found: ContractView, locale: str) -> HttpResponse:
     """The statement as a page: `?as_of=2026-12-31` for another day, `?lang=en` for another language."""
-    locale = _locale(request)
-    shop, found = _contract(request, token)
     other, other_name = OTHER[locale]
     as_of = found.state.as_of.isoformat()
-    with override(LANGUAGES[locale]):
-        voice = _voice(shop, locale)
-        made = statement_of(found, shop.name.in_(locale), voice)
-        query = urlencode({"as_of": as_of, "lang": locale})
-        return _private(
-            render(
-                request,
-                "papers/statement.html",
-                {
-                    "lang": locale,
-                    "as_of": as_of,
-                    "today": local_date(clock.now(), shop.time_zone).isoformat(),
-                    "statement": made,
-                    "facts": [(label, shown(cell, voice)) for label, cell in made.facts],
-                    "tables": [TextTable.of(table, voice) for table in made.tables],
-                    "other": {
-                        "lang": other,
-                        "name": other_name,
-                        "url": f"?{urlencode({'as_of': as_of, 'lang': other})}",
-                    },
-                    "pdf": f"{reverse('papers:statement-pdf', args=[token])}?{query}",
-                    "csv": f"{reverse('papers:statement-csv', args=[token])}?{query}",
-                    "ics": f"{reverse('papers:due-dates', args=[token])}?{urlencode({'lang': locale})}",
+    voice = _voice(shop, locale)
+    made = statement_of(found, shop.name.in_(locale), voice)
+    query = urlencode({"as_of": as_of, "lang": locale})
+    return _private(
+        render(
+            request,
+            "papers/statement.html",
+            {
+                "lang": locale,
+                "as_of": as_of,
+                "today": local_date(clock.now(), shop.time_zone).isoformat(),
+                "statement": made,
+                "facts": [(label, shown(cell, voice)) for label, cell in made.facts],
+                "tables": [TextTable.of(table, voice) for table in made.tables],
+                "other": {
+                    "lang": other,
+                    "name": other_name,
+                    "url": f"?{urlencode({'as_of': as_of, 'lang': other})}",
                 },
-            )
+                "pdf": f"{reverse('papers:statement-pdf', args=[token])}?{query}",
+                "csv": f"{reverse('papers:statement-csv', args=[token])}?{query}",
+                "ics": f"{reverse('papers:due-dates', args=[token])}?{urlencode({'lang': locale})}",
+            },
         )
+    )
 
 
-@never_cache
-@require_safe
-def statement_pdf(request: HttpRequest, token: str) -> HttpResponse:
+@_paper
+def statement_pdf(
+    request: HttpRequest, token: str, shop: Shop, found: ContractView, locale: str
+) -> HttpResponse:
     """The statement as a print."""
-    locale = _locale(request)
-    shop, found = _contract(request, token)
-    with override(LANGUAGES[locale]):
-        voice = _voice(shop, locale)
-        body = as_pdf(statement_of(found, shop.name.in_(locale), voice), voice)
+    voice = _voice(shop, locale)
+    body = as_pdf(statement_of(found, shop.name.in_(locale), voice), voice)
     return _file(body, "application/pdf", f"statement-{found.state.as_of}.pdf")
 
 
-@never_cache
-@require_safe
-def statement_csv(request: HttpRequest, token: str) -> HttpResponse:
+@_paper
+def statement_csv(
+    request: HttpRequest, token: str, shop: Shop, found: ContractView, locale: str
+) -> HttpResponse:
     """The statement for a spreadsheet."""
-    locale = _locale(request)
-    shop, found = _contract(request, token)
-    with override(LANGUAGES[locale]):
-        voice = _voice(shop, locale)
-        body = as_csv(statement_of(found, shop.name.in_(locale), voice), voice)
+    voice = _voice(shop, locale)
+    body = as_csv(statement_of(found, shop.name.in_(locale), voice), voice)
     return _file(body, "text/csv; charset=utf-8", f"statement-{found.state.as_of}.csv")
 
 
-@never_cache
-@require_safe
-def due_dates(request: HttpRequest, token: str) -> HttpResponse:
+@_paper
+def due_dates(request: HttpRequest, token: str, shop: Shop, found: ContractView, locale: str) -> HttpResponse:
     """The due dates for a calendar, which asks again by itself."""
-    locale = _locale(request)
-    shop, found = _contract(request, token)
-    with override(LANGUAGES[locale]):
-        body = calendar_of(
-            found,
-            shop.name.in_(locale),
-            _voice(shop, locale),
-            address_of(shop.id, found.contract_id),
-        )
+    body = calendar_of(
+        found,
+        shop.name.in_(locale),
+        _voice(shop, locale),
+        address_of(shop.id, found.contract_id),
+    )
     return _file(body, "text/calendar; charset=utf-8", "due-dates.ics")

@@ -254,6 +254,9 @@ def _return_reasons(chosen: str) -> tuple[Choice, ...]:
 def send_back(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> HttpResponse:
     """Choose what goes back, see what it settles and refunds, and ask for it."""
     found = own_contract(visitor, contract_id)
+    if found.state.lease is not None:
+        # What is rented goes back by the lease, and nothing of a price is refunded for it.
+        return HttpResponseRedirect(reverse("portal:rented", args=[contract_id]))
     head = _head(found, visitor, "send-back")
     known = requests.of_contract(visitor.shop, contract_id)
     items = items_of(found, visitor.shop, known, visitor.voice)

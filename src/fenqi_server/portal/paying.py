@@ -101,7 +101,14 @@ def pay(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> HttpR
             return HttpResponseRedirect(f"{request.path}?{query}")
         preview = None if error else _preview(found, amount, visitor)
         return _form(request, found, visitor, asked, preview=preview, error=error)
+    if not owed:
+        # A form for an amount of nothing would only be refused afterwards.
+        return _refused(request, _nothing_owed(), reverse("portal:contract", args=[contract_id]))
     return _form(request, found, visitor, asked)
+
+
+def _nothing_owed() -> str:
+    return gettext("Everything is paid; nothing is owed.")
 
 
 def _amount(asked: Any, found: Contract, visitor: PortalVisitor) -> tuple[int, str]:
@@ -109,7 +116,7 @@ def _amount(asked: Any, found: Contract, visitor: PortalVisitor) -> tuple[int, s
     voice, state = visitor.voice, found.state
     owed = state.balance_minor
     if not owed:
-        return 0, gettext("Everything is paid; nothing is owed.")
+        return 0, _nothing_owed()
     choice = asked.get("choice", "")
     if choice in ("next", "late", "all"):
         amount = {"next": state.next_due_minor, "late": state.overdue_minor, "all": owed}[choice]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
+from tests.engine.contracts.made import FLAT_12
 from tests.pages.page import Node, parse
 from tests.portal.shop import AT, RealShop, real_shop
 from tests.servicing.opened import open_one
 
-from fenqi.contracts.agreed import ReturnTerms
+from fenqi.contracts.agreed import PayoffTerms, ReturnTerms
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.customers import service as customers
-from fenqi_server.servicing import requests, returns
+from fenqi_server.servicing import acts, requests, returns
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops import service as shops
 
@@ -123,6 +128,57 @@ def test_a_quote_that_ran_out_says_so_and_offers_another(mall: RealShop) -> None
     assert "This quote has run out." in page.one("main").text
     assert not page.all("a", data_fq_part="cashier")
     assert page.one("input", name="act")["value"] == "quote"
+
+
+@pytest.fixture
+def sparing(db: Any, at: Any) -> RealShop:
+    """A contract that spares the fees of months that have not begun when it is paid off."""
+    return real_shop(payoff=PayoffTerms("to_period_end"))
+
+
+@pytest.mark.parametrize(
+    ("language", "later", "why"),
+    [
+        ("en", "From 25 Nov on it costs ¥36.00 more.", "The fee of the period that has begun is owed"),
+        ("zh", "自11月25日起结清将多付¥36.00。", "已开始的一期手续费仍需支付"),
+    ],
+)
+def test_a_payoff_says_from_when_on_it_costs_more_and_why(
+    sparing: RealShop, language: str, later: str, why: str
+) -> None:
+    # On the first day of a month its fee of 36.00 is not owed yet; a day later it is.
+    page = page_of(sparing.signed_in(language=language), sparing, "pay-off")
+    assert page.one("strong", data_fq_part="later").text == later
+    assert why in page.one("main").text
+
+
+def test_a_figure_that_stays_the_same_is_not_said_to_rise(mall: RealShop) -> None:
+    page = page_of(mall.signed_in(), mall, "pay-off")
+    assert not page.all("strong", data_fq_part="later")
+    assert "The fees of all instalments are owed" in page.one("main").text
+
+
+def test_a_quote_is_found_again_from_the_contract_while_it_stands(sparing: RealShop) -> None:
+    client = sparing.signed_in()
+    url = client.post(f"/contracts/{sparing.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    note = parse(client.get(f"/contracts/{sparing.contract}/").content).one("p", data_fq_part="quote")
+    assert "You have a quote: ¥6,000.00 pays everything off until the end of 24 Nov." in note.text
+    assert note.one("a")["href"] == url
+    with clock.pinned(AT + timedelta(days=1)):
+        later = parse(sparing.signed_in().get(f"/contracts/{sparing.contract}/").content)
+    assert not later.all("p", data_fq_part="quote")
+
+
+def test_a_quote_that_was_paid_by_does_not_compare_any_more(sparing: RealShop) -> None:
+    client = sparing.signed_in()
+    url = client.post(f"/contracts/{sparing.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    quote = parse_qs(urlsplit(url).query)["quote"][0]
+    assert figures(parse(client.get(url).content))["scheduled"] == "¥6,432.00"
+    servicing.pay(sparing.shop, sparing.contract, 600_000, "received", "off", AT, settles=quote)
+    page = parse(client.get(url).content)
+    assert "You have paid this off." in page.one("main").text
+    assert not {"scheduled", "saving"} & figures(page).keys()
+    assert "You save" not in page.one("main").text
 
 
 def test_a_quote_of_another_contract_is_not_there(mall: RealShop) -> None:
@@ -297,3 +353,100 @@ def test_help_without_a_reason_or_a_time_is_not_asked_for(mall: RealShop, sent: 
     answer = mall.signed_in().post(f"/contracts/{mall.contract}/help/", sent)
     assert answer.status_code == 422
     assert requests.of_contract(mall.shop, mall.contract) == []
+
+
+def test_help_that_was_granted_is_said_to_be_what_it_is(mall: RealShop) -> None:
+    client = mall.signed_in()
+    client.post(f"/contracts/{mall.contract}/help/", {"reason": "illness", "months": "2"})
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    requests.approve(mall.shop, request.request_id, AT, actor="ann", act=requests.Pause(periods=2))
+    page = parse(client.get(f"/contracts/{mall.contract}/").content).one("main").text
+    # Due on the 24th of each month from December on; two periods later the first is due in February.
+    assert "The shop agreed to a pause of 2 periods." in page
+    assert "The next payment, of ¥536.00, is due on 24 Feb 2027." in page
+    badges = parse(client.get(f"/contracts/{mall.contract}/").content).all("span")
+    states = [badge.text for badge in badges if "state" in badge.attributes.get("class", "").split()]
+    assert states[0] == "paused"
+    zh = mall.signed_in(language="zh").get(f"/contracts/{mall.contract}/").content.decode()
+    assert "商城已同意暂停还款2期。" in zh
+
+
+def test_help_that_is_needed_no_more_is_not_waited_for(mall: RealShop) -> None:
+    client = mall.signed_in()
+    client.post(f"/contracts/{mall.contract}/help/", {"reason": "illness", "months": "2"})
+    servicing.pay(mall.shop, mall.contract, 643_200, "received", "all", AT)
+    page = client.get(f"/contracts/{mall.contract}/").content.decode()
+    assert "Nothing is owed any more, so there is nothing to ease." in page
+    assert "answers here" not in page
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    client.post(f"/contracts/{mall.contract}/take-back/", {"request": request.request_id})
+    assert requests.get(mall.shop, request.request_id).state == "withdrawn"
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "A phone × 1"), ("zh", "一部手机 × 1")])
+def test_goods_that_go_back_are_told_in_the_reader_s_language(
+    mall: RealShop, monkeypatch: pytest.MonkeyPatch, language: str, title: str
+) -> None:
+    line = requests.ReturnLine(sku="p-1", title="一部手机", quantity=1, amount_minor=100_000)
+    wish = requests.ReturnAsked(amount_minor=100_000, lines=(line,))
+    requests.open_request(mall.shop, mall.contract, wish, AT)
+    # The mall's own order knows its goods in both languages.
+    known = SimpleNamespace(lines=(SimpleNamespace(sku="p-1", title=Text("一部手机", "A phone")),))
+    monkeypatch.setattr("fenqi_server.portal.telling.orders.by_contract", lambda *_: known)
+    page = parse(mall.signed_in(language=language).get(f"/contracts/{mall.contract}/").content)
+    assert title in page.one("section", data_fq_part="asked").text
+
+
+@pytest.mark.parametrize(
+    ("language", "present", "again"),
+    [
+        (
+            "en",
+            "Your due day is day 24 of the month now.",
+            "After that it cannot be moved again before 23 May 2027.",
+        ),
+        ("zh", "您目前的还款日是每月24日。", "更改后，2027年5月23日之前不能再次更改。"),
+    ],
+)
+def test_the_due_day_begins_at_the_present_one_and_says_what_an_earlier_one_means(
+    mall: RealShop, language: str, present: str, again: str
+) -> None:
+    client = mall.signed_in(language=language)
+    page = page_of(client, mall, "due-day")
+    assert page.one("p", data_fq_part="present").text == present
+    (chosen,) = [option for option in page.all("option") if "selected" in option.attributes]
+    assert chosen["value"] == "24"
+    # 180 days after 24 November: 6 + 31 + 31 + 28 + 31 + 30 + 23.
+    moved = page_of(client, mall, "due-day", day="10")
+    assert again in moved.one("main").text
+    # 24 December to 10 December.
+    assert "14" in moved.one("strong", data_fq_part="sooner").text
+    later = page_of(client, mall, "due-day", day="28")
+    assert not later.all("strong", data_fq_part="sooner")
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "past due"), ("zh", "逾期")])
+def test_what_is_late_is_what_is_to_be_paid_next(mall: RealShop, language: str, word: str) -> None:
+    # Two rows of 536.00 are late on 1 February; the third is due on 24 February.
+    with clock.pinned(AT + timedelta(days=69)):
+        page = parse(mall.signed_in(language=language).get("/account/").content)
+    following = page.one("dd", data_figure="next").text
+    assert following.startswith("¥1,072.00")
+    assert word in following
+    assert "¥536.00" not in page.one("main").text
+    assert f"/contracts/{mall.contract}/pay/?choice=late" in [link["href"] for link in page.all("a")]
+
+
+def test_a_charge_for_lateness_says_how_it_is_reckoned(db: Any, at: Any) -> None:
+    cost = ContingentCost(
+        "late",
+        Text("逾期利息", "Late interest"),
+        Text("逾期本金日万分之三", "0.03% a day of late principal"),
+        "mall",
+    )
+    mall = real_shop(plan=msgspec.structs.replace(FLAT_12, contingent=(cost,)))
+    acts.charge(mall.shop, mall.contract, "ch-1", "penalty", 1_080, "late", AT, actor="ann", reason="late")
+    page = parse(mall.signed_in().get(f"/contracts/{mall.contract}/").content)
+    assert page.one("p", data_fq_part="basis").text == "Late interest: 0.03% a day of late principal"
+    # What is charged beside the rows is no instalment.
+    assert "0 of 12 instalments paid" in page.one("main").text

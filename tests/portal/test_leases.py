@@ -45,6 +45,9 @@ def test_a_lease_is_told_by_its_own_words_and_offers_nothing_that_only_a_sale_ca
     page = browser.get(f"/contracts/{phone}/")
     said = words(page)
     assert "Rent 12" in said
+    # The deposit, which is paid, is no rent.
+    assert "0 of 12 instalments paid" in said
+    assert "Rent 1, due on" in said
     assert "Deposit" in said
     for way in ("pay-off", "return", "due-day"):
         assert f"/contracts/{phone}/{way}/" not in page.content.decode(), way

@@ -209,7 +209,7 @@ def test_by_a_quote_that_ran_out_no_money_is_taken(
 ) -> None:
     client = demo.signed_in(language=language)
     address = to_the_bank(demo, client, "pay-off", **quoted(demo, client))
-    # On 23 November no month had begun to cost anything: 6,000.00, for that day. By 13 December the first one's 36.00 is owed.
+    # On 24 November no month had begun to cost anything: 6,000.00, for that day. By 14 December the first one's 36.00 is owed.
     with clock.pinned(AT + timedelta(days=20)):
         client = demo.signed_in(language=language)
         for answer in (client.get(address), pay_there(client, address)):

@@ -6,6 +6,7 @@ Each is shown before it is done and done by a form; what cannot be done says why
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from urllib.parse import urlencode, urlsplit
@@ -109,6 +110,10 @@ class PayoffPage(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     state: str
     gone: str
+    why: str
+    """What of the fees is owed by whoever pays off."""
+    later: str
+    """From when on it costs more, and how much."""
     cashier: str = ""
     cashier_host: str = ""
     can_pay: bool = True
@@ -199,10 +204,47 @@ def _payoff_page(
         until=voice.day(figures.valid_until),
         state=figures.state,
         gone=gone if figures.quote_id else "",
+        why=_spared(found),
+        later=_dearer_later(figures, visitor) if figures.state == "open" else "",
         cashier=address,
         cashier_host=urlsplit(address).hostname or "",
         can_pay=settings.FENQI_DEMO or bool(visitor.shop.pay_url),
     )
+
+
+def _spared(found: Contract) -> str:
+    """What of fees or interest is owed by whoever pays off, in a sentence; empty where the contract has neither."""
+    if not any(row.fee_minor or row.interest_minor for row in found.state.rows):
+        return ""
+    if found.terms.interest is not None:
+        return (
+            gettext("Interest is owed up to the day on which you pay off.")
+            if found.terms.interest.payoff == "to_date"
+            else gettext("Interest is owed up to the end of the period that has begun.")
+        )
+    return {
+        "whole": gettext("The fees of all instalments are owed, also when you pay off early, as agreed."),
+        "to_period_end": gettext(
+            "The fee of the period that has begun is owed; those of later periods are spared."
+        ),
+        "to_date": gettext("The fee is owed up to the day on which you pay off; what is after it is spared."),
+    }[found.terms.payoff.fees]
+
+
+def _dearer_later(figures: payoffs.Payoff, visitor: PortalVisitor) -> str:
+    """The first day after which the figure does not stand, where it is higher then; empty elsewhere."""
+    day = figures.valid_until + timedelta(days=1)
+    try:
+        later = payoffs.preview_payoff(visitor.shop, figures.contract_id, visitor.at, on=day)
+    except (BadInput, Refusal):
+        return ""
+    more = later.amount_minor - figures.amount_minor
+    if more <= 0:
+        return ""
+    return gettext("From %(on)s on it costs %(more)s more.") % {
+        "on": visitor.voice.day(day),
+        "more": visitor.voice.money(more),
+    }
 
 
 # ----------------------------------------------------------------------------------------------------- sending back
@@ -290,7 +332,7 @@ def send_back(request: HttpRequest, visitor: PortalVisitor, contract_id: str) ->
             "preview": preview,
             "reasons": _return_reasons(asked.get("reason", "")),
             "said": asked.get("said", ""),
-            "waiting": [request_view(each, visitor.voice) for each in waiting],
+            "waiting": [request_view(each, found, visitor.shop, visitor.voice) for each in waiting],
             "error": error,
             "demo": settings.FENQI_DEMO,
         },
@@ -452,6 +494,9 @@ class DueDayPage(msgspec.Struct, frozen=True):
     words: str
     rows: tuple[MoveView, ...]
     cost: str
+    sooner: str
+    """That the next payment comes before its day, where it does."""
+    again: str
 
 
 def _days(chosen: str) -> tuple[Choice, ...]:
@@ -487,11 +532,44 @@ def due_day(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> H
             acts.preview_due_day(visitor.shop, contract_id, 1, visitor.at)
     except Refusal as refusal:
         return _refused(request, head, refusal, visitor)
-    return render(request, "portal/due_day.html", {"page": head, "days": _days(written), "preview": page})
+    present = _present_day(found)
+    days = _days(written or present)
+    context = {
+        "page": head,
+        "days": days,
+        "preview": page,
+        "present": next((choice.label for choice in _days(present) if choice.chosen), ""),
+    }
+    return render(request, "portal/due_day.html", context)
+
+
+def _present_day(found: Contract) -> str:
+    """The day on which what is to come falls due; empty where nothing is to come."""
+    dates = [
+        row.due_on
+        for row in found.state.rows
+        if row.outstanding_minor and row.due_on > found.state.as_of and row.moved_from is None
+    ]
+    if not dates:
+        return ""
+    if all((on + timedelta(days=1)).day == 1 for on in dates):
+        return "31"
+    # A day that not every month has is none that can be chosen.
+    return (
+        "" if max(on.day for on in dates) > 28 else str(Counter(on.day for on in dates).most_common(1)[0][0])
+    )
 
 
 def _due_day_page(found: acts.DueDayPreview, words: str, visitor: PortalVisitor) -> DueDayPage:
     voice = visitor.voice
+    sooner = ""
+    if found.rows and found.rows[0].after < found.rows[0].before:
+        days = (found.rows[0].before - found.rows[0].after).days
+        sooner = ngettext(
+            "Your next payment comes %(n)s day sooner: on %(on)s.",
+            "Your next payment comes %(n)s days sooner: on %(on)s.",
+            days,
+        ) % {"n": days, "on": voice.day(found.rows[0].after)}
     return DueDayPage(
         str(found.day),
         words,
@@ -505,6 +583,9 @@ def _due_day_page(found: acts.DueDayPreview, words: str, visitor: PortalVisitor)
             for row in found.rows
         ),
         voice.money(found.cost_minor) if found.cost_minor else "",
+        sooner,
+        gettext("After that it cannot be moved again before %(on)s.")
+        % {"on": voice.day(visitor.today + timedelta(days=acts.DAYS_BETWEEN_DUE_DAYS))},
     )
 
 
@@ -595,7 +676,7 @@ def ask_for_help(request: HttpRequest, visitor: PortalVisitor, contract_id: str)
             "reason": reason,
             "chosen_months": written,
             "preview": preview,
-            "waiting": [request_view(each, visitor.voice) for each in waiting],
+            "waiting": [request_view(each, found, visitor.shop, visitor.voice) for each in waiting],
             "error": error,
         },
         status=422 if error else 200,

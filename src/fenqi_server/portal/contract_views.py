@@ -28,7 +28,7 @@ from fenqi_server.portal.telling import (
     why_changed,
 )
 from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import payoffs, requests
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.storefront.disclosed import TableView, table_view
@@ -85,6 +85,7 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
     running = [each for each in found if each.state.status == "active"]
     owed = sum(each.state.balance_minor for each in running)
     late = [each for each in running if each.state.overdue]
+    late_minor = sum(each.state.overdue_minor for each in late)
     open_rows = [
         (each, row)
         for each in running
@@ -97,7 +98,7 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
     late_words = ""
     if late:
         late_words = late_days(
-            sum(each.state.overdue_minor for each in late),
+            late_minor,
             max(each.state.days_past_due for each in late),
             voice,
         )
@@ -112,6 +113,13 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
             )
             for each in late
         ]
+    # What is late is to be paid before anything that is due later.
+    next_amount = next_words = ""
+    if late:
+        next_amount, next_words = voice.money(late_minor), gettext("past due")
+    elif next_on is not None:
+        next_amount = voice.money(sum(row.outstanding_minor for _, row in on_it))
+        next_words = gettext("due on %(on)s") % {"on": voice.day(next_on)}
     upcoming = sorted(
         running,
         key=lambda each: (each.state.next_due_on is None, each.state.next_due_on, each.contract_id),
@@ -120,16 +128,17 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
         owed=voice.money(owed),
         running=len(running),
         running_words=ngettext("in %(n)s contract", "in %(n)s contracts", len(running)) % {"n": len(running)},
-        next_amount=voice.money(sum(row.outstanding_minor for _, row in on_it)) if next_on else "",
-        next_words=gettext("due on %(on)s") % {"on": voice.day(next_on)} if next_on else "",
+        next_amount=next_amount,
+        next_words=next_words,
         late=late_words,
         cures=tuple(cures),
         due=tuple(
             DueView(
                 title_of(each, visitor.shop, voice),
                 reverse("portal:contract", args=[each.contract_id]),
-                reverse("portal:pay", args=[each.contract_id]),
-                voice.money(each.state.next_due_minor),
+                reverse("portal:pay", args=[each.contract_id])
+                + ("?choice=late" if each.state.overdue else ""),
+                voice.money(each.state.overdue_minor if each.state.overdue else each.state.next_due_minor),
                 voice.day(each.state.next_due_on),
                 each.state.overdue,
             )
@@ -173,8 +182,9 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
         {
             "contract": contract_page(found, visitor.shop, voice),
             "changes": why_changed(found, voice),
+            "quote": _open_quote(found, visitor),
             "asked": [
-                request_view(each, voice)
+                request_view(each, found, visitor.shop, voice)
                 for each in requests.of_contract(visitor.shop, contract_id)
                 if each.by_customer
             ],
@@ -195,6 +205,22 @@ def contract(request: HttpRequest, visitor: PortalVisitor, contract_id: str) -> 
             "on_its_way": bool(reference) and not paid,
         },
     )
+
+
+def _open_quote(found: Contract, visitor: PortalVisitor) -> tuple[str, str] | None:
+    """The quote that stands, in words and with its page: whoever asked for one finds it again."""
+    if found.state.status != "active" or not found.state.quotes:
+        return None
+    for each in payoffs.quotes_of(visitor.shop, found.contract_id, visitor.at):
+        if each.state == "open":
+            words = gettext(
+                "You have a quote: %(amount)s pays everything off until the end of %(until)s."
+            ) % {
+                "amount": visitor.voice.money(each.to_pay_minor),
+                "until": visitor.voice.day(each.valid_until),
+            }
+            return words, f"{reverse('portal:pay-off', args=[found.contract_id])}?quote={each.quote_id}"
+    return None
 
 
 MOST_PARTS: Final = 3

@@ -6,11 +6,10 @@ from collections import Counter
 
 import msgspec
 
-from fenqi_server.portal.telling import bought
+from fenqi_server.portal.telling import bought, titles_of
 from fenqi_server.servicing.requests import Request, ReturnAsked, ReturnLine
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.shops.models import Shop
-from fenqi_server.storefront import orders
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["Item", "chosen_lines", "items_of"]
@@ -34,9 +33,7 @@ def items_of(found: Contract, shop: Shop, asked: list[Request], voice: Voice) ->
         if isinstance(request.asked, ReturnAsked) and request.state in ("open", "approved"):
             for line in request.asked.lines:
                 gone[line.sku] += line.quantity
-    order = orders.by_contract(shop, found.customer_id, found.contract_id)
-    # The mall's own order has the titles in both languages.
-    titles = {} if order is None else {line.sku: voice.text(line.title) for line in order.lines}
+    titles = titles_of(found, shop, voice)
     others = found.terms.for_other_sellers_minor > 0
     return tuple(
         Item(

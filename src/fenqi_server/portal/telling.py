@@ -24,7 +24,7 @@ from fenqi_server.decisions import service as decisions
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import service as policies
-from fenqi_server.servicing.requests import HardshipAsked, Request, ReturnAsked
+from fenqi_server.servicing.requests import HardshipAsked, Pause, ReAge, ReAmortise, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.servicing.words import awaited_text
 from fenqi_server.shops.models import Shop
@@ -47,6 +47,7 @@ __all__ = [
     "plan_name",
     "request_view",
     "title_of",
+    "titles_of",
     "why_changed",
 ]
 
@@ -81,6 +82,8 @@ class ChangeView(msgspec.Struct, frozen=True):
     title: str
     owed: str
     lines: tuple[str, ...]
+    basis: str = ""
+    """How a charge is reckoned, as the disclosure said it."""
 
 
 class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +132,8 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
     state = found.state
     total = sum(row.total_minor for row in state.rows)
     asked = [row for row in state.rows if row.total_minor]
+    # A deposit, a down payment or a charge beside the rows is no instalment.
+    asked = [row for row in asked if row.kind in ("instalment", "rent")] or asked
     done = sum(row.status == "paid" for row in asked)
     word, tone = _contract_state(state)
     late = late_help = ""
@@ -139,10 +144,13 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         )
     next_label = ""
     if state.next_row is not None and state.next_due_on is not None:
-        next_label = gettext("Instalment %(n)s, due on %(on)s") % {
-            "n": state.next_row,
-            "on": voice.day(state.next_due_on),
-        }
+        kind = next(row.kind for row in state.rows if row.number == state.next_row)
+        name, on = row_name(kind, state.next_row), voice.day(state.next_due_on)
+        next_label = (
+            gettext("Instalment %(n)s, due on %(on)s") % {"n": name, "on": on}
+            if name.isdecimal()
+            else gettext("%(what)s, due on %(on)s") % {"what": name, "on": on}
+        )
     papers = token_of(shop.id, found.contract_id)
     lang = f"?lang={voice.locale}"
     return ContractPage(
@@ -239,6 +247,11 @@ def _notes(state: ContractState, voice: Voice) -> tuple[str, ...]:
             gettext("Your payments are paused until %(on)s; nothing is charged for being late meanwhile.")
             % {"on": voice.day(state.paused_until)}
         )
+        if state.next_due_on is not None:
+            notes.append(
+                gettext("The next payment, of %(amount)s, is due on %(on)s.")
+                % {"amount": voice.money(state.next_due_minor), "on": voice.day(state.next_due_on)}
+            )
     if state.refund_due_minor:
         notes.append(
             gettext("%(amount)s is to be refunded to you.") % {"amount": voice.money(state.refund_due_minor)}
@@ -268,6 +281,12 @@ def bought(found: Contract, shop: Shop) -> tuple[Line, ...]:
     if record is None or record.shop_id != shop.id or owner != found.customer_id:
         return ()
     return decisions.request_of(record).lines
+
+
+def titles_of(found: Contract, shop: Shop, voice: Voice) -> dict[str, str]:
+    """What the mall's own order calls its goods, in the reader's language; empty where the order is not the mall's."""
+    order = orders.by_contract(shop, found.customer_id, found.contract_id)
+    return {} if order is None else {line.sku: voice.text(line.title) for line in order.lines}
 
 
 def title_of(found: Contract, shop: Shop, voice: Voice) -> str:
@@ -319,6 +338,8 @@ def _contract_state(state: ContractState) -> tuple[str, str]:
         return pgettext("contract", "paid off"), "good"
     if state.overdue:
         return pgettext("contract", "past due"), "bad"
+    if state.paused_until is not None and state.paused_until > state.as_of:
+        return pgettext("contract", "paused"), "warn"
     return pgettext("contract", "in order"), "good"
 
 
@@ -424,14 +445,15 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-def request_view(request: Request, voice: Voice) -> RequestView:
-    """A request in its customer's words."""
+def request_view(request: Request, found: Contract, shop: Shop, voice: Voice) -> RequestView:
+    """A request in its customer's words, as they read now: goods are told in this language, not in the asker's."""
     asked = request.asked
     what: tuple[str, ...] = ()
     title, following = gettext("Request"), ""
     if isinstance(asked, ReturnAsked):
         title = gettext("Return of goods for %(amount)s") % {"amount": voice.money(asked.amount_minor)}
-        what = tuple(f"{line.title} × {line.quantity}" for line in asked.lines)
+        titles = titles_of(found, shop, voice)
+        what = tuple(f"{titles.get(line.sku, line.title)} × {line.quantity}" for line in asked.lines)
         following = gettext(
             "Send the goods to the shop. Once it has them, the return is booked, and what is due to you is refunded."
         )
@@ -439,8 +461,14 @@ def request_view(request: Request, voice: Voice) -> RequestView:
         title = ngettext(
             "Help with paying, for %(n)s month", "Help with paying, for %(n)s months", asked.months
         ) % {"n": asked.months}
-        following = gettext(
-            "Somebody of the shop looks at it and answers here. Until then everything stays as agreed: what is due is due."
+        following = (
+            gettext(
+                "Somebody of the shop looks at it and answers here. Until then everything stays as agreed: what is due is due."
+            )
+            if found.state.status == "active"
+            else gettext(
+                "Nothing is owed any more, so there is nothing to ease. You can take this request back."
+            )
         )
     state, tone = {
         "open": (pgettext("request", "waiting for the shop"), "warn"),
@@ -457,9 +485,29 @@ def request_view(request: Request, voice: Voice) -> RequestView:
         state=state,
         tone=tone,
         open=request.state == "open",
-        next=following if request.state == "open" else "",
+        next=following if request.state == "open" else _granted(request),
         note=request.note if request.state == "declined" else "",
     )
+
+
+def _granted(request: Request) -> str:
+    """What became of help that was asked for."""
+    match request.done:
+        case Pause(periods=periods):
+            return ngettext(
+                "The shop agreed to a pause of %(n)s period.",
+                "The shop agreed to a pause of %(n)s periods.",
+                periods,
+            ) % {"n": periods}
+        case ReAge(periods=periods):
+            return ngettext(
+                "The shop spread what you owe over %(n)s new instalment.",
+                "The shop spread what you owe over %(n)s new instalments.",
+                periods,
+            ) % {"n": periods}
+        case ReAmortise():
+            return gettext("The shop spread what was late over the instalments to come.")
+    return ""
 
 
 # ------------------------------------------------------------------------------------------------- why a figure changed
@@ -513,8 +561,23 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
             saved = _to_pay(before) - _to_pay(after)
             if saved > 0 and not after.balance_minor:
                 words = gettext("It saved %(amount)s.") % {"amount": voice.money(saved)}
-        views.append(ChangeView(voice.day(event.occurred_on), title, words, tuple(shown)))
+        views.append(
+            ChangeView(voice.day(event.occurred_on), title, words, tuple(shown), _basis(event, found, voice))
+        )
     return tuple(reversed(views))
+
+
+def _basis(event: Any, found: Contract, voice: Voice) -> str:
+    if not isinstance(event, told.Charged):
+        return ""
+    costs = {cost.code: cost for cost in found.terms.disclosure.contingent}
+    cost = costs.get(event.code)
+    if cost is None:
+        return ""
+    return pgettext("a cost and how it is reckoned", "%(name)s: %(basis)s") % {
+        "name": voice.text(cost.name),
+        "basis": voice.text(cost.basis),
+    }
 
 
 def _to_pay(state: ContractState) -> int:

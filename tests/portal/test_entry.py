@@ -16,6 +16,7 @@ from tests.servicing.opened import make_shop, open_one
 from fenqi_server import clock
 from fenqi_server.customers import service as customers
 from fenqi_server.portal import entry
+from fenqi_server.reminders import rules
 
 
 @pytest.fixture
@@ -226,3 +227,17 @@ def test_whoever_has_no_visit_reads_how_one_begins(mall: RealShop, language: str
     assert answer.status_code == 403
     assert words in answer.content.decode()
     assert "6,432" not in answer.content.decode()
+
+
+def test_whoever_chooses_a_language_on_their_pages_is_written_to_in_it(mall: RealShop) -> None:
+    client = mall.signed_in()
+    for code, locale in (("en", "en"), ("zh-hans", "zh-CN"), ("en", "en"), ("fr", "en")):
+        assert client.post("/language/", {"language": code}).status_code == 302
+        assert rules.wish_of(mall.shop, mall.owner).locale == locale
+    rules.set_wish(mall.shop, mall.owner, AT, refused=True)
+    client.post("/language/", {"language": "zh-hans"})
+    wish = rules.wish_of(mall.shop, mall.owner)
+    assert (wish.locale, wish.refused_at) == ("zh-CN", AT), "who refused mails refuses them still"
+    assert mall.browser().post("/language/", {"language": "en"}).status_code == 302
+    assert rules.wish_of(mall.shop, mall.owner) == wish, "nobody's browser changes nothing"
+    assert client.get("/language/").status_code == 302

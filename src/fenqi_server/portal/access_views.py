@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
+from django.views.i18n import set_language
 
 from fenqi.calendars import format_instant
 from fenqi_server import clock
@@ -28,8 +29,10 @@ from fenqi_server.portal.visitor import (
     begin_visit,
     customer_page,
     end_visit,
+    portal_visitor,
     support_words,
 )
+from fenqi_server.reminders.rules import set_wish
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import locale_now
@@ -81,6 +84,16 @@ def enter(request: HttpRequest) -> HttpResponse:
             back=link.return_url,
         )
         return _private(render(request, "portal/enter.html", {"door": view}))
+
+
+def language(request: HttpRequest) -> HttpResponse:
+    """The language switch of every page. Whoever is signed in is written to in the language that they chose, too."""
+    response: HttpResponse = set_language(request)
+    chosen = {code: locale for locale, code in LANGUAGES.items()}.get(request.POST.get("language", ""))
+    visitor = portal_visitor(request) if chosen else None
+    if visitor is not None:
+        set_wish(visitor.shop, visitor.customer_id, visitor.at, locale=chosen)
+    return response
 
 
 def _in(request: HttpRequest, shop: Shop, link: entry.Link, locale: str) -> HttpResponse:

@@ -1,8 +1,8 @@
 """The mall's own pages; the portal's beside them, and the language switch."""
 
 from django.urls import include, path
-from django.views.i18n import set_language
 
+from fenqi_server.portal.access_views import language
 from fenqi_server.storefront import views
 
 storefront = (
@@ -19,7 +19,7 @@ storefront = (
 )
 
 urlpatterns = [
-    path("language/", set_language, name="language"),
+    path("language/", language, name="language"),
     path("", include(storefront, namespace="storefront")),
     path("", include("fenqi_server.portal.urls")),
 ]

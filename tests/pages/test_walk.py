@@ -16,6 +16,9 @@ from fenqi.terms.disclosure import digest
 from fenqi_server.books.proof import prove
 from fenqi_server.decisions import service as decisions
 from fenqi_server.demo import clock
+from fenqi_server.servicing import returns
+from fenqi_server.servicing import service as servicing
+from fenqi_server.shops import service as shops
 
 Visit = Callable[..., Client]
 
@@ -95,6 +98,25 @@ def test_the_good_customer_buys_a_phone_over_twelve_months_and_pays_the_first(vi
 
     disclosure = parse(client.get(f"{pay['action'].removesuffix('pay/')}disclosure/").content)
     assert [node.text for node in disclosure.all("strong", data_figure="row-total")] == shown
+
+
+def test_an_order_whose_goods_went_back_says_so(visit: Visit) -> None:
+    client = visit("good")
+    address = _agree(client, _sheet(client, "mall_12"))["location"]
+    made = address.removeprefix("/contracts/").partition("/")[0]
+    shop = shops.only_shop()
+
+    def state() -> str:
+        row = next(row for row in parse(client.get("/orders/").content).all("tr") if "4,999.00" in row.text)
+        assert client.get(row.one("a")["href"]).status_code == 200
+        return row.one("span", class_="state").text
+
+    price = sum(row.principal_minor for row in servicing.get(shop, made, at=clock.now()).terms.rows)
+    before = state()
+    returns.confirm_return(shop, made, "R-1", price // 2, clock.now())
+    half = state()
+    returns.confirm_return(shop, made, "R-2", price - price // 2, clock.now())
+    assert (before, half, state()) == ("placed", "went back in part", "went back")
 
 
 def test_without_the_tick_nothing_is_agreed(visit: Visit) -> None:

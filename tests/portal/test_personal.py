@@ -145,6 +145,17 @@ def test_money_that_is_to_go_back_is_in_the_way(mall: RealShop) -> None:
         personal.erase(mall.shop, mall.owner, AT)
 
 
+def test_help_that_nothing_is_owed_for_is_not_waited_for(mall: RealShop) -> None:
+    asked = HardshipAsked(reason="illness", months=2)
+    request = requests.open_request(mall.shop, mall.contract, asked, AT)
+    assert "is not decided" in " ".join(each.en for each in personal.in_the_way(mall.shop, mall.owner, AT))
+    paid(mall)
+    assert personal.in_the_way(mall.shop, mall.owner, AT) == ()
+    personal.erase(mall.shop, mall.owner, AT)
+    # Nobody of the shop is left with it.
+    assert requests.get(mall.shop, request.request_id).state == "withdrawn"
+
+
 def test_erasing_is_asked_twice_and_forgets_what_need_not_be_kept(mall: RealShop) -> None:
     fill(mall)
     paid(mall)

@@ -12,8 +12,11 @@ from django.utils.translation import gettext, pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from fenqi.calendars import local_date
+from fenqi.contracts.contract import ContractState
 from fenqi_server.funders import handoffs
 from fenqi_server.portal.telling import funder_names, order_title, plan_name
+from fenqi_server.servicing import service as servicing
 from fenqi_server.storefront import cart, orders
 from fenqi_server.storefront.selector import WayView, compared_with, open_ways
 from fenqi_server.storefront.views import decide_cart
@@ -57,7 +60,10 @@ def order_list(request: HttpRequest) -> HttpResponse:
     """All orders of the customer."""
     visitor = visitor_of(request)
     found = orders.orders_of(visitor.shop, visitor.customer_id)
-    return render(request, "portal/orders.html", {"orders": [_order_view(order, visitor) for order in found]})
+    states = _states(visitor)
+    return render(
+        request, "portal/orders.html", {"orders": [_order_view(order, visitor, states) for order in found]}
+    )
 
 
 @never_cache
@@ -66,7 +72,7 @@ def order(request: HttpRequest, order_id: str) -> HttpResponse:
     """One order: what was bought, how it is paid, and what to do where that did not work."""
     visitor = visitor_of(request)
     found = _own_order(visitor, order_id)
-    view = _order_view(found, visitor)
+    view = _order_view(found, visitor, _states(visitor))
     hand_off = _hand_off(found, visitor)
     if hand_off is not None and hand_off.state == "approved":
         _empty_cart_of(request, found)
@@ -121,17 +127,48 @@ def _empty_cart_of(request: HttpRequest, order: orders.Order) -> None:
         cart.clear(request.session)
 
 
-def _order_view(found: orders.Order, visitor: Visitor) -> OrderView:
+def _states(visitor: Visitor) -> dict[str, ContractState]:
+    """How the customer's contracts stand, by their ids."""
+    today = local_date(visitor.at, visitor.shop.time_zone)
+    return {
+        each.contract_id: each.state
+        for each in servicing.contracts_of(visitor.shop, visitor.customer_id, today)
+    }
+
+
+def _contract_words(found: orders.Order, state: ContractState | None) -> dict[str, Any]:
+    """What became of an order that a contract pays for."""
+    words = {
+        "state": pgettext("order", "placed"),
+        "tone": "good",
+        "headline": gettext("Paid over time with the mall."),
+        "explanation": gettext("The contract says what you pay and when."),
+        "note_tone": "good",
+    }
+    if state is None:
+        return words
+    if state.cancelled_on is not None:
+        words |= {"state": pgettext("order", "called off"), "tone": "", "note_tone": ""}
+        words["headline"] = gettext("The sale was called off before anything was shipped.")
+    elif state.returned_minor >= found.amount_minor:
+        words |= {"state": pgettext("order", "went back"), "tone": "", "note_tone": ""}
+        words["headline"] = gettext("Everything went back.")
+    elif state.returned_minor:
+        words["state"] = pgettext("order", "went back in part")
+        words["headline"] = gettext("Goods went back in part.")
+    else:
+        return words
+    words["explanation"] = gettext("The contract says what that settled and what was refunded.")
+    return words
+
+
+def _order_view(found: orders.Order, visitor: Visitor, states: dict[str, ContractState]) -> OrderView:
     voice = visitor.voice
     words: dict[str, Any]
     hand_off = _hand_off(found, visitor)
     if hand_off is None:
         words = {
-            "state": pgettext("order", "placed"),
-            "tone": "good",
-            "headline": gettext("Paid over time with the mall."),
-            "explanation": gettext("The contract says what you pay and when."),
-            "note_tone": "good",
+            **_contract_words(found, states.get(found.contract or "")),
             "contract_url": reverse("portal:contract", args=[found.contract]),
         }
     else:

@@ -180,9 +180,9 @@ def in_the_way(shop: Shop, customer_id: UUID, at: datetime) -> tuple[Text, ...]:
     """Why a customer cannot be forgotten now; empty where nothing is in the way."""
     reasons = []
     currency = shop.currency
-    states = [
-        view.state for view in servicing.contracts_of(shop, customer_id, local_date(at, shop.time_zone))
-    ]
+    contracts = servicing.contracts_of(shop, customer_id, local_date(at, shop.time_zone))
+    states = [view.state for view in contracts]
+    running = {view.contract_id for view in contracts if view.state.status == "active"}
     owed = sum(state.balance_minor for state in states if state.status == "active")
     claimed = sum(max(state.written_off_minor - state.recovered_minor, 0) for state in states)
     kept = sum(state.refund_due_minor + state.unapplied_minor for state in states)
@@ -210,7 +210,11 @@ def in_the_way(shop: Shop, customer_id: UUID, at: datetime) -> tuple[Text, ...]:
                 f"{amount} is still to be paid back to you. Once you have it, it can be done.",
             )
         )
-    if any(each.state == "open" for each in requests.of_customer(shop, customer_id)):
+    if any(
+        # Help with paying is waited for no more where nothing is owed.
+        each.state == "open" and (each.kind != "hardship" or each.contract_id in running)
+        for each in requests.of_customer(shop, customer_id)
+    ):
         reasons.append(
             Text(
                 "您有一项申请尚未处理。请等待结果，或先撤回。",
@@ -265,6 +269,9 @@ def erase(shop: Shop, customer_id: UUID, at: datetime, *, actor: str = "customer
             for wish in waiting:
                 wishes.cancel(shop, wish, at)
             wished += len(waiting)
+        for request in requests.of_customer(shop, customer_id):
+            if request.state == "open":
+                requests.withdraw(shop, request.request_id, at)
         standing = [each for each in mandates.mandates_of(shop, customer_id) if each.stands]
         for mandate in standing:
             mandates.withdraw(shop, mandate.mandate_id, at)

@@ -247,8 +247,11 @@ def test_money_that_came_too_late_for_its_quote_is_not_said_to_have_paid_off(spa
     with clock.pinned(late):
         servicing.pay(sparing.shop, sparing.contract, 600_000, "received", "late", late, settles=quote)
         page = sparing.signed_in().get(f"/contracts/{sparing.contract}/").content.decode()
+        off = parse(sparing.signed_in().get(f"/contracts/{sparing.contract}/pay-off/?quote={quote}").content)
     assert "paid off early" not in page
     assert "came too late for your quote" in page
+    assert "You have paid this off" not in off.one("main").text
+    assert "This quote has run out." in off.one("main").text
 
 
 def test_the_pretend_bank_says_which_instalment_and_takes_a_payment_once(demo: RealShop) -> None:

@@ -180,13 +180,23 @@ def _known(stored: Stored, event: PayoffQuoted, today: date) -> Payoff:
     held = msgspec.structs.replace(stored, events=before).latest(event.occurred_on).unapplied_minor
     after = [each for each in stored.events if each.seq > event.seq]
     state: QuoteState = "open"
-    if any(isinstance(each, PaymentReceived) and each.settles == event.quote_id for each in after):
+    if any(_settled(stored, each) for each in after if _is_by(each, event)):
         state = "settled"
     elif today > event.valid_until:
         state = "expired"
     elif any(not isinstance(each, service.LEAVE_A_QUOTE) for each in after):
         state = "outdated"
     return _payoff(stored, event.quote_id, event.occurred_on, event.valid_until, found, held, state)
+
+
+def _is_by(each: Event, quote: PayoffQuoted) -> bool:
+    return isinstance(each, PaymentReceived) and each.settles == quote.quote_id
+
+
+def _settled(stored: Stored, payment: Event) -> bool:
+    """Whether nothing was owed after a payment: by a quote that had run out it was an ordinary one."""
+    known = [each for each in stored.events if each.seq <= payment.seq]
+    return not msgspec.structs.replace(stored, events=known).latest(payment.occurred_on).balance_minor
 
 
 def _payoff(

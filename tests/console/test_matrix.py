@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -230,7 +231,9 @@ def _example(schema: Any, document: Any) -> Any:
         return {name: _example(known[name], document) for name in schema.get("required", ()) if name in known}
     if kind == "array":
         return [_example(schema["items"], document)] if schema.get("items") else []
-    return {"string": "x", "integer": 1, "number": 1, "boolean": True}[kind]
+    if schema.get("format") == "date":
+        return "2026-11-23"
+    return {"string": "x" * schema.get("minLength", 1), "integer": 1, "number": 1, "boolean": True}[kind]
 
 
 def _calls() -> list[tuple[str, str, str]]:
@@ -248,7 +251,13 @@ def call(shop: Shop) -> Callable[..., int]:
         headers = {"Idempotency-Key": uuid4().hex} | ({"Authorization": f"Bearer {key}"} if key else {})
         client = Client(raise_request_exception=False, headers=headers)
         sent = json.dumps(BODIES.get(route) or _example(body, document)) if body else ""
-        return client.generic(method, _address(route), sent, content_type="application/json").status_code
+        query = {
+            each["name"]: _example(each["schema"], document)
+            for each in operation.get("parameters", ())
+            if each["in"] == "query" and each.get("required")
+        }
+        address = _address(route) + (f"?{urlencode(query)}" if query else "")
+        return client.generic(method, address, sent, content_type="application/json").status_code
 
     return send
 

@@ -12,7 +12,7 @@ from tests.api.world import AT, decoded, make_world
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import make_customer, open_one
 
-from fenqi.contracts.agreed import PayoffTerms
+from fenqi.terms.agreed import PayoffTerms
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.servicing import acts, requests

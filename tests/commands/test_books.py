@@ -65,7 +65,8 @@ class TestClosing:
             "period": "2026-11",
             "closed": True,
             "closed_by": "cli:ann",
-            "transactions": 1,
+            # The contract, and what of its first row the month had earned by its end.
+            "transactions": 2,
         }
         del closed["shop"]
         assert finance.runs("periods", "--shop", "corner") == {

@@ -15,8 +15,8 @@ from icalendar import Calendar
 from pypdf import PdfReader
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
-from fenqi.contracts.agreed import ReturnTerms
 from fenqi.money import format_money
+from fenqi.terms.agreed import ReturnTerms
 from fenqi_server import clock
 from fenqi_server.papers.addresses import address_of, token_of
 from fenqi_server.servicing import returns, service

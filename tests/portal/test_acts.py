@@ -15,7 +15,7 @@ from tests.pages.page import Node, parse
 from tests.portal.shop import AT, RealShop, real_shop
 from tests.servicing.opened import open_one
 
-from fenqi.contracts.agreed import PayoffTerms, ReturnTerms
+from fenqi.terms.agreed import PayoffTerms, ReturnTerms
 from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server import clock

@@ -12,7 +12,7 @@ from tests.pages.page import parse
 from tests.portal.shop import AT, CASHIER, RealShop, real_shop, token
 from tests.servicing.opened import make_shop
 
-from fenqi.contracts.agreed import PayoffTerms
+from fenqi.terms.agreed import PayoffTerms
 from fenqi_server import clock
 from fenqi_server.portal import slips
 from fenqi_server.servicing import service as servicing

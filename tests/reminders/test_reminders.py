@@ -20,9 +20,9 @@ from tests.conftest import ROOT
 from tests.engine.contracts.made import FLAT_12, FREE_3, offer
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
-from fenqi.contracts.agreed import LateTerms
 from fenqi.contracts.events import Charged
 from fenqi.problems import BadInput
+from fenqi.terms.agreed import LateTerms
 from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server import clock

@@ -12,9 +12,9 @@ from django.db import connection
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, TODAY, after, make_customer, make_shop, on, open_one
 
-from fenqi.contracts.agreed import PayoffTerms
 from fenqi.contracts.events import Instruction
 from fenqi.problems import BadInput
+from fenqi.terms.agreed import PayoffTerms
 from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server.books.proof import prove_shop

@@ -26,7 +26,6 @@ from tests.trust.model import Figures, Refused, reckon
 
 from fenqi.contracts import contract as engine
 from fenqi.contracts import delinquency
-from fenqi.contracts.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms
 from fenqi.contracts.allocation import Allocation
 from fenqi.contracts.events import (
     Accelerated,
@@ -73,6 +72,7 @@ from fenqi.contracts.movements import Movement
 from fenqi.contracts.payoff import payoff_quote
 from fenqi.contracts.terms import ContractTerms, Interest, pin
 from fenqi.ledger import closure, entries
+from fenqi.terms.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms
 from fenqi.terms.cost import cost_of
 from fenqi.terms.disclosure import disclose
 from fenqi.terms.plan import Annuity, ContingentCost, DownPayment, EqualPrincipal, FlatFee, Plan, ZeroInterest

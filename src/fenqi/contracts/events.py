@@ -113,7 +113,7 @@ class Disbursed(_Dated, frozen=True, kw_only=True, tag="disbursed", gc=False):
 
 
 class GoodsReturned(_Dated, frozen=True, kw_only=True, tag="goods_returned", gc=False):
-    """Goods went back, at the price they were bought for. What they settle is agreed (`fenqi.contracts.agreed.ReturnTerms`)."""
+    """Goods went back, at the price they were bought for. What they settle is agreed (`fenqi.terms.agreed.ReturnTerms`)."""
 
     return_id: str
     amount_minor: int

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from fenqi.calendars import due_dates
-from fenqi.contracts.agreed import LeaseTerms
+from fenqi.contracts.terms import LeaseTerms
 from fenqi.money import apply_rate, split_evenly
 from fenqi.terms.plan import Plan
 from fenqi.terms.rent import DepositForm, Lease

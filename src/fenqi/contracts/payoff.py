@@ -1,7 +1,7 @@
 """Paying off early: what settles a contract on a day, and what it saves.
 
 Interest that runs daily is owed up to the day, or to the end of the period that runs, as agreed. Rows that are fixed owe their
-fees as agreed (`fenqi.contracts.agreed.PayoffTerms`): whole, up to the running period, or by its days. Every fee and penalty that is
+fees as agreed (`fenqi.terms.agreed.PayoffTerms`): whole, up to the running period, or by its days. Every fee and penalty that is
 due belongs to it, and so does the charge for it, if one was agreed and named by the disclosure.
 """
 

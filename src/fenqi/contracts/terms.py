@@ -15,7 +15,6 @@ import msgspec
 
 from fenqi.calendars import zone_of
 from fenqi.contracts.accrual import accrues_daily
-from fenqi.contracts.agreed import LeaseTerms
 from fenqi.contracts.allocation import Allocation, Part, check_allocation
 from fenqi.money import check_currency, check_minor
 from fenqi.problems import BadInput
@@ -38,6 +37,7 @@ __all__ = [
     "Allocation",
     "ContractTerms",
     "Interest",
+    "LeaseTerms",
     "Part",
     "TermsMismatch",
     "charged_codes",
@@ -53,6 +53,16 @@ SEMANTICS: Final = 1
 
 class TermsMismatch(BadInput):
     """Plan, schedule and disclosure that do not tell the same story: such a contract is never made."""
+
+
+class LeaseTerms(msgspec.Struct, frozen=True):
+    """What the payments of a lease follow from, beside its plan: the price of the goods, its first day, and whether its deposit
+    was waived. However it ends, `fenqi.terms.lease.build_lease` says from them what is paid.
+    """
+
+    price_minor: int
+    start_on: date
+    deposit_waived: bool = False
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):

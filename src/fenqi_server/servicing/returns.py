@@ -2,7 +2,7 @@
 
 What a return does to each row is shown first (`preview_return`) and done then (`confirm_return`), by one reckoning. What it
 settles, whether a paid fee comes back, and what becomes of the fee that is not paid is agreed in the contract
-(`fenqi.contracts.agreed.ReturnTerms`).
+(`fenqi.terms.agreed.ReturnTerms`).
 """
 
 from __future__ import annotations

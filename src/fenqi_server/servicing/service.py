@@ -15,7 +15,6 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import format_date, local_date, to_epoch
-from fenqi.contracts.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms
 from fenqi.contracts.contract import ContractState, PaidPart
 from fenqi.contracts.events import (
     Confirmed,
@@ -33,6 +32,7 @@ from fenqi.ledger.accounts import IN_TRANSIT, UNAPPLIED_CASH
 from fenqi.ledger.entries import Entries
 from fenqi.money import check_minor, format_money
 from fenqi.problems import BadInput
+from fenqi.terms.agreed import AccelerationTerms, LateTerms, PayoffTerms, ReturnTerms
 from fenqi.terms.disclosure import Disclosure
 from fenqi.terms.plan import Plan
 from fenqi.terms.schedule import Schedule
@@ -219,7 +219,7 @@ def open_contract(
     """Make a contract in the caller's transaction, book it, and return its public id.
 
     The caller holds the customer (`lock_customer`), and has decided. `payoff`, `late`, `returns` and `acceleration` are what is agreed
-    for when things go otherwise (`fenqi.contracts.agreed`). Raises `fenqi.contracts.terms.TermsMismatch` where
+    for when things go otherwise (`fenqi.terms.agreed`). Raises `fenqi.contracts.terms.TermsMismatch` where
     schedule and disclosure disagree.
     """
     assert connection.in_atomic_block, "a contract is opened inside the transaction that confirms it"

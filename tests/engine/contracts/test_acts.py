@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.contracts.made import FLAT_12, FREE_3, START, days, offer
 
-from fenqi.contracts.agreed import LateTerms, PayoffTerms, ReturnTerms
 from fenqi.contracts.contract import ContractState, EventRefused, apply, begin, replay
 from fenqi.contracts.delinquency import acceleration, penalty_due
 from fenqi.contracts.events import (
@@ -59,6 +58,7 @@ from fenqi.ledger.accounts import (
 )
 from fenqi.ledger.closure import closure_problems
 from fenqi.ledger.entries import position
+from fenqi.terms.agreed import LateTerms, PayoffTerms, ReturnTerms
 from fenqi.terms.plan import Annuity, ContingentCost, FlatFee, Plan
 from fenqi.texts import Text
 

@@ -10,7 +10,6 @@ import pytest
 from tests.engine.contracts.made import FLAT_12, FREE_3, START, days
 from tests.engine.contracts.test_acts import ANNUITY, TWELVE, Told, agreed, due
 
-from fenqi.contracts.agreed import LateTerms, PayoffTerms, ReturnTerms
 from fenqi.contracts.contract import EventRefused, replay
 from fenqi.contracts.delinquency import penalty_due
 from fenqi.contracts.events import (
@@ -46,6 +45,7 @@ from fenqi.ledger.accounts import (
     SALES,
     SALES_RETURNS,
 )
+from fenqi.terms.agreed import LateTerms, PayoffTerms, ReturnTerms
 
 
 def charge(told: Told, on: date, minor: int, part: str = "fee") -> Told:

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.contracts.made import FREE_3, START, days, offer
 
-from fenqi.contracts.agreed import LateTerms
 from fenqi.contracts.allocation import Allocation, Rule, order_of
 from fenqi.contracts.buyout import buyout_quote
 from fenqi.contracts.contract import ContractState, EventRefused, apply, begin, replay
@@ -73,6 +72,7 @@ from fenqi.ledger.accounts import (
 )
 from fenqi.ledger.closure import closure_problems
 from fenqi.ledger.entries import entries_for, position
+from fenqi.terms.agreed import LateTerms
 from fenqi.terms.lease import Ending, build_lease
 from fenqi.terms.plan import ContingentCost, Fee, Plan, check_own_book
 from fenqi.terms.rent import Buyout, Deposit, EarlyBuyout, Lease, Pledge, Renewal, Rent

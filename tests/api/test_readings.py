@@ -282,7 +282,9 @@ def test_a_table_that_was_shown_is_kept_under_its_name(mall, call, shown, begin)
     assert digest(table) == name == said["digest"]
     assert table.total_cost_minor == offer["fee_minor"]
     assert said["loan_cost"]["zh-CN"]["cost_rate"] == format_rate(table.annual_cost.simple_e12)
-    assert said["loan_cost"]["en"]["overdue_penalty_interest_text"] == "0.05% a day of what is late"
+    assert said["loan_cost"]["en"]["overdue_penalty_interest_text"] == (
+        "0.03% a day of the principal that is late; the first 3 days are free"
+    )
     assert call("GET", "/v1/disclosures/sha256:" + "0" * 64, key=mall.key).status_code == 404
 
 

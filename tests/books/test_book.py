@@ -242,7 +242,13 @@ def test_the_function_that_checks_is_immutable_and_every_table_has_its_shop_and_
             " WHERE c.relkind = 'r' AND c.relname ~ '^(books_transaction|servicing_|customers_)' GROUP BY c.oid"
         )
         tables = cursor.fetchall()
-        assert len(tables) == 12
+        assert {name for name, _, _ in tables} == {
+            "books_transaction",
+            *("customers_customer", "customers_alias", "customers_private"),
+            *("servicing_contract", "servicing_event", "servicing_state", "servicing_idempotency"),
+            *("servicing_close_run", "servicing_close_failure", "servicing_watch", "servicing_month_end"),
+            *("servicing_request", "servicing_request_decision"),
+        }
         for name, secured, triggers in tables:
             assert secured, name
             assert triggers == 0, name

@@ -153,4 +153,8 @@ def test_there_is_no_other_way_into_the_book() -> None:
         if any(isinstance(node, ast.Name) and node.id == "FEE_INCOME" for node in ast.walk(ast.parse(text))):
             namers.append(name)
     assert inserts == ["fenqi_server/books/posting.py", "fenqi_server/servicing/month_end.py"]
-    assert namers == ["fenqi/ledger/accounts.py", "fenqi/ledger/entries.py"]
+    assert namers == [
+        "fenqi/ledger/accounts.py",
+        "fenqi/ledger/entries.py",
+        "fenqi/ledger/recognition.py",
+    ]

@@ -394,7 +394,7 @@ class Check:
         """Each contract's cached row is what its terms, events and book come to."""
         import msgspec
 
-        from fenqi.contracts.events import decode_event
+        from fenqi.contracts.events import EventRefused, decode_event
         from fenqi.contracts.terms import ContractTerms
         from fenqi_server.servicing.storage import EVENT_SQL, Stored, cached_row
 
@@ -412,7 +412,13 @@ class Check:
                 events=[decode_event(body) for body in row[7]],
                 booked=booked,
             )
-            wanted = json.loads(msgspec.json.encode(cached_row(stored, stored.told())))
+            try:
+                told = stored.told()
+            except EventRefused as refused:
+                # A reversal whose payment somebody took away, say: what is left cannot all be true.
+                yield f"contract {stored.public_id} cannot be replayed: {refused}"
+                continue
+            wanted = json.loads(msgspec.json.encode(cached_row(stored, told)))
             del wanted["booked_accounts"], wanted["booked_amounts"]
             cached = {name: row[9].get(name) for name in wanted}
             held = {account: minor for account, minor in zip(row[10], row[11], strict=True) if minor}

@@ -14,6 +14,9 @@ pytestmark = pytest.mark.no_db
 _ONE = "(SELECT e.event_id FROM servicing_event AS e WHERE e.kind = 'payment_received' LIMIT 1)"
 TAMPERINGS = {
     "a payment is gone from the events": f"DELETE FROM servicing_event WHERE event_id = {_ONE}",
+    "a payment that was taken back is gone from the events": "DELETE FROM servicing_event AS e WHERE e.kind = 'payment_received'"
+    " AND EXISTS (SELECT FROM servicing_event AS r WHERE r.kind = 'payment_reversed' AND r.customer_id = e.customer_id"
+    " AND r.contract_id = e.contract_id AND r.reference = e.reference)",
     "a payment is gone from the book": f"DELETE FROM books_transaction WHERE event_id = {_ONE}",
     "a payment is booked a fen higher": "UPDATE books_transaction SET amounts = array_replace(array_replace(amounts, amounts[1],"
     f" amounts[1] + 1), amounts[2], amounts[2] - 1) WHERE event_id = {_ONE}",

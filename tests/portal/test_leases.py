@@ -65,6 +65,28 @@ def test_a_lease_is_told_by_its_own_words_and_offers_nothing_that_only_a_sale_ca
         assert "the lease ended" in words(late.get(f"/contracts/{phone}/"))
 
 
+def costs(browser: Client, contract: str) -> dict[str, str]:
+    page = (
+        browser.get(f"/contracts/{contract}/").content.decode().split('id="costs"')[1].split("</section>")[0]
+    )
+    return dict(re.findall(r'data-figure="([a-z-]+)">([^<]+)<', page))
+
+
+def test_what_renting_costs_is_its_rents_and_the_price_of_buying_and_no_deposit_that_comes_back(
+    mall: RealShop, phone: str
+) -> None:
+    # Twelve rents of 400; the goods are not the customer's, and the deposit of 1,000 is.
+    told = costs(mall.signed_in(), phone)
+    assert told == {"rents": "¥4,800.00", "cost": "¥4,800.00", "deposit": "¥1,000.00"}
+    with clock.pinned(after(200)):
+        offer = leases.preview_buyout(mall.shop, phone, after(200))
+        leases.buy_out(mall.shop, phone, offer.price_minor, "agreed", after(200))
+        # Bought early by price less paid: six rents of 400 and the rest of 4,900, of which the deposit pays 1,000.
+        told = costs(mall.signed_in(), phone)
+        assert (told["rents"], told["buyout"], told["cost"]) == ("¥2,400.00", "¥2,500.00", "¥4,900.00")
+        assert "deposit" not in told
+
+
 def test_a_customer_buys_what_is_rented_by_a_button_under_what_it_comes_to(
     mall: RealShop, phone: str
 ) -> None:

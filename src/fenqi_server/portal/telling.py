@@ -18,6 +18,7 @@ from fenqi.contracts import events as told
 from fenqi.contracts.contract import ContractState, PaymentState, RowState, replay
 from fenqi.contracts.events import EventRefused
 from fenqi.contracts.explanation import explain
+from fenqi.contracts.lease import LeaseState
 from fenqi_server.db import use_shop
 from fenqi_server.decisions import log
 from fenqi_server.decisions import service as decisions
@@ -197,6 +198,8 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
 
 def _costs(found: Contract, voice: Voice) -> tuple[tuple[str, str, str], ...]:
     state = found.state
+    if state.lease is not None:
+        return _rental_costs(state, state.lease, voice)
     price = sum(row.principal_minor for row in found.terms.rows)
     parts = (
         (gettext("Price of the goods"), price, "price"),
@@ -214,6 +217,26 @@ def _costs(found: Contract, voice: Voice) -> tuple[tuple[str, str, str], ...]:
         *((label, voice.money(minor), name) for label, minor, name in lines),
         (gettext("What it costs in all"), voice.money(whole), "cost"),
     )
+
+
+def _rental_costs(state: ContractState, lease: LeaseState, voice: Voice) -> tuple[tuple[str, str, str], ...]:
+    """What renting comes to. A deposit costs nothing as long as it is not lost: it stands below the sum."""
+    parts = (
+        (gettext("Rents"), sum(row.rent_minor for row in state.rows), "rents"),
+        (gettext("Price of buying the goods"), lease.buyout_minor or 0, "buyout"),
+        (gettext("Fees"), sum(row.fee_minor for row in state.rows), "fees"),
+        (gettext("Charges for lateness"), sum(row.penalty_minor for row in state.rows), "penalties"),
+        (gettext("Lost of the deposit"), lease.deposit_lost_minor, "deposit-lost"),
+    )
+    lines = [(label, minor, name) for label, minor, name in parts if minor or name == "rents"]
+    whole = sum(minor for _, minor, _ in lines)
+    told = [
+        *((label, voice.money(minor), name) for label, minor, name in lines),
+        (gettext("What it costs in all"), voice.money(whole), "cost"),
+    ]
+    if lease.deposit_held_minor:
+        told.append((gettext("Deposit, still yours"), voice.money(lease.deposit_held_minor), "deposit"))
+    return tuple(told)
 
 
 def _went_back(found: Contract) -> bool:

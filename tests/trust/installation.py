@@ -40,6 +40,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE: Final = 90.0
 """Seconds that a start may take on a machine that is busy with other things."""
 
+_GIVES_UP: Final = 15.0
+"""Two kills of the worker closer than this can end Granian: 5.5 s between two of its starts, and what a start takes."""
 KILLS: Final = ("service", "answering process", "database", "session", "both")
 """What is killed: all of the service; the process that answers requests, which Granian starts again; PostgreSQL's postmaster and
 its children; one session's process, after which the postmaster ends all others; everything."""
@@ -149,6 +151,7 @@ class Installation:
         if fault is not None:
             self._given["PYTHONPATH"] = os.pathsep.join([str(_faulty(place, fault)), str(ROOT)])
         self._program: subprocess.Popen[bytes] | None = None
+        self._workers_killed: list[float] = []
         self.cluster = self._acquire()
         try:
             self._migrate()
@@ -276,6 +279,7 @@ class Installation:
             pids += family(self._postmaster())
         if what == "answering process":
             pids += self._answering()
+            self._workers_killed.append(time.monotonic())
         if what == "session":
             pids += self._sessions(chance)[:1]
         if chance.random() < 0.5:
@@ -293,8 +297,18 @@ class Installation:
             self.cluster = self._acquire()
         if self._program is None:
             self.start_service()
-        else:
+            return
+        try:
             self.wait_until_it_answers()
+        except RuntimeError:
+            # Granian gives up where a worker dies twice within so long, and the program ends with it: its supervisor starts it again.
+            quick = (
+                len(self._workers_killed) > 1
+                and self._workers_killed[-1] - self._workers_killed[-2] < _GIVES_UP
+            )
+            if not quick or self._program is not None:
+                raise
+            self.start_service()
 
     def _postmaster(self) -> int:
         assert self.cluster.data_dir is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -57,6 +58,8 @@ def main(words: list[str] | None = None) -> int:
     if not any(name.startswith(only) for name in names):
         print(f"ONLY is {only}: expected the beginning of one of {', '.join(names)}", file=sys.stderr)
         return 2
+    # Ended by `kill` or `timeout`, a measurement still stops its server and removes its folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for some, measure in MEASUREMENTS:
         if any(name.startswith(only) for name in some):
             for result in measure():

@@ -10,11 +10,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.installation import installed
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,25 +40,14 @@ def book_of(contracts: int) -> Iterator[tuple[dict[str, str], str]]:
     """A database of its own whose book has so many contracts, with ten transactions each: the service's environment, the owner's address."""
     import psycopg
 
-    from fenqi_server.commands.migrate import migrate_in_own_process
-    from fenqi_server.embedded import acquire
-    from fenqi_server.home import Home
-
-    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder:
-        state = Path(folder) / ".fenqi"
-        home = Home.open(state)
-        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
-        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
-            environ = home.environ(cluster)
-            owner_url = cluster.owner_url
-            assert owner_url is not None, "our own server has an owner"
-            if migrate_in_own_process(environ, owner_url, quiet=True):
-                raise SystemExit("the database could not be migrated; see above")
-            made = run_as_service(environ, "template")
-            with psycopg.connect(owner_url, autocommit=True) as session:
-                multiply(session, made, contracts)
-            run_as_service(environ, "seal")
-            yield environ, owner_url
+    with installed() as (_, cluster, environ):
+        owner_url = cluster.owner_url
+        assert owner_url is not None, "our own server has an owner"
+        made = run_as_service(environ, "template")
+        with psycopg.connect(owner_url, autocommit=True) as session:
+            multiply(session, made, contracts)
+        run_as_service(environ, "seal")
+        yield environ, owner_url
 
 
 def run_as_service(environ: dict[str, str], word: str) -> dict[str, Any]:

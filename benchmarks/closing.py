@@ -12,12 +12,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from benchmarks.installation import installed
 
 DUE = 33_000
 SIZES = {"1m": 1_000_000, "100k": 100_000}
@@ -34,44 +35,32 @@ def day_close() -> Iterator[dict[str, object]]:
     """Seconds for a day in both databases, with what was read, and the ratio of interleaved pairs."""
     import psycopg
 
-    from fenqi_server.commands.migrate import migrate_in_own_process
-    from fenqi_server.embedded import acquire
-    from fenqi_server.home import Home
-
-    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder:
-        state = Path(folder) / ".fenqi"
-        home = Home.open(state)
-        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
-        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
-            environ = home.environ(cluster)
-            assert cluster.owner_url is not None, "our own server has an owner"
-            assert cluster.superuser_url is not None, "our own server has a superuser"
-            if migrate_in_own_process(environ, cluster.owner_url, quiet=True):
-                raise SystemExit("the database could not be migrated; see above")
-            _child(environ, "make")
-            urls = {}
-            for size, contracts in SIZES.items():
-                began = time.monotonic()
-                with psycopg.connect(_named(cluster.superuser_url, "postgres"), autocommit=True) as session:
-                    session.execute(f"CREATE DATABASE bench_{size} TEMPLATE fenqi")
-                urls[size] = _named(cluster.superuser_url, f"bench_{size}")
-                _multiply(urls[size], contracts)
-                print(f"{size}: built in {time.monotonic() - began:.0f} s", file=sys.stderr)
-            runs: dict[str, list[dict[str, Any]]] = {size: [] for size in SIZES}
-            for number, day in enumerate(DAYS):
-                # Whoever comes second finds the machine warmer or colder: they take turns.
-                for size in list(SIZES)[:: 1 if number % 2 else -1]:
-                    before = _counters(urls[size])
-                    there = environ | {
-                        "FENQI_DATABASE_URL": _named(environ["FENQI_DATABASE_URL"], f"bench_{size}")
-                    }
-                    run = _child(there, "close", day.isoformat())
-                    after = _counters(urls[size])
-                    run |= {name: after[name] - before[name] for name in after}
-                    print(f"{size} {day}: {run}", file=sys.stderr)
-                    if run["contracts"] != DUE:
-                        raise SystemExit(f"{run['contracts']} contracts were closed instead of {DUE}")
-                    runs[size].append(run)
+    with installed() as (_, cluster, environ):
+        assert cluster.superuser_url is not None, "our own server has a superuser"
+        _child(environ, "make")
+        urls = {}
+        for size, contracts in SIZES.items():
+            began = time.monotonic()
+            with psycopg.connect(_named(cluster.superuser_url, "postgres"), autocommit=True) as session:
+                session.execute(f"CREATE DATABASE bench_{size} TEMPLATE fenqi")
+            urls[size] = _named(cluster.superuser_url, f"bench_{size}")
+            _multiply(urls[size], contracts)
+            print(f"{size}: built in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        runs: dict[str, list[dict[str, Any]]] = {size: [] for size in SIZES}
+        for number, day in enumerate(DAYS):
+            # Whoever comes second finds the machine warmer or colder: they take turns.
+            for size in list(SIZES)[:: 1 if number % 2 else -1]:
+                before = _counters(urls[size])
+                there = environ | {
+                    "FENQI_DATABASE_URL": _named(environ["FENQI_DATABASE_URL"], f"bench_{size}")
+                }
+                run = _child(there, "close", day.isoformat())
+                after = _counters(urls[size])
+                run |= {name: after[name] - before[name] for name in after}
+                print(f"{size} {day}: {run}", file=sys.stderr)
+                if run["contracts"] != DUE:
+                    raise SystemExit(f"{run['contracts']} contracts were closed instead of {DUE}")
+                runs[size].append(run)
     for size in SIZES:
         yield {
             "name": f"day_close.{size}",

@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.installation import installed
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -137,26 +139,14 @@ def stocked(
     """A durable cluster whose service database has copies of a contract: it, the service's environment, the template."""
     import psycopg
 
-    from fenqi_server.commands.migrate import migrate_in_own_process
-    from fenqi_server.embedded import acquire
-    from fenqi_server.home import Home
-
-    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder:
-        state = Path(folder) / ".fenqi"
-        home = Home.open(state)
-        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
-        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
-            environ = home.environ(cluster)
-            assert cluster.owner_url is not None, "our own server has an owner"
-            assert cluster.superuser_url is not None, "our own server has a superuser"
-            if migrate_in_own_process(environ, cluster.owner_url, quiet=True):
-                raise SystemExit("the database could not be migrated; see above")
-            made = child(environ, word)
-            began = time.monotonic()
-            with psycopg.connect(_named(cluster.superuser_url, "fenqi"), autocommit=True) as session:
-                copy_contracts(session, made, contracts)
-            print(f"{contracts} contracts in {time.monotonic() - began:.0f} s", file=sys.stderr)
-            yield cluster, environ, made
+    with installed() as (_, cluster, environ):
+        assert cluster.superuser_url is not None, "our own server has a superuser"
+        made = child(environ, word)
+        began = time.monotonic()
+        with psycopg.connect(_named(cluster.superuser_url, "fenqi"), autocommit=True) as session:
+            copy_contracts(session, made, contracts)
+        print(f"{contracts} contracts in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        yield cluster, environ, made
 
 
 def posted() -> Iterator[dict[str, object]]:

@@ -10,12 +10,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.installation import installed
 
 if TYPE_CHECKING:
     from fenqi_server.processes import Server
@@ -38,9 +39,6 @@ def _on_core(cores: set[int]) -> Iterator[None]:
 
 def http_evaluations() -> Iterator[dict[str, object]]:
     """Evaluations a second, with their latency at 16 connections."""
-    from fenqi_server.commands.migrate import migrate_in_own_process
-    from fenqi_server.embedded import acquire
-    from fenqi_server.home import Home
     from fenqi_server.processes import Server, free_port
 
     cores = sorted(os.sched_getaffinity(0))
@@ -49,32 +47,25 @@ def http_evaluations() -> Iterator[dict[str, object]]:
             "http.evaluations needs two cores: one for the service, one for PostgreSQL and the load"
         )
     service_core, other_core = {cores[0]}, {cores[1]}
-    with tempfile.TemporaryDirectory(prefix="fenqi-bench-") as folder, _on_core(other_core):
-        state = Path(folder) / ".fenqi"
-        home = Home.open(state)
-        given = {name: value for name, value in os.environ.items() if not name.startswith("FENQI_")}
-        with acquire(state, environ=given, root_home=Path(folder) / "root") as cluster:
-            environ = home.environ(cluster)
-            owner_url = cluster.owner_url
-            assert owner_url is not None, "our own server has an owner"
-            if migrate_in_own_process(environ, owner_url, quiet=True):
-                raise SystemExit("the database could not be migrated; see above")
-            stocked = run_module(environ, "benchmarks.stock")
-            server = Server(port=free_port(), environ=environ, worker=False, log=Path(folder) / "service.log")
-            with _on_core(service_core):
-                server.start()
-            try:
-                before = _ticks(), _ticks_of(server)
-                measured = run_module(
-                    environ | {"FENQI_BENCH_KEY": str(stocked["key"])},
-                    *("benchmarks.load", "--port", str(server.port)),
-                    *("--connections", str(CONNECTIONS), "--seconds", str(SECONDS)),
-                )
-                after = _ticks(), _ticks_of(server)
-                time.sleep(SETTLING_SECONDS)
-                rows = _decision_rows(owner_url)
-            finally:
-                server.stop()
+    with _on_core(other_core), installed() as (folder, cluster, environ):
+        owner_url = cluster.owner_url
+        assert owner_url is not None, "our own server has an owner"
+        stocked = run_module(environ, "benchmarks.stock")
+        server = Server(port=free_port(), environ=environ, worker=False, log=folder / "service.log")
+        with _on_core(service_core):
+            server.start()
+        try:
+            before = _ticks(), _ticks_of(server)
+            measured = run_module(
+                environ | {"FENQI_BENCH_KEY": str(stocked["key"])},
+                *("benchmarks.load", "--port", str(server.port)),
+                *("--connections", str(CONNECTIONS), "--seconds", str(SECONDS)),
+            )
+            after = _ticks(), _ticks_of(server)
+            time.sleep(SETTLING_SECONDS)
+            rows = _decision_rows(owner_url)
+        finally:
+            server.stop()
     yield {
         "name": "http.evaluations",
         "value": round(_number(measured["requests_per_s"])),

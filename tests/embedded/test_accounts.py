@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fenqi_server.embedded import acquire, find_binaries
+from fenqi_server.embedded import acquire, discard, find_binaries
 from fenqi_server.embedded.binaries import inspect_binaries
 from fenqi_server.embedded.placement import account, place_binaries, place_home
 
@@ -57,6 +57,7 @@ def test_a_normal_user_keeps_the_data_beside_the_program(place: Path, binaries, 
             with psycopg.connect(cluster.service_url) as session:
                 assert session.execute("SELECT current_user").fetchone() == ("fenqi_service",)
             cluster.stop()
+        discard(clone / ".fenqi")
 
     _as_normal_user(work)
 

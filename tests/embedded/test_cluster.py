@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 
 from fenqi_server.cli import Failure
 from fenqi_server.commands.database import require_safe_settings
-from fenqi_server.embedded import EmbeddedError, OtherMajor
+from fenqi_server.embedded import EmbeddedError, OtherMajor, discard
 from fenqi_server.embedded.cluster import _status
 from fenqi_server.embedded.placement import SOCKET_PATH_BYTES, account, place_socket
 
@@ -243,6 +244,22 @@ def test_a_folder_under_a_locked_one_works(start, place):
     locked.mkdir(mode=0o700)
     cluster = start(locked / "clone" / ".fenqi")
     assert _ask(cluster.service_url, "SELECT 1") == 1
+
+
+def test_of_a_discarded_server_nothing_is_left_wherever_it_lay(start, place):
+    locked = place / "locked"
+    locked.mkdir(mode=0o700)
+    state = locked / ("d" * 60) / ("e" * 60) / ".fenqi"
+    cluster = start(state, root_home=locked / "root")
+    [socket] = parse_qs(urlsplit(cluster.service_url).query)["host"]
+    data = cluster.data_dir
+    # `nobody` cannot pass the locked folder, and the path is too long for a socket: for each user something lies in /tmp.
+    outside = [data.parents[1], data.parent] if account().uid is not None else [Path(socket)]
+    assert all(folder.is_dir() and place not in folder.parents for folder in outside)
+    cluster.stop()
+    discard(state)
+    assert not state.exists()
+    assert not any(folder.exists() for folder in outside)
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_one(start, place):

@@ -10,7 +10,7 @@ a file and back.
 """
 
 from fenqi_server.embedded.binaries import OLDEST_MAJOR, Binaries, find_binaries
-from fenqi_server.embedded.cluster import OWNER_ROLE, SERVICE_ROLE, Cluster, acquire, upgrade
+from fenqi_server.embedded.cluster import OWNER_ROLE, SERVICE_ROLE, Cluster, acquire, discard, upgrade
 from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "EmbeddedError",
     "OtherMajor",
     "acquire",
+    "discard",
     "find_binaries",
     "upgrade",
 ]

@@ -21,11 +21,18 @@ from psycopg import sql
 
 from fenqi_server.embedded.binaries import Binaries, find_binaries, inspect_binaries, system_folders
 from fenqi_server.embedded.lifeline import die_with_parent
-from fenqi_server.embedded.placement import Account, account, place_binaries, place_home, place_socket
+from fenqi_server.embedded.placement import (
+    Account,
+    account,
+    place_binaries,
+    place_home,
+    place_socket,
+    remove_home,
+)
 from fenqi_server.embedded.problems import EmbeddedError, OtherMajor
 from fenqi_server.embedded.transfer import dump, restore
 
-__all__ = ["OWNER_ROLE", "SERVICE_ROLE", "Cluster", "acquire", "upgrade"]
+__all__ = ["OWNER_ROLE", "SERVICE_ROLE", "Cluster", "acquire", "discard", "upgrade"]
 
 # Migrations grant to these names, so they are the same in every installation.
 OWNER_ROLE = "fenqi_owner"
@@ -221,6 +228,18 @@ def upgrade(
         data_dir.rename(kept)
         _finish_upgrade(data_dir)
         return old_major, new.major, kept
+
+
+def discard(state_dir: Path) -> None:
+    """Remove a server that is stopped, with its data: `state_dir`, and what lies outside it. For data of no worth only."""
+    state_dir = state_dir.resolve()
+    with contextlib.suppress(FileNotFoundError):
+        kept = json.loads((state_dir / "postgres.json").read_text())
+        if kept["home"]:
+            remove_home(Path(kept["home"]))
+        if kept["socket"]:
+            shutil.rmtree(kept["socket"], ignore_errors=True)
+    shutil.rmtree(state_dir, ignore_errors=True)
 
 
 def _named_root_home(environ: Mapping[str, str]) -> Path | None:

@@ -19,11 +19,21 @@ from pathlib import Path
 from fenqi_server.embedded.binaries import PROGRAMS, Binaries, inspect_binaries
 from fenqi_server.embedded.problems import EmbeddedError
 
-__all__ = ["SOCKET_PATH_BYTES", "Account", "account", "place_binaries", "place_home", "place_socket"]
+__all__ = [
+    "SOCKET_PATH_BYTES",
+    "Account",
+    "account",
+    "place_binaries",
+    "place_home",
+    "place_socket",
+    "remove_home",
+]
 
 SOCKET_PATH_BYTES = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
 _ROOT_HOME = Path("/var/lib/fenqi")
+_SHARED = Path("/tmp")
+_PREFIX = "fenqi-"
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ def place_home(state_dir: Path, runner: Account, root_home: Path | None = None) 
             raise PermissionError(f"{above} cannot be entered by nobody")
     except OSError:
         # mkdtemp: a fixed name in a folder where everyone writes could have been laid there by another user.
-        above = Path(tempfile.mkdtemp(prefix="fenqi-", dir="/tmp"))
+        above = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHARED))
         above.chmod(0o711)
     name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:10]
     home = above / name
@@ -85,13 +95,20 @@ def place_socket(home: Path, runner: Account) -> Path:
     """A folder for the socket whose path fits; only the server's account may enter it, and root."""
     folder = home / "run"
     if len(os.fsencode(folder / _SOCKET_NAME)) > SOCKET_PATH_BYTES:
-        folder = Path(tempfile.mkdtemp(prefix="fenqi-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHARED))
         if len(os.fsencode(folder / _SOCKET_NAME)) > SOCKET_PATH_BYTES:
             raise EmbeddedError(f"No folder with a path short enough for a socket; {folder} is too long.")
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     runner.own(folder)
     return folder
+
+
+def remove_home(home: Path) -> None:
+    """What `place_home` made, with the folder above where that one was made for it alone."""
+    above = home.parent
+    made_for_it = above.parent == _SHARED and above.name.startswith(_PREFIX)
+    shutil.rmtree(above if made_for_it else home, ignore_errors=True)
 
 
 def place_binaries(binaries: Binaries, home: Path, runner: Account) -> Binaries:

@@ -15,12 +15,13 @@ from tests.pages.page import Node, parse
 from tests.portal.shop import AT, RealShop, real_shop
 from tests.servicing.opened import open_one
 
+from fenqi.checkout.request import Line
 from fenqi.terms.agreed import PayoffTerms, ReturnTerms
 from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.customers import service as customers
-from fenqi_server.servicing import acts, requests, returns
+from fenqi_server.servicing import acts, payoffs, requests, returns
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops import service as shops
 
@@ -181,6 +182,62 @@ def test_a_quote_that_was_paid_by_does_not_compare_any_more(sparing: RealShop) -
     assert "You save" not in page.one("main").text
 
 
+def test_a_quote_stands_again_where_the_payment_by_it_bounced(sparing: RealShop) -> None:
+    client = sparing.signed_in()
+    url = client.post(f"/contracts/{sparing.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    quote = parse_qs(urlsplit(url).query)["quote"][0]
+    servicing.pay(sparing.shop, sparing.contract, 600_000, "received", "off", AT, settles=quote)
+    servicing.reverse(sparing.shop, sparing.contract, "off", "bounced", AT)
+    page = parse(client.get(url).content)
+    assert "paid this off" not in page.one("main").text
+    assert page.all("a", data_fq_part="cashier")
+    assert figures(page)["scheduled"] == "¥6,432.00"
+    with clock.pinned(AT + timedelta(days=20)):
+        later = parse(sparing.signed_in().get(url).content)
+    assert "This quote has run out." in later.one("main").text
+    assert figures(later)["owed"] == "¥6,432.00"
+    # It is worth what it was: paying by it again settles the contract.
+    servicing.pay(sparing.shop, sparing.contract, 600_000, "request", "again", AT, settles=quote)
+    assert state(sparing).status == "closed"
+    assert "You have paid this off." in client.get(url).content.decode()
+
+
+def test_a_quote_that_a_payment_of_before_undoes_is_settled_no_more(sparing: RealShop) -> None:
+    client = sparing.signed_in()
+    servicing.pay(sparing.shop, sparing.contract, 53_600, "received", "first", AT)
+    url = client.post(f"/contracts/{sparing.contract}/pay-off/", {"act": "quote"}).headers["Location"]
+    quote = parse_qs(urlsplit(url).query)["quote"][0]
+    owed = payoffs.quote_of(sparing.shop, sparing.contract, quote, AT).to_pay_minor
+    servicing.pay(sparing.shop, sparing.contract, owed, "received", "off", AT, settles=quote)
+    assert "You have paid this off." in client.get(url).content.decode()
+    servicing.reverse(sparing.shop, sparing.contract, "first", "charged_back", AT)
+    page = parse(client.get(url).content)
+    assert "this quote does not fit any more" in page.one("main").text
+    assert figures(page)["owed"] == f"¥{state(sparing).balance_minor / 100:,.2f}" != "¥0.00"
+
+
+def test_a_payoff_that_rises_only_after_its_quote_has_ended_says_so_too(sparing: RealShop) -> None:
+    # On 5 December the month to 24 December runs, whose fee is owed; the next begins with the day after it.
+    with clock.pinned(AT + timedelta(days=12)):
+        page = page_of(sparing.signed_in(), sparing, "pay-off")
+    assert page.one("strong", data_fq_part="later").text == "From 25 Dec on it costs ¥36.00 more."
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "If you pay off early: The fee of the period"), ("zh", "提前结清时： 已开始的一期手续费仍需支付")],
+)
+def test_what_a_contract_costs_says_what_paying_off_spares(
+    sparing: RealShop, language: str, said: str
+) -> None:
+    client = sparing.signed_in(language=language)
+    page = parse(client.get(f"/contracts/{sparing.contract}/").content)
+    assert page.one("p", data_fq_part="payoff-rule").text.startswith(said)
+    servicing.pay(sparing.shop, sparing.contract, 643_200, "received", "all", AT)
+    page = parse(client.get(f"/contracts/{sparing.contract}/").content)
+    assert not page.all("p", data_fq_part="payoff-rule")
+
+
 def test_a_quote_of_another_contract_is_not_there(mall: RealShop) -> None:
     other = customers.ensure(mall.shop, "c-2", AT)
     theirs = open_one(mall.shop, other, at=AT, order_ref="order-2")
@@ -270,6 +327,64 @@ def test_goods_that_were_paid_for_go_back_with_all_their_money(db: Any, at: Any)
     assert figures(page)["cost"] == "¥0.00"
     assert "Everything went back, and nothing is owed." in page.one("main").text
     assert "Thank you" not in page.one("main").text
+
+
+def goods(monkeypatch: pytest.MonkeyPatch, *lines: tuple[str, str, int]) -> None:
+    """What the contract paid for: each with its title, how many of it, at 1,000.00."""
+    made = tuple(
+        Line(sku, title, "phones", "goods", quantity, 100_000, "mall") for sku, title, quantity in lines
+    )
+    for place in ("goods", "telling"):
+        monkeypatch.setattr(f"fenqi_server.portal.{place}.bought", lambda *_: made)
+
+
+@pytest.mark.parametrize(
+    ("lines", "title"),
+    [
+        ((("p-1", "A phone", 1),), "A phone"),
+        ((("p-1", "A phone", 2),), "A phone × 2"),
+        ((("p-1", "A phone", 2), ("p-2", "A case", 1)), "A phone × 2 and 1 more"),
+        ((("p-1", "A phone", 1), ("p-2", "A case", 3)), "A phone and 3 more"),
+    ],
+)
+def test_a_contract_is_called_by_its_goods_and_how_many_they_are(
+    mall: RealShop, monkeypatch: pytest.MonkeyPatch, lines: tuple[tuple[str, str, int], ...], title: str
+) -> None:
+    goods(monkeypatch, *lines)
+    page = parse(mall.signed_in().get(f"/contracts/{mall.contract}/").content)
+    assert page.one("h1").text == title
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "gone"),
+    [
+        ("en", "You asked to return 3 of A phone, and 2 can go back.", "None of A phone can go back any more"),
+        ("zh", "您要退3件A phone，但还能退的只有2件。", "A phone已全部退回或已申请退货"),
+    ],
+)
+def test_more_pieces_than_are_left_are_refused_and_never_made_fewer(
+    mall: RealShop, monkeypatch: pytest.MonkeyPatch, language: str, said: str, gone: str
+) -> None:
+    goods(monkeypatch, ("p-1", "A phone", 2), ("p-2", "A case", 1))
+    client = mall.signed_in(language=language)
+    url = f"/contracts/{mall.contract}/return/"
+    for asked in (
+        client.get(url, {"n-p-1": "3", "n-p-2": "0"}),
+        client.post(url, {"act": "confirm", "n-p-1": "3"}),
+    ):
+        assert asked.status_code == 422
+        assert said in asked.content.decode()
+    assert requests.of_contract(mall.shop, mall.contract) == []
+    assert client.get(url, {"n-p-1": "two"}).status_code == 422
+    # Two of two go back, as a Chinese keyboard writes them.
+    assert client.get(url, {"n-p-1": "２"}).status_code == 200
+    client.post(url, {"act": "confirm", "n-p-1": "2"})
+    (request,) = requests.of_contract(mall.shop, mall.contract)
+    assert request.asked.amount_minor == 200_000
+    requests.approve(mall.shop, request.request_id, AT, actor="ann")
+    again = client.get(url, {"n-p-1": "1"})
+    assert again.status_code == 422
+    assert gone in again.content.decode()
 
 
 def test_more_than_was_bought_does_not_go_back(mall: RealShop) -> None:
@@ -391,7 +506,7 @@ def test_goods_that_go_back_are_told_in_the_reader_s_language(
     wish = requests.ReturnAsked(amount_minor=100_000, lines=(line,))
     requests.open_request(mall.shop, mall.contract, wish, AT)
     # The mall's own order knows its goods in both languages.
-    known = SimpleNamespace(lines=(SimpleNamespace(sku="p-1", title=Text("一部手机", "A phone")),))
+    known = SimpleNamespace(lines=(SimpleNamespace(sku="p-1", title=Text("一部手机", "A phone"), quantity=1),))
     monkeypatch.setattr("fenqi_server.portal.telling.orders.by_contract", lambda *_: known)
     page = parse(mall.signed_in(language=language).get(f"/contracts/{mall.contract}/").content)
     assert title in page.one("section", data_fq_part="asked").text

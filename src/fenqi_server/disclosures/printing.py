@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 
 from fenqi_server.storefront.disclosed import TableView
 
@@ -46,7 +46,11 @@ def printed(table: TableView, name: str, shop: str, locale: str, title: str) -> 
         gap(),
     ]
     if table.basis:
-        story += [setter.paragraph(f"{gettext('Indicative figures')}: {table.basis}", "plain"), gap()]
+        said = pgettext("a cost and how it is reckoned", "%(name)s: %(basis)s") % {
+            "name": gettext("Indicative figures"),
+            "basis": table.basis,
+        }
+        story += [setter.paragraph(said, "plain"), gap()]
     story += [
         setter.grid(
             [[fact.name, fact.value] for fact in table.facts]

@@ -96,7 +96,7 @@ def statement_of(view: ContractView, shop: str, voice: Voice) -> Statement:
         contract=view.contract_id,
         made=gettext("From what was known on %(at)s.") % {"at": _instant(voice.at, voice)},
         facts=tuple(facts),
-        tables=(_rows(state.rows), _payments(state.payments, voice), *back),
+        tables=(_rows(state.rows), _payments(state.payments, state.rows, voice), *back),
         nothing=gettext("None."),
     )
 
@@ -166,13 +166,14 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
     )
 
 
-def _payments(payments: tuple[PaymentState, ...], voice: Voice) -> Table:
+def _payments(payments: tuple[PaymentState, ...], rows: tuple[RowState, ...], voice: Voice) -> Table:
+    names = {row.number: row_name(row.kind, row.number) for row in rows}
     return Table(
         name=pgettext("a line of a statement", "Payment"),
         heading=gettext("Payments received"),
         head=(gettext("Received"), gettext("Reference"), gettext("Amount"), gettext("What it paid")),
         rows=tuple(
-            (each.occurred_on, each.payment_id, Amount(each.amount_minor), _paid(each, voice))
+            (each.occurred_on, each.payment_id, Amount(each.amount_minor), _paid(each, names, voice))
             for each in payments
         ),
     )
@@ -213,11 +214,15 @@ def _money_back(view: ContractView) -> tuple[Table, ...]:
     )
 
 
-def _paid(payment: PaymentState, voice: Voice) -> str:
-    said = [
-        gettext("instalment %(n)s: %(price)s") % {"n": part.row, "price": voice.money(part.total_minor)}
-        for part in payment.parts
-    ]
+def _paid(payment: PaymentState, names: dict[int, str], voice: Voice) -> str:
+    said = []
+    for part in payment.parts:
+        name = names.get(part.row, str(part.row))
+        about = gettext("instalment %(n)s") % {"n": name} if name.isdecimal() else name
+        said.append(
+            pgettext("a row and what was paid of it", "%(about)s: %(paid)s")
+            % {"about": about, "paid": voice.money(part.total_minor)}
+        )
     if payment.unapplied_minor:
         said.append(
             gettext("%(amount)s beyond what was owed, kept for you")

@@ -27,7 +27,7 @@ from fenqi_server.portal.contract_views import own_contract
 from fenqi_server.portal.goods import Item, chosen_lines, items_of
 from fenqi_server.portal.paying import to_bank
 from fenqi_server.portal.slips import cashier_address, make_slip
-from fenqi_server.portal.telling import request_view, title_of
+from fenqi_server.portal.telling import payoff_rule, request_view, title_of
 from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
 from fenqi_server.servicing import acts, payoffs, requests, returns
 from fenqi_server.servicing.requests import (
@@ -204,7 +204,7 @@ def _payoff_page(
         until=voice.day(figures.valid_until),
         state=figures.state,
         gone=gone if figures.quote_id else "",
-        why=_spared(found),
+        why=payoff_rule(found),
         later=_dearer_later(figures, visitor) if figures.state == "open" else "",
         cashier=address,
         cashier_host=urlsplit(address).hostname or "",
@@ -212,38 +212,14 @@ def _payoff_page(
     )
 
 
-def _spared(found: Contract) -> str:
-    """What of fees or interest is owed by whoever pays off, in a sentence; empty where the contract has neither."""
-    if not any(row.fee_minor or row.interest_minor for row in found.state.rows):
-        return ""
-    if found.terms.interest is not None:
-        return (
-            gettext("Interest is owed up to the day on which you pay off.")
-            if found.terms.interest.payoff == "to_date"
-            else gettext("Interest is owed up to the end of the period that has begun.")
-        )
-    return {
-        "whole": gettext("The fees of all instalments are owed, also when you pay off early, as agreed."),
-        "to_period_end": gettext(
-            "The fee of the period that has begun is owed; those of later periods are spared."
-        ),
-        "to_date": gettext("The fee is owed up to the day on which you pay off; what is after it is spared."),
-    }[found.terms.payoff.fees]
-
-
 def _dearer_later(figures: payoffs.Payoff, visitor: PortalVisitor) -> str:
-    """The first day after which the figure does not stand, where it is higher then; empty elsewhere."""
-    day = figures.valid_until + timedelta(days=1)
-    try:
-        later = payoffs.preview_payoff(visitor.shop, figures.contract_id, visitor.at, on=day)
-    except (BadInput, Refusal):
-        return ""
-    more = later.amount_minor - figures.amount_minor
-    if more <= 0:
+    """From which day on it costs more, and how much; empty where it does not."""
+    later = payoffs.dearer_from(figures, visitor.shop, visitor.at)
+    if later is None:
         return ""
     return gettext("From %(on)s on it costs %(more)s more.") % {
-        "on": visitor.voice.day(day),
-        "more": visitor.voice.money(more),
+        "on": visitor.voice.day(later[0]),
+        "more": visitor.voice.money(later[1]),
     }
 
 
@@ -345,13 +321,20 @@ def _wanted(asked: Any, items: tuple[Item, ...], visitor: PortalVisitor) -> tupl
     written = asked.get("reason", "other")
     reason = cast(ReturnReason, written if written in _RETURN_REASONS else "other")
     if items:
-        counts = {
-            item.sku: int(number)
-            for item in items
-            if (number := asked.get(f"n-{item.sku}", "")).isdecimal() and len(number) < 5
-        }
-        if not counts:
+        written_counts = {item.sku: asked.get(f"n-{item.sku}", "").strip() for item in items}
+        if not any(written_counts.values()):
             return None, ""
+        counts: dict[str, int] = {}
+        for item in items:
+            number = written_counts[item.sku]
+            # A page that stood open while a return was asked for, or an address that somebody wrote: the form has no more to choose.
+            if number and not (number.isdecimal() and len(number) < 10):
+                return None, gettext("Write how many of %(what)s go back, as a number.") % {
+                    "what": item.title
+                }
+            counts[item.sku] = int(number or "0")
+            if counts[item.sku] > item.left:
+                return None, _too_many(item, counts[item.sku])
         lines = chosen_lines(items, counts)
         if not lines:
             return None, gettext("Choose at least one thing that goes back.")
@@ -375,6 +358,20 @@ def _wanted(asked: Any, items: tuple[Item, ...], visitor: PortalVisitor) -> tupl
             "example": decimal_text(19_900, visitor.voice.currency)
         }
     return ReturnAsked(amount_minor=amount, reason=reason), ""
+
+
+def _too_many(item: Item, asked: int) -> str:
+    what = {"asked": asked, "what": item.title, "left": item.left}
+    if not item.left:
+        return gettext("None of %(what)s can go back any more: all went back or are asked for.") % what
+    return (
+        ngettext(
+            "You asked to return %(asked)s of %(what)s, and %(left)s can go back. Choose at most that.",
+            "You asked to return %(asked)s of %(what)s, and %(left)s can go back. Choose at most so many.",
+            item.left,
+        )
+        % what
+    )
 
 
 def _item_view(item: Item, asked: Any, visitor: PortalVisitor) -> ItemView:

@@ -49,15 +49,15 @@ def items_of(found: Contract, shop: Shop, asked: list[Request], voice: Voice) ->
 
 
 def chosen_lines(items: tuple[Item, ...], counts: dict[str, int]) -> tuple[ReturnLine, ...]:
-    """The lines of a return, by how many pieces of each were chosen; never more than are left."""
+    """The lines of a return, by how many pieces of each were chosen: none of more than are `left`."""
     return tuple(
         ReturnLine(
             sku=item.sku,
             title=item.title,
-            quantity=min(counts.get(item.sku, 0), item.left),
-            amount_minor=min(counts.get(item.sku, 0), item.left) * item.unit_minor,
+            quantity=counts[item.sku],
+            amount_minor=counts[item.sku] * item.unit_minor,
             other_seller=item.other_seller,
         )
         for item in items
-        if min(counts.get(item.sku, 0), item.left) > 0
+        if counts.get(item.sku)
     )

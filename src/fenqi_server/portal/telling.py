@@ -45,6 +45,7 @@ __all__ = [
     "late_days",
     "order_title",
     "part_words",
+    "payoff_rule",
     "plan_name",
     "request_view",
     "title_of",
@@ -115,6 +116,8 @@ class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     costs: tuple[tuple[str, str, str], ...]
     """What it costs, part by part, as things stand: what it is, how much, and its name."""
+    payoff_rule: str
+    """What of fees and interest is owed by whoever pays off early; empty where nothing is to be paid off."""
     pay_url: str
     disclosure_url: str
     statement_url: str
@@ -182,6 +185,7 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         late_help=late_help,
         notes=_notes(state, voice),
         costs=_costs(found, voice),
+        payoff_rule=payoff_rule(found) if state.status == "active" and state.lease is None else "",
         pay_url=reverse("portal:pay", args=[found.contract_id]),
         disclosure_url=reverse("portal:disclosure", args=[found.contract_id]),
         statement_url=reverse("papers:statement", args=[papers]) + lang,
@@ -237,6 +241,25 @@ def _rental_costs(state: ContractState, lease: LeaseState, voice: Voice) -> tupl
     if lease.deposit_held_minor:
         told.append((gettext("Deposit, still yours"), voice.money(lease.deposit_held_minor), "deposit"))
     return tuple(told)
+
+
+def payoff_rule(found: Contract) -> str:
+    """What of fees or interest is owed by whoever pays off, in a sentence; empty where the contract has neither."""
+    if not any(row.fee_minor or row.interest_minor for row in found.state.rows):
+        return ""
+    if found.terms.interest is not None:
+        return (
+            gettext("Interest is owed up to the day on which you pay off.")
+            if found.terms.interest.payoff == "to_date"
+            else gettext("Interest is owed up to the end of the period that has begun.")
+        )
+    return {
+        "whole": gettext("The fees of all instalments are owed, also when you pay off early, as agreed."),
+        "to_period_end": gettext(
+            "The fee of the period that has begun is owed; those of later periods are spared."
+        ),
+        "to_date": gettext("The fee is owed up to the day on which you pay off; what is after it is spared."),
+    }[found.terms.payoff.fees]
 
 
 def _went_back(found: Contract) -> bool:
@@ -320,18 +343,22 @@ def title_of(found: Contract, shop: Shop, voice: Voice) -> str:
     lines = bought(found, shop)
     if not lines:
         return gettext("Order %(number)s") % {"number": found.order_ref}
-    return _and_more(lines[0].title, len(lines))
+    return _and_more(lines[0].title, [line.quantity for line in lines])
 
 
 def order_title(lines: tuple[orders.OrderLine, ...], voice: Voice) -> str:
     """The demo mall's order, in its reader's language."""
-    return _and_more(voice.text(lines[0].title), len(lines))
+    return _and_more(voice.text(lines[0].title), [line.quantity for line in lines])
 
 
-def _and_more(first: str, count: int) -> str:
-    if count == 1:
+def _and_more(first: str, quantities: list[int]) -> str:
+    """The first line's goods with how many there are of them, and how many pieces there are of others."""
+    if quantities[0] > 1:
+        first = f"{first} × {quantities[0]}"
+    others = sum(quantities[1:])
+    if not others:
         return first
-    return gettext("%(first)s and %(n)s more") % {"first": first, "n": count - 1}
+    return gettext("%(first)s and %(n)s more") % {"first": first, "n": others}
 
 
 def plan_name(policy_digest: str, plan: str, voice: Voice) -> str:

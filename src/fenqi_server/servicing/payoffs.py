@@ -14,7 +14,7 @@ import msgspec
 
 from fenqi.calendars import local_date
 from fenqi.contracts.contract import ContractState
-from fenqi.contracts.events import Event, EventRefused, PaymentReceived, PayoffQuoted
+from fenqi.contracts.events import Event, EventRefused, PaymentReceived, PaymentReversed, PayoffQuoted
 from fenqi.contracts.payoff import PayoffQuote
 from fenqi.contracts.payoff import payoff_quote as figures
 from fenqi.problems import BadInput
@@ -27,7 +27,16 @@ from fenqi_server.servicing.service import Refusal
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
-__all__ = ["MAX_DAYS", "NoQuote", "Payoff", "payoff_quote", "preview_payoff", "quote_of", "quotes_of"]
+__all__ = [
+    "MAX_DAYS",
+    "NoQuote",
+    "Payoff",
+    "dearer_from",
+    "payoff_quote",
+    "preview_payoff",
+    "quote_of",
+    "quotes_of",
+]
 
 MAX_DAYS: Final = 7
 """How long a quote for today stands at most."""
@@ -130,6 +139,21 @@ def quotes_of(shop: Shop, contract: str, at: datetime) -> list[Payoff]:
     ]
 
 
+def dearer_from(found: Payoff, shop: Shop, at: datetime) -> tuple[date, int] | None:
+    """The first day on which settling costs more than a figure that stands today, and how much more; None within `MAX_AHEAD` days."""
+    today = local_date(at, shop.time_zone)
+    stored = acts.seen(shop, found.contract_id)
+    for days in range(1, MAX_AHEAD + 1):
+        day = today + timedelta(days=days)
+        try:
+            more = figures(stored.terms, stored.events, day).amount_minor - found.amount_minor
+        except EventRefused:
+            return None
+        if more > 0:
+            return day, more
+    return None
+
+
 def _day(on: date | None, today: date) -> date:
     if on is None:
         return today
@@ -181,10 +205,11 @@ def _known(stored: Stored, event: PayoffQuoted, today: date) -> Payoff:
     after = [each for each in stored.events if each.seq > event.seq]
     state: QuoteState = "open"
     if any(_settled(stored, each) for each in after if _is_by(each, event)):
-        state = "settled"
+        # A payment of before that bounced since left a debt that the quote did not know of.
+        state = "outdated" if stored.latest(today).balance_minor else "settled"
     elif today > event.valid_until:
         state = "expired"
-    elif any(not isinstance(each, service.LEAVE_A_QUOTE) for each in after):
+    elif service.unsettles(stored.events, event):
         state = "outdated"
     return _payoff(stored, event.quote_id, event.occurred_on, event.valid_until, found, held, state)
 
@@ -194,7 +219,10 @@ def _is_by(each: Event, quote: PayoffQuoted) -> bool:
 
 
 def _settled(stored: Stored, payment: Event) -> bool:
-    """Whether nothing was owed after a payment: by a quote that had run out it was an ordinary one."""
+    """Whether a payment that was not taken back left nothing owed: by a quote that had run out it was an ordinary one."""
+    assert isinstance(payment, PaymentReceived)
+    if any(isinstance(each, PaymentReversed) and each.payment_id == payment.payment_id for each in stored.events):
+        return False
     known = [each for each in stored.events if each.seq <= payment.seq]
     return not msgspec.structs.replace(stored, events=known).latest(payment.occurred_on).balance_minor
 

@@ -7,6 +7,7 @@ not at all. Locks are taken in one order everywhere: the request's key, the cust
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID, uuid5
@@ -72,6 +73,7 @@ __all__ = [
     "reverse",
     "standing",
     "tell_reversed",
+    "unsettles",
     "view_of",
 ]
 
@@ -435,7 +437,7 @@ def _by_quote(contract: Stored, state: ContractState, payment: PaymentReceived, 
             owed_minor=state.balance_minor,
             currency=currency,
         )
-    if any(event.seq > quote.seq and not isinstance(event, LEAVE_A_QUOTE) for event in contract.events):
+    if unsettles(contract.events, quote):
         raise Refusal(
             "quote_outdated",
             Text("结清报价已不适用", "The payoff quote does not fit any more"),
@@ -466,6 +468,18 @@ def _by_quote(contract: Stored, state: ContractState, payment: PaymentReceived, 
 
 LEAVE_A_QUOTE: Final = (DueReached, PayoffQuoted, PaymentFailed, Shipped)
 """What may happen after a quote without making it another."""
+
+
+def unsettles(events: Sequence[Event], quote: PayoffQuoted) -> bool:
+    """Whether something happened since a quote that makes it another. A payment that came since and was taken back whole did not."""
+    after = [event for event in events if event.seq > quote.seq]
+    came = {event.payment_id for event in after if isinstance(event, PaymentReceived)}
+    back = {event.payment_id for event in after if isinstance(event, PaymentReversed)} & came
+    return any(
+        not (isinstance(event, PaymentReceived | PaymentReversed) and event.payment_id in back)
+        and not isinstance(event, LEAVE_A_QUOTE)
+        for event in after
+    )
 
 
 def _keep_in_suspense(shop: Shop, payment: PaymentReceived, contract: str, at: datetime) -> PaymentResult:

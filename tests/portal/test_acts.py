@@ -225,7 +225,10 @@ def test_a_payoff_that_rises_only_after_its_quote_has_ended_says_so_too(sparing:
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("en", "If you pay off early: The fee of the period"), ("zh", "提前结清时： 已开始的一期手续费仍需支付")],
+    [
+        ("en", "If you pay off early: The fee of the period"),
+        ("zh", "提前结清时： 已开始的一期手续费仍需支付"),
+    ],
 )
 def test_what_a_contract_costs_says_what_paying_off_spares(
     sparing: RealShop, language: str, said: str
@@ -358,7 +361,11 @@ def test_a_contract_is_called_by_its_goods_and_how_many_they_are(
 @pytest.mark.parametrize(
     ("language", "said", "gone"),
     [
-        ("en", "You asked to return 3 of A phone, and 2 can go back.", "None of A phone can go back any more"),
+        (
+            "en",
+            "You asked to return 3 of A phone, and 2 can go back.",
+            "None of A phone can go back any more",
+        ),
         ("zh", "您要退3件A phone，但还能退的只有2件。", "A phone已全部退回或已申请退货"),
     ],
 )
@@ -506,7 +513,9 @@ def test_goods_that_go_back_are_told_in_the_reader_s_language(
     wish = requests.ReturnAsked(amount_minor=100_000, lines=(line,))
     requests.open_request(mall.shop, mall.contract, wish, AT)
     # The mall's own order knows its goods in both languages.
-    known = SimpleNamespace(lines=(SimpleNamespace(sku="p-1", title=Text("一部手机", "A phone"), quantity=1),))
+    known = SimpleNamespace(
+        lines=(SimpleNamespace(sku="p-1", title=Text("一部手机", "A phone"), quantity=1),)
+    )
     monkeypatch.setattr("fenqi_server.portal.telling.orders.by_contract", lambda *_: known)
     page = parse(mall.signed_in(language=language).get(f"/contracts/{mall.contract}/").content)
     assert title in page.one("section", data_fq_part="asked").text

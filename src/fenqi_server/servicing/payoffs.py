@@ -221,7 +221,9 @@ def _is_by(each: Event, quote: PayoffQuoted) -> bool:
 def _settled(stored: Stored, payment: Event) -> bool:
     """Whether a payment that was not taken back left nothing owed: by a quote that had run out it was an ordinary one."""
     assert isinstance(payment, PaymentReceived)
-    if any(isinstance(each, PaymentReversed) and each.payment_id == payment.payment_id for each in stored.events):
+    if any(
+        isinstance(each, PaymentReversed) and each.payment_id == payment.payment_id for each in stored.events
+    ):
         return False
     known = [each for each in stored.events if each.seq <= payment.seq]
     return not msgspec.structs.replace(stored, events=known).latest(payment.occurred_on).balance_minor

@@ -273,6 +273,52 @@ def test_the_api_opens_to_a_key_with_the_scope_and_to_no_other(
     assert call(route, method, shops.create_key(shop, "this", at=AT, scopes=(scope,))) not in (401, 403, 405)
 
 
+SPOILT = {
+    "nothing": ("", "application/json"),
+    "no JSON": ("{", "application/json"),
+    "another shape": ("[1]", "application/json"),
+    "unknown fields": ('{"surprise": true}', "application/json"),
+    "a card's number": ('{"note": "4111 1111 1111 1111"}', "application/json"),
+    "another type": ("a=b", "application/x-www-form-urlencoded"),
+    "too much": (" " * 70_000 + "{}", "application/json"),
+}
+"""What no address of the API takes, each for another reason."""
+
+
+def test_every_address_of_the_document_has_its_scope_in_the_table() -> None:
+    said = {
+        (re.sub(r"{(\w+)}", r"<str:\1>", path).removeprefix("/"), method.upper())
+        for path, item in _document()["paths"].items()
+        for method in item
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    kept = {(route, method) for route, method, _ in _calls()}
+    assert kept <= said
+    assert {route for route, _ in said - kept} == {
+        "v1/announcements",
+        "v1/announcements/<str:announcement_id>",
+    }
+
+
+def test_who_may_not_is_told_so_before_anything_that_was_sent_is_read(shop: Shop) -> None:
+    # Each key lacks one scope.
+    keys = {
+        scope: shops.create_key(shop, scope, at=AT, scopes=tuple({*shops.SCOPES} - {scope}))
+        for scope in shops.SCOPES
+    }
+    for route, method, scope in _calls():
+        address = _address(route) + "?surprise=1&limit=x&lang=xx"
+        for what, (body, kind) in SPOILT.items():
+            for key, status in ((None, 401), (keys[scope], 403)):
+                headers = {"Authorization": f"Bearer {key}"} if key else {}
+                client = Client(raise_request_exception=False, headers={**headers, "Accept": "text/csv"})
+                answer = client.generic(method, address, body, content_type=kind)
+                assert answer.status_code == status, f"{what} to {method} {route} with {key}"
+                problem = json.loads(answer.content)
+                assert problem["code"] == {401: "unauthorized", 403: "scope_missing"}[status]
+                assert not problem.get("errors")
+
+
 @pytest.mark.parametrize("route", API)
 def test_the_api_s_other_methods_are_refused(shop: Shop, route: str) -> None:
     key = shops.create_key(shop, "all", at=AT)

@@ -20,7 +20,7 @@ from fenqi_server.decisions.quotes import BadToken, open_token, seal_token
 from fenqi_server.shops import service as shops
 from fenqi_server.shops.models import Shop
 
-__all__ = ["SESSION_SECONDS", "Access", "ClientClaims", "authorize", "client_token"]
+__all__ = ["SESSION_SECONDS", "Access", "ClientClaims", "access_of", "authorize", "client_token"]
 
 SESSION_SECONDS: Final = 900
 CONTEXT: Final = "fc1"
@@ -84,6 +84,12 @@ def authorize(request: HttpRequest, scope: str, *, browsers: bool = False) -> Ac
     if scope not in caller.scopes:
         raise ApiProblem(403, "scope_missing", "The key may not do this", f"The key lacks the scope {scope}.")
     return Access(caller.shop, f"key:{caller.key_id.hex}", caller.scopes)
+
+
+def access_of(request: HttpRequest) -> Access:
+    """Who asks: whoever was let in before anything of the request was read (`ApiController.dispatch`)."""
+    found: Access = request.fenqi_access
+    return found
 
 
 def _client(request: HttpRequest, token: str, scope: str, now: datetime, browsers: bool) -> Access:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from fenqi.contracts.events import encode_event
 from fenqi.problems import BadInput
 from fenqi_server import clock
-from fenqi_server.api.access import Access, authorize
+from fenqi_server.api.access import Access, access_of
 from fenqi_server.api.controllers import not_found, refusal_problem
 from fenqi_server.api.once import idempotency_key, once
 from fenqi_server.api.problems import ApiProblem, FieldError
@@ -68,9 +68,9 @@ def act_out(done: Acted) -> ActOut:
     )
 
 
-def acting(request: HttpRequest, scope: str) -> tuple[Access, datetime]:
+def acting(request: HttpRequest) -> tuple[Access, datetime]:
     """Who asks, and when."""
-    return authorize(request, scope), clock.now()
+    return access_of(request), clock.now()
 
 
 def told(problem: Exception) -> ApiProblem | None:
@@ -95,12 +95,11 @@ def told(problem: Exception) -> ApiProblem | None:
 
 def done_once(
     request: HttpRequest,
-    scope: str,
     contract_id: str,
     act: Callable[[Access, datetime], tuple[int, Any]],
 ) -> HttpResponse:
     """Do an act on a contract for the first request with its key, and give its answer to every repetition."""
-    access, at = acting(request, scope)
+    access, at = acting(request)
     key = idempotency_key(request)
     try:
         party = acts.seen(access.shop, contract_id).customer_id

@@ -54,6 +54,7 @@ class ShipmentIn(_In, frozen=True, kw_only=True):
 class ShipmentController(ApiController):
     """Goods going out."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -70,7 +71,6 @@ class ShipmentController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -96,6 +96,7 @@ class CancellationIn(_In, frozen=True, kw_only=True):
 class CancellationController(ApiController):
     """Calling a sale off."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -112,7 +113,6 @@ class CancellationController(ApiController):
         """
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -158,12 +158,13 @@ def _due_day_out(found: acts.DueDayPreview) -> DueDayOut:
 class DueDayPreviewController(ApiController):
     """Looking at another due day."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(DueDayOut, status_code=HTTPStatus.OK), *_PROBLEMS)
     def post(self, parsed_path: Path[ContractPath], parsed_body: BodyMsgspec[DueDayIn]) -> HttpResponse:
         """Which rows another due day moves to when, and what it costs. Nothing is written."""
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             found = acts.preview_due_day(
                 access.shop, parsed_path.contract_id, parsed_body.day, at, from_row=parsed_body.from_row
@@ -176,6 +177,7 @@ class DueDayPreviewController(ApiController):
 class DueDayController(ApiController):
     """Another due day."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(DueDayOut, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
@@ -191,7 +193,6 @@ class DueDayController(ApiController):
         """
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -230,6 +231,7 @@ class InstructionIn(_In, frozen=True, kw_only=True):
 class InstructionController(ApiController):
     """Putting a payment where it belongs."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -243,7 +245,6 @@ class InstructionController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "servicing:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -276,6 +277,7 @@ class ChargeIn(_In, frozen=True, kw_only=True):
 class ChargeController(ApiController):
     """Charging."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -292,7 +294,6 @@ class ChargeController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "servicing:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -324,6 +325,7 @@ class AccelerationIn(_In, frozen=True, kw_only=True):
 class AccelerationController(ApiController):
     """Calling everything due."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -340,7 +342,6 @@ class AccelerationController(ApiController):
         """
         return done_once(
             self.request,
-            "servicing:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -386,6 +387,7 @@ class PreviewOut(msgspec.Struct, frozen=True):
 class ReliefPreviewController(ApiController):
     """Looking at help."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(PreviewOut, status_code=HTTPStatus.OK), *_PROBLEMS)
@@ -393,7 +395,7 @@ class ReliefPreviewController(ApiController):
         self, parsed_path: Path[ContractPath], parsed_body: BodyMsgspec[ReliefPreviewIn]
     ) -> HttpResponse:
         """What a pause, new rows or spread arrears would do, row by row. Nothing is written."""
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             before, after, found = requests.preview_help(
                 access.shop, parsed_path.contract_id, parsed_body.act, at
@@ -412,6 +414,7 @@ class ReliefPreviewController(ApiController):
 class ReliefController(ApiController):
     """Help with paying."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -439,7 +442,7 @@ class ReliefController(ApiController):
                 done = acts.re_amortise(access.shop, contract, at, **by)
             return 201, act_out(done)
 
-        return done_once(self.request, "servicing:write", contract, act)
+        return done_once(self.request, contract, act)
 
 
 # --------------------------------------------------------------------------------------------- money
@@ -459,6 +462,7 @@ class RecoveryIn(_In, frozen=True, kw_only=True):
 class RecoveryController(ApiController):
     """Money that came after all."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -476,7 +480,6 @@ class RecoveryController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "payments:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -509,6 +512,7 @@ class HeldRefundIn(_In, frozen=True, kw_only=True):
 class HeldRefundController(ApiController):
     """Money beyond the debt."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_DONE, *_PROBLEMS)
@@ -522,7 +526,6 @@ class HeldRefundController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "payments:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -603,6 +606,7 @@ class ExplanationOut(msgspec.Struct, frozen=True):
 class ExplanationController(ApiController):
     """Why a figure changed."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(ExplanationOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
@@ -612,7 +616,7 @@ class ExplanationController(ApiController):
         Both are of the contract as of one day, so that what differs is what was learnt in between: a payment told late, one
         taken back, goods returned.
         """
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         since = instant_of(parsed_query.since, "/since")
         until = instant_of(parsed_query.until, "/until") or at
         if since is None or since > until:

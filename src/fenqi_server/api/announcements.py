@@ -21,7 +21,7 @@ from fenqi_server.announcements import compensation
 from fenqi_server.announcements.document import Document, ImpactRecord
 from fenqi_server.announcements.lifecycle import Revision, revisions
 from fenqi_server.announcements.reading import PHASES, Filter, Phase, board, phase_of
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.api.reading import refused
@@ -352,12 +352,13 @@ class RedemptionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CompensationsController(ApiController):
     """What a customer was granted."""
 
+    scopes: ClassVar[Any] = {"get": "compensations:read"}
     tags: ClassVar[Any] = ["Compensation"]
 
     @validate(ResponseSpec(GrantsOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
     def get(self, parsed_query: Query[GrantsQuery]) -> HttpResponse:
         """List a customer's compensations. A customer that the shop never named has none."""
-        access = authorize(self.request, "compensations:read")
+        access = access_of(self.request)
         if not 0 < len(parsed_query.customer) <= 100:
             raise refused(
                 FieldError(
@@ -375,12 +376,13 @@ class CompensationsController(ApiController):
 class RedemptionController(ApiController):
     """Using a compensation."""
 
+    scopes: ClassVar[Any] = {"post": "compensations:write"}
     tags: ClassVar[Any] = ["Compensation"]
 
     @validate(ResponseSpec(GrantOut, status_code=HTTPStatus.OK), *problems(400, 401, 403, 404, 409, 413, 422))
     def post(self, parsed_path: Path[GrantPath], parsed_body: BodyMsgspec[RedemptionIn]) -> HttpResponse:
         """Redeem it, once. The same `used_for` again is the same redemption, so a lost answer can be asked for again."""
-        access = authorize(self.request, "compensations:write")
+        access = access_of(self.request)
         try:
             grant = compensation.redeem(
                 access.shop, parsed_path.compensation_id, parsed_body.used_for, clock.now()

@@ -106,12 +106,13 @@ _MADE: Any = ResponseSpec(RequestOut, status_code=HTTPStatus.CREATED, headers=RE
 class ContractRequestsController(ApiController):
     """A contract's requests."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read", "post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(RequestsOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[ContractPath]) -> HttpResponse:
         """Everything that was asked for about a contract, newest first."""
-        access, _ = acting(self.request, "contracts:read")
+        access, _ = acting(self.request)
         try:
             found = requests.of_contract(access.shop, parsed_path.contract_id)
         except Exception as problem:
@@ -132,7 +133,6 @@ class ContractRequestsController(ApiController):
         """
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -161,6 +161,7 @@ class RequestsQuery(msgspec.Struct, frozen=True):
 class RequestsController(ApiController):
     """The shop's requests."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(RequestsOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
@@ -170,7 +171,7 @@ class RequestsController(ApiController):
         `state` (`open`, `approved`, `declined`, `withdrawn`) and `kind` (`return`, `hardship`, `goodwill`, `waiver`, `write_off`) narrow
         the list. Pages stay as they are while more is asked: what is new is in front of them.
         """
-        access, _ = acting(self.request, "contracts:read")
+        access, _ = acting(self.request)
         query = parsed_query
         states, kinds = ("open", "approved", "declined", "withdrawn"), _KINDS
         try:
@@ -200,12 +201,13 @@ class RequestPath(msgspec.Struct, frozen=True):
 class RequestController(ApiController):
     """One request."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(RequestOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[RequestPath]) -> HttpResponse:
         """A request and what became of it."""
-        access, _ = acting(self.request, "contracts:read")
+        access, _ = acting(self.request)
         try:
             found = requests.get(access.shop, parsed_path.request_id)
         except Exception as problem:
@@ -214,9 +216,9 @@ class RequestController(ApiController):
 
 
 def _decided(
-    request: HttpRequest, scope: str, request_id: str, decide: Callable[[Access, datetime], Request]
+    request: HttpRequest, request_id: str, decide: Callable[[Access, datetime], Request]
 ) -> HttpResponse:
-    access, at = acting(request, scope)
+    access, at = acting(request)
     key = idempotency_key(request)
     try:
         party = requests.get(access.shop, request_id).customer_id
@@ -238,6 +240,7 @@ class ApprovalIn(_In, frozen=True, kw_only=True):
 class ApproveController(ApiController):
     """Agreeing to a request."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *_PROBLEMS)
@@ -276,7 +279,7 @@ class ApproveController(ApiController):
                 note=parsed_body.note,
             )
 
-        return _decided(self.request, "servicing:write", parsed_path.request_id, decide)
+        return _decided(self.request, parsed_path.request_id, decide)
 
 
 class DeclineIn(_In, frozen=True, kw_only=True):
@@ -288,6 +291,7 @@ class DeclineIn(_In, frozen=True, kw_only=True):
 class DeclineController(ApiController):
     """Saying no."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *_PROBLEMS)
@@ -300,7 +304,6 @@ class DeclineController(ApiController):
         """Decline a request, and say why. Needs `Idempotency-Key`."""
         return _decided(
             self.request,
-            "servicing:write",
             parsed_path.request_id,
             lambda access, at: requests.decline(
                 access.shop, parsed_path.request_id, at, actor=access.actor, note=parsed_body.note
@@ -311,6 +314,7 @@ class DeclineController(ApiController):
 class WithdrawController(ApiController):
     """Taking a request back."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *problems(400, 401, 403, 404, 409))
@@ -320,7 +324,6 @@ class WithdrawController(ApiController):
         """Take back, for the customer, what they asked for. 409 once it is decided. Needs `Idempotency-Key`."""
         return _decided(
             self.request,
-            "contracts:write",
             parsed_path.request_id,
             lambda access, at: requests.withdraw(access.shop, parsed_path.request_id, at),
         )
@@ -357,7 +360,6 @@ class WriteOffIn(_In, frozen=True, kw_only=True):
 def _conceded(request: HttpRequest, contract_id: str, asked: Concession) -> HttpResponse:
     return done_once(
         request,
-        "servicing:write",
         contract_id,
         lambda access, at: (
             201,
@@ -369,6 +371,7 @@ def _conceded(request: HttpRequest, contract_id: str, asked: Concession) -> Http
 class GoodwillController(ApiController):
     """Goodwill."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *_PROBLEMS)
@@ -396,6 +399,7 @@ class GoodwillController(ApiController):
 class WaiverController(ApiController):
     """Waivers."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *_PROBLEMS)
@@ -427,6 +431,7 @@ class WaiverController(ApiController):
 class WriteOffController(ApiController):
     """Write-offs."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(_MADE, *_PROBLEMS)
@@ -473,7 +478,7 @@ class MoneyRefundIn(_In, frozen=True, kw_only=True):
 
 
 def _with_money(request: HttpRequest, act: Callable[[Access, datetime], Any]) -> HttpResponse:
-    access, at = acting(request, "payments:write")
+    access, at = acting(request)
     key = idempotency_key(request)
     party = house_party(access.shop.id, "suspense")
     try:
@@ -488,6 +493,7 @@ def _with_money(request: HttpRequest, act: Callable[[Access, datetime], Any]) ->
 class UndoMatchController(ApiController):
     """Undoing a match."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(UndoneOut, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
@@ -514,6 +520,7 @@ class UndoMatchController(ApiController):
 class MoneyRefundController(ApiController):
     """Sending money back that named no contract."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(Unmatched, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)

@@ -15,7 +15,7 @@ from dmr.plugins.msgspec import BodyMsgspec
 from fenqi.calendars import local_date
 from fenqi.problems import BadInput
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import REPLAYED, IdempotencyHeaders, not_found
 from fenqi_server.api.once import idempotency_key, once
@@ -117,12 +117,13 @@ def attempt_out(found: Attempt) -> DebitOut:
 class AttemptsController(ApiController):
     """Attempts of a contract."""
 
+    scopes: ClassVar[Any] = {"get": "mandates:read"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(ResponseSpec(DebitsOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
     def get(self, parsed_query: Query[DebitsQuery]) -> HttpResponse:
         """List what was asked for by mandate for one contract, newest first."""
-        access = authorize(self.request, "mandates:read")
+        access = access_of(self.request)
         contract = check_text(parsed_query.contract_id, "/contract_id", longest=MAX_ID, where="query")
         try:
             found = attempts.attempts_of(access.shop, contract)
@@ -134,12 +135,13 @@ class AttemptsController(ApiController):
 class AttemptController(ApiController):
     """One attempt."""
 
+    scopes: ClassVar[Any] = {"get": "mandates:read"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(ResponseSpec(DebitOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[DebitPath]) -> HttpResponse:
         """Read one attempt."""
-        access = authorize(self.request, "mandates:read")
+        access = access_of(self.request)
         try:
             return answer(self.request, attempt_out(attempts.attempt(access.shop, parsed_path.attempt_id)))
         except NoAttempt:
@@ -149,6 +151,7 @@ class AttemptController(ApiController):
 class OutcomeController(ApiController):
     """What became of an attempt."""
 
+    scopes: ClassVar[Any] = {"post": "autopay:write"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(
@@ -166,7 +169,7 @@ class OutcomeController(ApiController):
         What was collected is booked as a payment, after a failure too. What failed after it was collected is a reversal of
         that payment, and refused here.
         """
-        access = authorize(self.request, "autopay:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         body = parsed_body

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from dmr import Controller, ResponseSpec
 from dmr.endpoint import Endpoint
 from dmr.exceptions import NotAcceptableError, RequestSerializationError, ValidationError
@@ -17,6 +18,7 @@ from dmr.parsers import DeserializeFunc, Parser, Raw
 from dmr.plugins.msgspec import MsgspecSerializer
 
 from fenqi.checkout.request import RequestError
+from fenqi_server.api.access import authorize
 from fenqi_server.api.problems import ApiProblem, FieldError, ProblemDetails, problem_response
 from fenqi_server.api.reading import read_body, refused, too_large
 from fenqi_server.facts import BadFacts
@@ -80,9 +82,25 @@ class ApiController(Controller[MsgspecSerializer]):
     """The base of every endpoint. Answers are built by us from typed values, so they are not validated again."""
 
     is_abstract: ClassVar[bool] = True
+    scopes: ClassVar[Mapping[str, str]] = {}
+    """The scope that each method needs. A method without one is open to everybody."""
+    browsers: ClassVar[Collection[str]] = ()
+    """The methods that a browser's client token opens too."""
     parsers = (StrictJsonParser(),)
     validate_responses: ClassVar[bool] = False
     error_model: ClassVar[Any] = ProblemDetails
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Let nobody in who may not do it, before anything that was sent is read: a stranger is not told what a body lacks."""
+        method = (request.method or "").lower()
+        scope = self.scopes.get(method)
+        if scope is not None:
+            try:
+                access = authorize(request, scope, browsers=method in self.browsers)
+            except Exception as refusal:
+                return answer_problem(request, refusal)
+            request.fenqi_access = access
+        return super().dispatch(request, *args, **kwargs)
 
     def handle_error(self, endpoint: Endpoint, controller: Any, exc: Exception) -> HttpResponse:
         return answer_problem(self.request, exc)

@@ -22,7 +22,7 @@ from fenqi.terms.disclosure import loan_cost_fields
 from fenqi.texts import LOCALES
 from fenqi_server import clock
 from fenqi_server import facts as fact_sources
-from fenqi_server.api.access import SESSION_SECONDS, Access, ClientClaims, authorize, client_token
+from fenqi_server.api.access import SESSION_SECONDS, Access, ClientClaims, access_of, client_token
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.once import idempotency_key, once
 from fenqi_server.api.problems import ApiProblem, FieldError
@@ -108,6 +108,8 @@ def in_shops_currency(shop: Shop, currency: str, pointer: str = "/currency") -> 
 class EvaluationController(ApiController):
     """Ways to pay for one cart."""
 
+    scopes: ClassVar[Any] = {"post": "evaluations:write"}
+    browsers: ClassVar[Any] = ("post",)
     tags: ClassVar[Any] = ["Evaluations"]
 
     @validate(ResponseSpec(EvaluationDocument, status_code=HTTPStatus.OK), *problems(400, 401, 403, 413, 422))
@@ -117,7 +119,7 @@ class EvaluationController(ApiController):
         Every way comes back, in the order of the page: offers with a signed quote, and what is missing with all its
         reasons, until when, and what to use instead. That nothing is available is an answer (200), not an error.
         """
-        access = authorize(self.request, "evaluations:write", browsers=True)
+        access = access_of(self.request)
         at = clock.now()
         shop, client = access.shop, access.client
         in_shops_currency(shop, parsed_body.currency)
@@ -194,6 +196,7 @@ def _customers_own(shop: Shop, told: dict[str, Any], at: datetime) -> dict[str, 
 class SessionController(ApiController):
     """Checkout sessions."""
 
+    scopes: ClassVar[Any] = {"post": "sessions:write"}
     tags: ClassVar[Any] = ["Checkout sessions"]
 
     @validate(ResponseSpec(SessionOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 413, 422))
@@ -203,7 +206,7 @@ class SessionController(ApiController):
         The client token may ask for this customer's and this cart's ways to pay and confirm one, from pages of this
         origin alone, for fifteen minutes. Facts given here are fixed: the browser cannot change them.
         """
-        access = authorize(self.request, "sessions:write")
+        access = access_of(self.request)
         shop, at = access.shop, clock.now()
         if not shops.is_allowed(shop.id, parsed_body.origin):
             raise refused(
@@ -262,6 +265,8 @@ REPLAYED: Final = {
 class ReadingsController(ApiController):
     """Showing a table of costs."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
+    browsers: ClassVar[Any] = ("post",)
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
@@ -273,7 +278,7 @@ class ReadingsController(ApiController):
         Call it when the table is shown, not before: the reading time counts from here, by this service's clock. The note
         in the answer is handed in with the confirmation.
         """
-        access = authorize(self.request, "contracts:write", browsers=True)
+        access = access_of(self.request)
         at, shop = clock.now(), access.shop
         customer_id = customer_of(access, parsed_body.customer, at)
         if customer_id is None:
@@ -308,12 +313,13 @@ class DisclosurePath(msgspec.Struct, frozen=True):
 class DisclosureController(ApiController):
     """One table of costs."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(ResponseSpec(DisclosureOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[DisclosurePath]) -> HttpResponse:
         """Read a table that was shown, by its name: it is kept as it was for good."""
-        access = authorize(self.request, "contracts:read")
+        access = access_of(self.request)
         try:
             table = disclosures.find(access.shop, parsed_path.digest)
         except disclosures.NoTable:
@@ -344,6 +350,8 @@ class ContractsQuery(msgspec.Struct, frozen=True):
 class ConfirmationController(ApiController):
     """Contracts: the shop's own, and confirming an offer."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read", "post": "contracts:write"}
+    browsers: ClassVar[Any] = ("post",)
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(ResponseSpec(ContractsOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
@@ -355,7 +363,7 @@ class ConfirmationController(ApiController):
         what was owed) and `refund_due` (`true`: something is to be paid out to the customer) narrow the list; all that are
         given hold. Pages stay as they are while contracts are made: what is new is in front of them.
         """
-        access = authorize(self.request, "contracts:read")
+        access = access_of(self.request)
         query = parsed_query
         asked = Asked(
             status=one_of(query.status, ("unconfirmed", "active", "closed"), "/status"),  # type: ignore[arg-type]
@@ -395,7 +403,7 @@ class ConfirmationController(ApiController):
         Whatever is owed after the start is confirmed only with the digest of its table of costs and the note of a
         reading of it (`POST /v1/readings`); before the reading time has passed, the answer is 409 with `seconds_left`.
         """
-        access = authorize(self.request, "contracts:write", browsers=True)
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         shop, client = access.shop, access.client
@@ -564,6 +572,7 @@ def instant_of(written: str | None, pointer: str) -> datetime | None:
 class ContractController(ApiController):
     """One contract."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(ResponseSpec(ContractOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
@@ -573,7 +582,7 @@ class ContractController(ApiController):
         `known_at` asks what was believed at an instant, before later news: a payment of Monday that was learnt of on Friday
         is not in what was known on Wednesday.
         """
-        access = authorize(self.request, "contracts:read")
+        access = access_of(self.request)
         known_at = instant_of(parsed_query.known_at, "/known_at")
         try:
             view = servicing.get(
@@ -596,6 +605,7 @@ class ContractController(ApiController):
 class PaymentController(ApiController):
     """Payments for a contract."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
@@ -614,7 +624,7 @@ class PaymentController(ApiController):
         ask first; more than is owed is refused with the amount owed. With `settles` it pays everything off by a payoff quote: a request
         by one that does not stand is refused with the way out, and money by one is an ordinary payment then.
         """
-        access = authorize(self.request, "payments:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         in_shops_currency(access.shop, parsed_body.currency)
@@ -710,6 +720,7 @@ class UnappliedQuery(msgspec.Struct, frozen=True):
 class UnappliedController(ApiController):
     """Money that named no contract."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(ResponseSpec(UnappliedOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
@@ -718,7 +729,7 @@ class UnappliedController(ApiController):
 
         What a contract holds beyond its debt is in its own `unapplied_minor`: `GET /v1/contracts?unapplied=true`.
         """
-        access = authorize(self.request, "contracts:read")
+        access = access_of(self.request)
         try:
             page = unapplied.unmatched(
                 access.shop, after=parsed_query.after or "", limit=limit_of(parsed_query.limit)
@@ -737,6 +748,7 @@ class UnappliedPath(msgspec.Struct, frozen=True):
 class MatchController(ApiController):
     """Matching money to its contract."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
@@ -753,7 +765,7 @@ class MatchController(ApiController):
 
         The contract is then as if the payment had named it: what was late meanwhile is not. Needs `Idempotency-Key`.
         """
-        access = authorize(self.request, "payments:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
 
@@ -797,24 +809,27 @@ def not_found(what: str) -> ApiProblem:
 class HandOffController(ApiController):
     """One hand-off."""
 
+    scopes: ClassVar[Any] = {"get": "hand_offs:read"}
+    browsers: ClassVar[Any] = ("get",)
     tags: ClassVar[Any] = ["Hand-offs"]
 
     @validate(ResponseSpec(HandOffOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[HandOffPath]) -> HttpResponse:
         """What is known of a hand-off, without asking the funder."""
-        access = authorize(self.request, "hand_offs:read", browsers=True)
+        access = access_of(self.request)
         return answer(self.request, hand_off_out(_hand_off(access, parsed_path.hand_off_id)))
 
 
 class HandOffQueryController(ApiController):
     """Asking the funder."""
 
+    scopes: ClassVar[Any] = {"post": "hand_offs:write"}
     tags: ClassVar[Any] = ["Hand-offs"]
 
     @validate(ResponseSpec(HandOffOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def post(self, parsed_path: Path[HandOffPath]) -> HttpResponse:
         """Ask the funder what became of it. Only this turns `unknown` into an answer."""
-        access = authorize(self.request, "hand_offs:write")
+        access = access_of(self.request)
         found = _hand_off(access, parsed_path.hand_off_id)
         return answer(self.request, hand_off_out(handoffs.query(access.shop, found.public_id, clock.now())))
 
@@ -822,12 +837,13 @@ class HandOffQueryController(ApiController):
 class EndpointsController(ApiController):
     """Webhook endpoints."""
 
+    scopes: ClassVar[Any] = {"get": "webhooks:manage", "post": "webhooks:manage"}
     tags: ClassVar[Any] = ["Webhooks"]
 
     @validate(ResponseSpec(EndpointsOut, status_code=HTTPStatus.OK), *problems(401, 403))
     def get(self) -> HttpResponse:
         """List the shop's endpoints, without their secrets."""
-        access = authorize(self.request, "webhooks:manage")
+        access = access_of(self.request)
         return answer(self.request, EndpointsOut([_endpoint(e) for e in outbox.endpoints(access.shop)]))
 
     @validate(
@@ -835,7 +851,7 @@ class EndpointsController(ApiController):
     )
     def post(self, parsed_body: BodyMsgspec[EndpointIn]) -> HttpResponse:
         """Have events sent to an address. The answer shows the secret that signs them, this once."""
-        access = authorize(self.request, "webhooks:manage")
+        access = access_of(self.request)
         for number, event in enumerate(parsed_body.events):
             if event not in outbox.EVENTS:
                 raise refused(
@@ -861,12 +877,13 @@ class EndpointPath(msgspec.Struct, frozen=True):
 class EndpointController(ApiController):
     """One webhook endpoint."""
 
+    scopes: ClassVar[Any] = {"delete": "webhooks:manage"}
     tags: ClassVar[Any] = ["Webhooks"]
 
     @validate(ResponseSpec(None, status_code=HTTPStatus.NO_CONTENT), *problems(401, 403, 404))
     def delete(self, parsed_path: Path[EndpointPath]) -> HttpResponse:
         """Send nothing more there; what waits for it is dropped."""
-        access = authorize(self.request, "webhooks:manage")
+        access = access_of(self.request)
         if not outbox.remove_endpoint(access.shop, parsed_path.endpoint_id):
             raise not_found("webhook endpoint")
         return HttpResponse(status=204)

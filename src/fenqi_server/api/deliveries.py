@@ -12,7 +12,7 @@ from dmr.components import Headers, Path, Query
 
 from fenqi.problems import BadInput
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import (
     REPLAYED,
@@ -55,6 +55,7 @@ class AttemptsQuery(msgspec.Struct, frozen=True):
 class AttemptsController(ApiController):
     """The delivery log."""
 
+    scopes: ClassVar[Any] = {"get": "webhooks:manage"}
     tags: ClassVar[Any] = ["Webhooks"]
 
     @validate(ResponseSpec(AttemptsOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
@@ -63,7 +64,7 @@ class AttemptsController(ApiController):
 
         `outcome` (`delivered`, `retry`, `given_up`) and `event` narrow the list.
         """
-        access = authorize(self.request, "webhooks:manage")
+        access = access_of(self.request)
         query = parsed_query
         try:
             page = history.attempts(
@@ -87,6 +88,7 @@ class DeliveryPath(msgspec.Struct, frozen=True):
 class AgainController(ApiController):
     """Sending a message again."""
 
+    scopes: ClassVar[Any] = {"post": "webhooks:manage"}
     tags: ClassVar[Any] = ["Webhooks"]
 
     @validate(
@@ -100,7 +102,7 @@ class AgainController(ApiController):
 
         One that waits for its next attempt is sent now. Needs `Idempotency-Key`.
         """
-        access = authorize(self.request, "webhooks:manage")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
 

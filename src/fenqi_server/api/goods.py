@@ -39,12 +39,13 @@ class PayoffsOut(msgspec.Struct, frozen=True):
 class PayoffsController(ApiController):
     """What settles a contract."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read", "post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(PayoffsOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[ContractPath]) -> HttpResponse:
         """A contract's payoff quotes, and which of them stand: `open`, `settled`, `expired`, `outdated`."""
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             found = payoffs.quotes_of(access.shop, parsed_path.contract_id, at)
         except Exception as problem:
@@ -65,7 +66,6 @@ class PayoffsController(ApiController):
         """
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -84,12 +84,13 @@ class PayoffPath(msgspec.Struct, frozen=True):
 class PayoffController(ApiController):
     """One payoff quote."""
 
+    scopes: ClassVar[Any] = {"get": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(Payoff, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[PayoffPath]) -> HttpResponse:
         """A payoff quote as it was given, and whether it stands."""
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             found = payoffs.quote_of(access.shop, parsed_path.contract_id, parsed_path.quote_id, at)
         except Exception as problem:
@@ -159,6 +160,7 @@ def return_out(done: returns.Returned) -> ReturnOut:
 class ReturnPreviewController(ApiController):
     """Looking at a return."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:read"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(ReturnOut, status_code=HTTPStatus.OK), *_PROBLEMS)
@@ -169,7 +171,7 @@ class ReturnPreviewController(ApiController):
 
         409 where more is to go back than was bought.
         """
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             found = returns.preview_return(
                 access.shop,
@@ -186,6 +188,7 @@ class ReturnPreviewController(ApiController):
 class ReturnsController(ApiController):
     """Returns."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(ReturnOut, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
@@ -203,7 +206,6 @@ class ReturnsController(ApiController):
         body = parsed_body
         return done_once(
             self.request,
-            "contracts:write",
             parsed_path.contract_id,
             lambda access, at: (
                 201,
@@ -236,6 +238,7 @@ class RefundIn(_In, frozen=True, kw_only=True):
 class RefundsController(ApiController):
     """Paying out what is due to the customer."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
     @validate(ResponseSpec(ActOut, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
@@ -265,4 +268,4 @@ class RefundsController(ApiController):
             )
             return 201, act_out(done)
 
-        return done_once(self.request, "payments:write", parsed_path.contract_id, act)
+        return done_once(self.request, parsed_path.contract_id, act)

@@ -46,12 +46,8 @@ class LeaseController(ApiController):
 
     tags: ClassVar[Any] = ["Leases"]
 
-    def done(
-        self, path: ContractPath, act: Callable[[Access, datetime], Acted], scope: str = "contracts:write"
-    ) -> HttpResponse:
-        return done_once(
-            self.request, scope, path.contract_id, lambda access, at: (201, act_out(act(access, at)))
-        )
+    def done(self, path: ContractPath, act: Callable[[Access, datetime], Acted]) -> HttpResponse:
+        return done_once(self.request, path.contract_id, lambda access, at: (201, act_out(act(access, at))))
 
 
 # --------------------------------------------------------------------------------------------- the goods
@@ -67,6 +63,8 @@ class HandOverIn(_In, frozen=True, kw_only=True):
 
 class HandOverController(LeaseController):
     """Handing over."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -99,6 +97,8 @@ class LeaseReturnIn(_In, frozen=True, kw_only=True):
 
 class LeaseReturnController(LeaseController):
     """Goods that come back."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -133,6 +133,8 @@ class InspectionIn(_In, frozen=True, kw_only=True):
 class InspectionController(LeaseController):
     """Inspecting."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
+
     @validate(_DONE, *_PROBLEMS)
     def post(
         self,
@@ -155,7 +157,6 @@ class InspectionController(LeaseController):
                 settlement=body.settlement,
                 actor=access.actor,
             ),
-            "servicing:write",
         )
 
 
@@ -168,6 +169,8 @@ class RenewalIn(_In, frozen=True, kw_only=True):
 
 class RenewalController(LeaseController):
     """Renewing."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -201,12 +204,13 @@ class BuyoutAskIn(_In, frozen=True, kw_only=True):
 class BuyoutPreviewController(ApiController):
     """Looking at what buying comes to."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:read"}
     tags: ClassVar[Any] = ["Leases"]
 
     @validate(ResponseSpec(leases.BuyoutOffer, status_code=HTTPStatus.OK), *_PROBLEMS)
     def post(self, parsed_path: Path[ContractPath], parsed_body: BodyMsgspec[BuyoutAskIn]) -> HttpResponse:
         """What buying the goods comes to by the agreed formula. Nothing is written; 409 where they cannot be bought then."""
-        access, at = acting(self.request, "contracts:read")
+        access, at = acting(self.request)
         try:
             found = leases.preview_buyout(access.shop, parsed_path.contract_id, at, on=parsed_body.on)
         except Exception as problem:
@@ -235,6 +239,7 @@ class BuyoutOut(msgspec.Struct, frozen=True):
 class BuyoutController(ApiController):
     """Buying."""
 
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
     tags: ClassVar[Any] = ["Leases"]
 
     @validate(ResponseSpec(BuyoutOut, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
@@ -261,7 +266,7 @@ class BuyoutController(ApiController):
             )
             return 201, BuyoutOut(offer, act_out(done))
 
-        return done_once(self.request, "contracts:write", parsed_path.contract_id, act)
+        return done_once(self.request, parsed_path.contract_id, act)
 
 
 # --------------------------------------------------------------------------------------------- the deposit
@@ -276,6 +281,8 @@ class DepositHoldIn(_In, frozen=True, kw_only=True):
 
 class DepositHoldController(LeaseController):
     """Freezing a deposit."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -306,6 +313,8 @@ class DepositApplicationIn(_In, frozen=True, kw_only=True):
 class DepositApplicationController(LeaseController):
     """Paying rents from the deposit."""
 
+    scopes: ClassVar[Any] = {"post": "servicing:write"}
+
     @validate(_DONE, *_PROBLEMS)
     def post(
         self,
@@ -327,7 +336,6 @@ class DepositApplicationController(LeaseController):
                 actor=access.actor,
                 reason=body.reason,
             ),
-            "servicing:write",
         )
 
 
@@ -337,6 +345,8 @@ class NothingIn(_In, frozen=True, kw_only=True):
 
 class DepositReleaseController(LeaseController):
     """Giving the deposit back."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -367,6 +377,8 @@ class AuthorisationIn(_In, frozen=True, kw_only=True):
 
 class AuthorisationController(LeaseController):
     """Authorising a pledge."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(
@@ -401,6 +413,8 @@ class CaptureIn(_In, frozen=True, kw_only=True):
 class CaptureController(LeaseController):
     """Capturing a pledge."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
+
     @validate(_DONE, *_PROBLEMS)
     def post(
         self,
@@ -420,7 +434,6 @@ class CaptureController(LeaseController):
                 on=body.occurred_on,
                 settlement=body.settlement,
             ),
-            "payments:write",
         )
 
 
@@ -432,6 +445,8 @@ class PledgeReleaseIn(_In, frozen=True, kw_only=True):
 
 class PledgeReleaseController(LeaseController):
     """Releasing a pledge."""
+
+    scopes: ClassVar[Any] = {"post": "contracts:write"}
 
     @validate(_DONE, *_PROBLEMS)
     def post(

@@ -14,7 +14,7 @@ from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi.problems import BadInput
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import (
     MAX_NAME,
@@ -117,6 +117,7 @@ def mandate_out(found: Mandate) -> MandateOut:
 class MandatesController(ApiController):
     """Mandates of customers."""
 
+    scopes: ClassVar[Any] = {"get": "mandates:read", "post": "mandates:write"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(ResponseSpec(MandatesOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
@@ -125,7 +126,7 @@ class MandatesController(ApiController):
 
         With `contract_id`, those that are for that contract or for all.
         """
-        access = authorize(self.request, "mandates:read")
+        access = access_of(self.request)
         query = parsed_query
         ref = check_text(query.customer, "/customer", longest=MAX_NAME, where="query")
         limit = limit_of(query.limit)
@@ -156,7 +157,7 @@ class MandatesController(ApiController):
         self, parsed_body: BodyMsgspec[MandateIn], parsed_headers: Headers[IdempotencyHeaders]
     ) -> HttpResponse:
         """Record that a customer allows a payment tool to be debited for what is due. Needs `Idempotency-Key`."""
-        access = authorize(self.request, "mandates:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         body = parsed_body
@@ -191,12 +192,13 @@ class MandatesController(ApiController):
 class MandateController(ApiController):
     """One mandate."""
 
+    scopes: ClassVar[Any] = {"get": "mandates:read"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(ResponseSpec(MandateOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[MandatePath]) -> HttpResponse:
         """Read one mandate."""
-        access = authorize(self.request, "mandates:read")
+        access = access_of(self.request)
         try:
             return answer(self.request, mandate_out(mandates.mandate(access.shop, parsed_path.mandate_id)))
         except NoMandate:
@@ -206,6 +208,7 @@ class MandateController(ApiController):
 class WithdrawalController(ApiController):
     """Taking a mandate back."""
 
+    scopes: ClassVar[Any] = {"post": "mandates:write"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(
@@ -222,7 +225,7 @@ class WithdrawalController(ApiController):
 
         Money that is under way already is booked when it arrives.
         """
-        access = authorize(self.request, "mandates:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         try:

@@ -10,7 +10,7 @@ from django.utils.cache import get_conditional_response
 from dmr import HeaderSpec, ResponseSpec, validate
 
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, finished, problems
 from fenqi_server.api.problems import ApiProblem
 from fenqi_server.policies import service as policies
@@ -23,6 +23,7 @@ CONTENT_TYPE = "application/vnd.fenqi.signed-snapshot"
 class SnapshotController(ApiController):
     """The policy in force."""
 
+    scopes: ClassVar[Any] = {"get": "evaluations:write"}
     tags: ClassVar[Any] = ["Evaluations"]
 
     @validate(
@@ -43,7 +44,7 @@ class SnapshotController(ApiController):
         not answer decide by what you have (`fenqi evaluate --snapshot`, or `fenqi.policy.signing.load`). What is decided so is
         unsigned and indicative: the service decides again before anything is agreed.
         """
-        access = authorize(self.request, "evaluations:write")
+        access = access_of(self.request)
         made = policies.publication_for(access.shop.id, clock.now())
         if made is None:
             raise policies.NoPolicy(access.shop.code)

@@ -14,7 +14,7 @@ from dmr import ResponseSpec, validate
 from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import check_return_url, customer_of, not_found
 from fenqi_server.api.problems import ApiProblem, FieldError
@@ -51,6 +51,7 @@ class LinkOut(msgspec.Struct, frozen=True):
 class LinksController(ApiController):
     """The customer's pages."""
 
+    scopes: ClassVar[Any] = {"post": "portal_links:write"}
     tags: ClassVar[Any] = ["Customer pages"]
 
     @validate(ResponseSpec(LinkOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 404, 413, 422))
@@ -60,7 +61,7 @@ class LinksController(ApiController):
         Ask for it when your signed-in customer asks for their instalments, and redirect them there. Each call makes another
         link; one that is not used runs out.
         """
-        access = authorize(self.request, "portal_links:write")
+        access = access_of(self.request)
         shop, at = access.shop, clock.now()
         customer_id = customer_of(access, parsed_body.customer, at)
         assert customer_id is not None, "the schema asks for a customer"
@@ -118,6 +119,7 @@ class SlipOut(msgspec.Struct, frozen=True):
 class SlipsController(ApiController):
     """Payment slips."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Customer pages"]
 
     @validate(ResponseSpec(SlipOut, status_code=HTTPStatus.OK), *problems(400, 401, 403, 409, 413, 422))
@@ -127,7 +129,7 @@ class SlipsController(ApiController):
         409 `slip_expired`, and where it is by a payoff quote that does not stand any more `quote_outdated`, `quote_expired` or
         `quote_settled`: send the customer back to choose again. Money that was taken all the same is booked as any other.
         """
-        access = authorize(self.request, "payments:write")
+        access = access_of(self.request)
         shop, at = access.shop, clock.now()
         written = check_text(parsed_body.slip, "/slip", longest=MAX_TOKEN_LENGTH)
         try:

@@ -12,7 +12,7 @@ from dmr import ResponseSpec, validate
 from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import customer_of
 from fenqi_server.api.schemas import Customer
@@ -39,6 +39,7 @@ class ReminderWishOut(msgspec.Struct, frozen=True):
 class ReminderWishController(ApiController):
     """A customer's language, and whether they are reminded by mail."""
 
+    scopes: ClassVar[Any] = {"post": "mandates:write"}
     tags: ClassVar[Any] = ["Automatic payment"]
 
     @validate(ResponseSpec(ReminderWishOut, status_code=HTTPStatus.OK), *problems(400, 401, 403, 413, 422))
@@ -47,7 +48,7 @@ class ReminderWishController(ApiController):
 
         `reminder.due` comes either way, and says whether mail was refused.
         """
-        access = authorize(self.request, "mandates:write")
+        access = access_of(self.request)
         at = clock.now()
         customer_id = customer_of(access, parsed_body.customer, at)
         assert customer_id is not None, "a server names the customer"

@@ -13,7 +13,7 @@ from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi.contracts.events import EventRefused
 from fenqi_server import clock
-from fenqi_server.api.access import authorize
+from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, problems
 from fenqi_server.api.controllers import (
     MAX_NAME,
@@ -40,6 +40,7 @@ class ReversalIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class ReversalController(ApiController):
     """Payments taken back."""
 
+    scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Contracts"]
 
     @validate(
@@ -57,7 +58,7 @@ class ReversalController(ApiController):
         What it paid is owed again, and later payments are applied anew. Reversing twice is one reversal. Needs
         `Idempotency-Key`.
         """
-        access = authorize(self.request, "payments:write")
+        access = access_of(self.request)
         key = idempotency_key(self.request)
         at = clock.now()
         reference = check_text(parsed_body.payment_ref, "/payment_ref", longest=MAX_NAME)

@@ -17,7 +17,7 @@ from dmr.components import Path, Query
 from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi_server import clock
-from fenqi_server.api.access import Access, authorize
+from fenqi_server.api.access import Access, access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.api.reading import check_text, refused, too_large
@@ -94,6 +94,7 @@ class DiagnosisOut(msgspec.Struct, frozen=True, kw_only=True):
 class DiagnosisController(ApiController):
     """Why a way to pay was not open."""
 
+    scopes: ClassVar[Any] = {"get": "diagnosis:read"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(DiagnosisOut, status_code=HTTPStatus.OK), *problems(401, 403, 404, 422))
@@ -102,7 +103,7 @@ class DiagnosisController(ApiController):
 
         Particulars of risk are withheld from a key without the scope `diagnosis:risk`. The view is in the audit log.
         """
-        access = authorize(self.request, "diagnosis:read")
+        access = access_of(self.request)
         at = clock.now()
         try:
             found = diagnose(
@@ -164,12 +165,13 @@ class FoundsOut(msgspec.Struct, frozen=True):
 class FindController(ApiController):
     """Finding what a customer saw."""
 
+    scopes: ClassVar[Any] = {"post": "diagnosis:read"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(FoundsOut, status_code=HTTPStatus.OK), *problems(400, 401, 403, 413, 422))
     def post(self, parsed_body: BodyMsgspec[FindIn]) -> HttpResponse:
         """Find recorded decisions, those of product pages too. In a body, so that no phone number stands in an address."""
-        access = authorize(self.request, "diagnosis:read")
+        access = access_of(self.request)
         found = finding.find(access.shop, parsed_body.asked)
         audit.record(
             access.shop,
@@ -290,19 +292,20 @@ def _case(access: Access, case_id: str) -> tuple[cases.Case, tuple[cases.Message
 class CasesController(ApiController):
     """Customers' questions."""
 
+    scopes: ClassVar[Any] = {"get": "cases:read", "post": "cases:write"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(CasesOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
     def get(self, parsed_query: Query[CasesQuery]) -> HttpResponse:
         """List cases."""
-        access = authorize(self.request, "cases:read")
+        access = access_of(self.request)
         found = cases.desk(access.shop, state=parsed_query.state or None)
         return answer(self.request, CasesOut(tuple(_case_out(case) for case in found)))
 
     @validate(ResponseSpec(CaseOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 404, 413, 422))
     def post(self, parsed_body: BodyMsgspec[CaseIn]) -> HttpResponse:
         """Open a case for a customer."""
-        access = authorize(self.request, "cases:write")
+        access = access_of(self.request)
         at, shop = clock.now(), access.shop
         owner = customers.ensure(shop, check_text(parsed_body.customer.ref, "/customer/ref", longest=100), at)
         plan = ""
@@ -336,24 +339,26 @@ class CasesController(ApiController):
 class CaseController(ApiController):
     """One case."""
 
+    scopes: ClassVar[Any] = {"get": "cases:read"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(CaseOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[CasePath]) -> HttpResponse:
         """A case with its thread."""
-        access = authorize(self.request, "cases:read")
+        access = access_of(self.request)
         return answer(self.request, _case_out(*_case(access, parsed_path.case_id)))
 
 
 class CaseMessagesController(ApiController):
     """A case's thread."""
 
+    scopes: ClassVar[Any] = {"post": "cases:write"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(CaseOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 404, 413, 422))
     def post(self, parsed_path: Path[CasePath], parsed_body: BodyMsgspec[MessageIn]) -> HttpResponse:
         """Add a message: the agent's answers the case, the customer's opens it again."""
-        access = authorize(self.request, "cases:write")
+        access = access_of(self.request)
         _case(access, parsed_path.case_id)
         try:
             cases.write(
@@ -467,12 +472,13 @@ def _refused_override(refusal: overrides.Refusal) -> ApiProblem:
 class OverridesController(ApiController):
     """Special cases."""
 
+    scopes: ClassVar[Any] = {"get": "overrides:read", "post": "overrides:write"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(OverridesOut, status_code=HTTPStatus.OK), *problems(401, 403))
     def get(self, parsed_query: Query[OverridesQuery]) -> HttpResponse:
         """List special cases."""
-        access = authorize(self.request, "overrides:read")
+        access = access_of(self.request)
         at = clock.now()
         if parsed_query.customer:
             owner = customers.find(access.shop, parsed_query.customer)
@@ -489,7 +495,7 @@ class OverridesController(ApiController):
 
         A rule of law is refused with 409 `law_rule`.
         """
-        access = authorize(self.request, "overrides:write")
+        access = access_of(self.request)
         at = clock.now()
         ref = check_text(parsed_body.customer.ref, "/customer/ref", longest=100)
         owner = customers.find(access.shop, ref)
@@ -517,12 +523,13 @@ class OverridesController(ApiController):
 class OverrideController(ApiController):
     """One special case."""
 
+    scopes: ClassVar[Any] = {"get": "overrides:read"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(ResponseSpec(OverrideOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[OverridePath]) -> HttpResponse:
         """A special case as it stands."""
-        access = authorize(self.request, "overrides:read")
+        access = access_of(self.request)
         try:
             found = overrides.get(access.shop, parsed_path.override_id)
         except overrides.NoOverride:
@@ -533,6 +540,7 @@ class OverrideController(ApiController):
 class OverrideRevokeController(ApiController):
     """Ending a special case."""
 
+    scopes: ClassVar[Any] = {"post": "overrides:write"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(
@@ -540,7 +548,7 @@ class OverrideRevokeController(ApiController):
     )
     def post(self, parsed_path: Path[OverridePath], parsed_body: BodyMsgspec[RevokeIn]) -> HttpResponse:
         """End it now: no decision from this instant on counts it."""
-        access = authorize(self.request, "overrides:write")
+        access = access_of(self.request)
         at = clock.now()
         try:
             done = overrides.revoke(
@@ -567,6 +575,7 @@ class ReceivedOut(msgspec.Struct, frozen=True):
 class InboundMailController(ApiController):
     """Mail to the support address."""
 
+    scopes: ClassVar[Any] = {"post": "mail:write"}
     tags: ClassVar[Any] = ["Support"]
 
     @validate(
@@ -580,7 +589,7 @@ class InboundMailController(ApiController):
         Its plain text becomes a case, or a message in the case whose signed address or number it answers to. The same
         mail handed over twice is one message. 201 where something was added, 200 where nothing had to be.
         """
-        access = authorize(self.request, "mail:write")
+        access = access_of(self.request)
         if self.request.content_type != "message/rfc822":
             raise ApiProblem(
                 415,

@@ -13,7 +13,7 @@ from dmr.components import Path
 from dmr.plugins.msgspec import BodyMsgspec
 
 from fenqi_server import clock
-from fenqi_server.api.access import Access, authorize
+from fenqi_server.api.access import Access, access_of
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.decisions import service as decisions
@@ -59,6 +59,7 @@ class WishPath(msgspec.Struct, frozen=True):
 class WishesController(ApiController):
     """Asking to be told once."""
 
+    scopes: ClassVar[Any] = {"post": "wishes:write"}
     tags: ClassVar[Any] = ["Wishes"]
 
     @validate(
@@ -66,7 +67,7 @@ class WishesController(ApiController):
     )
     def post(self, parsed_body: BodyMsgspec[WishIn]) -> HttpResponse:
         """Have the customer told once, when the plan is open to them for that cart again. The same wish twice is one."""
-        access = authorize(self.request, "wishes:write")
+        access = access_of(self.request)
         asked = parsed_body
         if not ports.offered("email"):
             raise ApiProblem(
@@ -105,18 +106,19 @@ class WishesController(ApiController):
 class WishController(ApiController):
     """One wish."""
 
+    scopes: ClassVar[Any] = {"get": "wishes:write", "delete": "wishes:write"}
     tags: ClassVar[Any] = ["Wishes"]
 
     @validate(ResponseSpec(WishOut, status_code=HTTPStatus.OK), *problems(401, 403, 404))
     def get(self, parsed_path: Path[WishPath]) -> HttpResponse:
         """How it stands."""
-        access = authorize(self.request, "wishes:write")
+        access = access_of(self.request)
         return answer(self.request, _wish(_found(access, parsed_path.wish_id)))
 
     @validate(ResponseSpec(None, status_code=HTTPStatus.NO_CONTENT), *problems(401, 403, 404))
     def delete(self, parsed_path: Path[WishPath]) -> HttpResponse:
         """Cancel it and forget its address. One that is closed stays as it is."""
-        access = authorize(self.request, "wishes:write")
+        access = access_of(self.request)
         wishes.cancel(access.shop, _found(access, parsed_path.wish_id), clock.now())
         return HttpResponse(status=204)
 

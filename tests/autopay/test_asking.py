@@ -249,6 +249,78 @@ def test_a_server_that_collects_is_asked_by_webhook_and_reminded_of_its_answer(s
     assert rows("SELECT count(*) FROM outbox_message WHERE event = 'autopay.query_requested'") == [(1,)]
 
 
+def test_an_ask_that_no_server_was_sent_yet_is_taken_back_with_its_mandate(shop: Shop) -> None:
+    customer = make_customer(shop)
+    given = allowed(shop, customer)
+    contract = open_one(shop, customer)
+    listen(shop, "autopay.collect_requested", "autopay.recalled")
+    listen(shop, "autopay.collect_requested")
+    assert day(shop, 30).asked == 1
+    # It waits for two endpoints, of which none was tried.
+    assert rows("SELECT count(*) FROM outbox_message") == [(2,)]
+    mandates.withdraw(shop, given.mandate_id, after(30, 5))
+    assert rows("SELECT count(*) FROM outbox_message") == [(0,)]
+    assert states(shop, contract) == [(on(30), DUE, "cancelled", "mandate_withdrawn")]
+    attempts.act_due(after(30, 7_300))
+    assert day(shop, 31).asked == 0
+    assert rows("SELECT count(*) FROM outbox_message") == [(0,)], "nor is it asked about"
+    # Another mandate asks for it anew.
+    mandates.give(shop, customer, tool(), 200_000, "v1", after(31))
+    assert day(shop, 32).asked == 1
+    assert states(shop, contract)[1] == (on(32), DUE, "sent", "")
+
+
+@pytest.mark.parametrize("tried", ["sending", "delivered to one of two", "delivered"])
+def test_an_ask_that_a_server_may_have_is_recalled_and_its_outcome_waited_for(shop: Shop, tried: str) -> None:
+    customer = make_customer(shop)
+    given = allowed(shop, customer)
+    contract = open_one(shop, customer)
+    listen(shop, "autopay.collect_requested", "autopay.recalled")
+    if tried == "delivered to one of two":
+        listen(shop, "autopay.collect_requested")
+    day(shop, 30)
+    with connection.cursor() as cursor:
+        if tried == "sending":
+            cursor.execute("UPDATE outbox_message SET attempt = 1, leased_until = %s", [after(30, 60)])
+        else:
+            cursor.execute(
+                "INSERT INTO outbox_delivery (shop_id, customer_id, message_id, attempt, endpoint_id, event_id, event, at,"
+                " outcome) SELECT shop_id, customer_id, id, 1, endpoint_id, event_id, event, %s, 'delivered'"
+                " FROM outbox_message ORDER BY id LIMIT 1",
+                [after(30, 1)],
+            )
+            cursor.execute("DELETE FROM outbox_message WHERE id IN (SELECT message_id FROM outbox_delivery)")
+    waiting = rows("SELECT count(*) FROM outbox_message WHERE event = 'autopay.collect_requested'")
+    mandates.withdraw(shop, given.mandate_id, after(30, 5))
+    mandates.withdraw(shop, given.mandate_id, after(30, 6))
+    assert rows("SELECT count(*) FROM outbox_message WHERE event = 'autopay.collect_requested'") == waiting
+    ((told, reason),) = rows(
+        "SELECT body::jsonb -> 'data' ->> 'attempt_id', body::jsonb -> 'data' ->> 'reason' FROM outbox_message"
+        " WHERE event = 'autopay.recalled'"
+    )
+    (attempt,) = attempts.attempts_of(shop, contract)
+    assert (told, reason, attempt.state) == (attempt.attempt_id, "mandate_withdrawn", "sent")
+    attempts.record(shop, told, "failed", after(30, 9), reason="mandate_revoked")
+    assert states(shop, contract) == [(on(30), DUE, "failed", "mandate_revoked")]
+    assert rows("SELECT count(*) FROM outbox_message WHERE event = 'autopay.recalled'") == [(1,)]
+    assert day(shop, 31).asked == 0
+
+
+def test_what_the_provider_says_is_revoked_recalls_the_mandates_other_asks_and_not_its_own(
+    shop: Shop,
+) -> None:
+    customer = make_customer(shop)
+    allowed(shop, customer)
+    first, second = open_one(shop, customer), open_one(shop, customer, order_ref="order-2")
+    listen(shop, "autopay.collect_requested", "autopay.recalled")
+    day(shop, 30)
+    (attempt,) = attempts.attempts_of(shop, first)
+    attempts.record(shop, attempt.attempt_id, "failed", after(30, 9), reason="mandate_revoked")
+    assert states(shop, first) == [(on(30), DUE, "failed", "mandate_revoked")]
+    assert states(shop, second) == [(on(30), DUE, "cancelled", "mandate_withdrawn")]
+    assert rows("SELECT event FROM outbox_message") == [("autopay.collect_requested",)]
+
+
 @pytest.mark.usefixtures("collector")
 def test_money_that_comes_after_a_failure_is_booked_and_a_contradiction_is_not(shop: Shop) -> None:
     customer = make_customer(shop)

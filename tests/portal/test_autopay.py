@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from tests.pages.page import parse
 from tests.portal.shop import AT, RealShop, real_shop
 from tests.servicing.opened import after, open_one
@@ -16,6 +17,14 @@ from fenqi_server.customers import service as customers
 from fenqi_server.servicing import closing, service
 
 CARD = Tool("tok_1", "UnionPay", "4242")
+
+
+@pytest.fixture(autouse=True)
+def collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who would be asked to collect."""
+    monkeypatch.setattr(
+        "django.conf.settings.FENQI_AUTOPAY_COLLECTOR", "fenqi_server.autopay.pretend.PretendCollector"
+    )
 
 
 @pytest.fixture
@@ -193,7 +202,6 @@ def test_which_card_pays_which_contract_is_said_of_each(
 )
 def test_the_contract_says_that_it_is_paid_by_itself_and_what_was(
     mall: RealShop,
-    monkeypatch: pytest.MonkeyPatch,
     language: str,
     on: str,
     yourself: str,
@@ -208,9 +216,6 @@ def test_the_contract_says_that_it_is_paid_by_itself_and_what_was(
     said = words(client.get(page))
     assert on in said
     assert yourself in said
-    monkeypatch.setattr(
-        "django.conf.settings.FENQI_AUTOPAY_COLLECTOR", "fenqi_server.autopay.pretend.PretendCollector"
-    )
     closing.run_due(after(31))
     attempts.act_due(after(31))
     (asked,) = attempts.attempts_of(mall.shop, mall.contract)
@@ -240,3 +245,50 @@ def test_what_was_paid_too_much_is_asked_back_by_a_question_that_is_written_alre
     assert "order-1" in written
     assert mall.contract in written
     assert mall.signed_in("c-2").get(way).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "nobody", "promise"),
+    [
+        ("en", "The shop does not collect automatically at present", "You need not pay it yourself."),
+        ("zh", "商城目前没有办理自动扣款", "您不必自行还款"),
+    ],
+)
+def test_where_nobody_would_be_asked_to_collect_nothing_is_promised(
+    mall: RealShop, monkeypatch: pytest.MonkeyPatch, language: str, nobody: str, promise: str
+) -> None:
+    give(mall)
+    client, page = mall.signed_in(language=language), f"/contracts/{mall.contract}/"
+    pages = (page, "/account/", "/account/autopay/")
+    assert not [each for each in pages if nobody in words(client.get(each))]
+    monkeypatch.setattr("django.conf.settings.FENQI_AUTOPAY_COLLECTOR", "")
+    assert [each for each in pages if nobody in words(client.get(each))] == [*pages]
+    assert promise not in words(client.get(page))
+    assert (
+        "primary" in parse(client.get(page).content).one("form", action=f"{page}pay/").one("button")["class"]
+    )
+    # A server of the shop's that listens is asked, and it is promised again.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox_endpoint (shop_id, id, url, events, sealed_secret, created_at)"
+            " VALUES (%s, gen_random_uuid(), 'https://mall.example/hooks', %s, '', %s)",
+            [mall.shop.id, ["autopay.collect_requested"], AT],
+        )
+    assert not [each for each in pages if nobody in words(client.get(each))]
+
+
+@pytest.mark.parametrize(
+    ("language", "under_way"),
+    [
+        ("en", "¥536.00 was asked for on 24 Dec and may still be taken: you need not pay it yourself."),
+        ("zh", "12月24日已发起扣款¥536.00，可能仍会扣款成功，您不必自行还款。"),
+    ],
+)
+def test_what_was_asked_for_and_not_collected_yet_is_said_to_be_under_way(
+    mall: RealShop, language: str, under_way: str
+) -> None:
+    give(mall)
+    closing.run_due(after(31))
+    with clock.pinned(after(31)):
+        page = mall.signed_in(language=language).get(f"/contracts/{mall.contract}/")
+    assert under_way in words(page)

@@ -210,6 +210,24 @@ def test_a_failed_automatic_payment_is_told_with_the_ways_on_in_both_languages(s
     assert "不再自动扣款" in last
 
 
+def test_a_debit_is_promised_only_where_somebody_would_collect_it_and_only_what_is_allowed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ref, ceiling in (("a", 200_000), ("b", 10_000)):
+        customer = reached(shop, ref)
+        mandates.give(shop, customer, Tool("pretend:ok", "UnionPay", "4242"), ceiling, "v1", AT)
+        open_one(shop, customer)
+    told = "\n".join(day(shop, 27))
+    assert "¥536.00 is due on 23 Dec and will be collected from UnionPay •4242." in told
+    assert "¥536.00 is due on 23 Dec. ¥100.00 of it will be collected from UnionPay •4242" in told
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "FENQI_AUTOPAY_COLLECTOR", "")
+    bodies = day(shop, 30)
+    assert len(bodies) == 2
+    assert all("¥536.00 is due today" in body and "UnionPay" not in body for body in bodies)
+
+
 @pytest.mark.parametrize(
     ("locale", "told", "never"),
     [

@@ -27,12 +27,14 @@ from fenqi_server.autopay.rules import HARD, REASONS, retry_days, suspensions
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import parse_public_id, public_id
 from fenqi_server.outbox.service import enqueue
+from fenqi_server.outbox.service import recall as recall_message
 from fenqi_server.reminders import queueing as reminders
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing import storage
 from fenqi_server.shops.models import Shop
 
 __all__ = [
+    "OPEN",
     "Attempt",
     "Contradiction",
     "DaySums",
@@ -41,6 +43,7 @@ __all__ = [
     "act_due",
     "attempt",
     "attempts_of",
+    "recall",
     "record",
     "sums_of",
     "waiting_of",
@@ -50,6 +53,7 @@ log = logging.getLogger(__name__)
 
 State = Literal["asked", "sent", "unknown", "collected", "failed", "cancelled"]
 OPEN: Final = ("asked", "sent", "unknown")
+"""The states in which money may still come by it."""
 
 BATCH: Final = 20
 ROUNDS: Final = 25
@@ -296,7 +300,9 @@ def _failed(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> A
         ],
         at,
     )
+    done = _settle(shop, found, "failed", reason, at, by)
     if reason == "mandate_revoked":
+        # After its own outcome is written: this one is not recalled, others of the mandate are.
         withdraw(shop, found.mandate_id, at, by="provider")
     enqueue(
         shop,
@@ -315,7 +321,7 @@ def _failed(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> A
         },
         at,
     )
-    return _settle(shop, found, "failed", reason, at, by)
+    return done
 
 
 def _again_on(shop: Shop, found: Attempt, today: date) -> date | None:
@@ -341,6 +347,48 @@ def _unknown(shop: Shop, found: Attempt, at: datetime, by: str) -> Attempt:
 
 def _cancelled(shop: Shop, found: Attempt, reason: str, at: datetime) -> None:
     _settle(shop, found, "cancelled", reason, at, "fenqi")
+
+
+def recall(shop: Shop, customer_id: UUID, mandate_name: UUID, at: datetime) -> None:
+    """What is asked for by a mandate that was taken back: it is not, where nobody has it yet; whoever may have it is told.
+
+    In the caller's transaction. Another mandate that stands is used from the next day on.
+    """
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        # One that is held has its outcome written this moment; nobody waits for it here with a contract in hand.
+        cursor.execute(
+            "SELECT attempt_id FROM autopay_attempt WHERE customer_id = %s AND mandate_id = %s"
+            " AND state IN ('asked', 'sent', 'unknown') ORDER BY attempt_id FOR NO KEY UPDATE SKIP LOCKED",
+            [customer_id, mandate_name],
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    tomorrow = midnight(local_date(at, shop.time_zone) + timedelta(days=1), shop)
+    for name in names:
+        found = _one(shop, customer_id, name)
+        assert found is not None
+        if found.state == "asked" or recall_message(
+            shop, customer_id, collectors.ASKED, "attempt_id", found.attempt_id
+        ):
+            _cancelled(shop, found, "mandate_withdrawn", at)
+            ask_one_later(
+                shop, *servicing.parsed(found.contract_id), tomorrow, found.first_on, found.try_ - 1
+            )
+        elif collectors.way_of(shop) == "webhook":
+            enqueue(
+                shop,
+                customer_id,
+                "autopay.recalled",
+                {
+                    "attempt_id": found.attempt_id,
+                    "contract_id": found.contract_id,
+                    "mandate_id": found.mandate_id,
+                    "amount_minor": found.amount_minor,
+                    "currency": found.currency,
+                    "reason": "mandate_withdrawn",
+                },
+                at,
+            )
 
 
 def _settle(

@@ -182,8 +182,10 @@ def give(
 def withdraw(shop: Shop, mandate_id: str, at: datetime, *, by: Withdrawer = "customer") -> Mandate:
     """Record that the mandate is taken back: from now on nothing is asked for by it. Twice is once. Raises `NoMandate`.
 
-    What is under way already may still arrive, and is booked as any money is.
+    What was asked for and nobody has yet is recalled (`attempts.recall`). What is under way may still arrive, and is booked as any
+    money is.
     """
+    from fenqi_server.autopay.attempts import recall
 
     def act() -> Mandate:
         found = mandate(shop, mandate_id)
@@ -198,6 +200,7 @@ def withdraw(shop: Shop, mandate_id: str, at: datetime, *, by: Withdrawer = "cus
         found = mandate(shop, mandate_id)
         if new:
             enqueue(shop, found.customer_id, "mandate.withdrawn", _payload(found), at)
+            recall(shop, found.customer_id, name, at)
         return found
 
     return in_transaction(act)

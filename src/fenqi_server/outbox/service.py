@@ -44,6 +44,7 @@ __all__ = [
     "enqueue",
     "enqueue_many",
     "listening",
+    "recall",
     "remove_endpoint",
 ]
 
@@ -93,6 +94,7 @@ EVENTS: Final = (
     "request.withdrawn",
     "autopay.collect_requested",
     "autopay.query_requested",
+    "autopay.recalled",
     "autopay.failed",
     "reminder.due",
     "hand_off.started",
@@ -219,6 +221,35 @@ def enqueue_many(
                 ],
             )
     return names
+
+
+def recall(shop: Shop, customer_id: UUID, event: str, name: str, value: str) -> bool:
+    """Take back the message of a customer whose data say `value` under `name`, in the caller's transaction.
+
+    Only where no endpoint was tried yet: what may have arrived is not unsaid. Whether it was taken back is returned.
+    """
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        # Whoever delivers passes over what is held here, or has it already and has counted its attempt.
+        cursor.execute(
+            "SELECT id, event_id, attempt FROM outbox_message WHERE shop_id = %s AND customer_id = %s AND event = %s"
+            " AND body::jsonb -> 'data' ->> %s = %s FOR UPDATE",
+            [shop.id, customer_id, event, name, value],
+        )
+        found = cursor.fetchall()
+        if not found or any(attempt for *_, attempt in found):
+            return False
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM outbox_delivery WHERE shop_id = %s AND customer_id = %s AND event_id = ANY (%s::uuid[]))",
+            [shop.id, customer_id, [row[1] for row in found]],
+        )
+        if cursor.fetchone()[0]:
+            return False
+        cursor.execute(
+            "DELETE FROM outbox_message WHERE shop_id = %s AND customer_id = %s AND id = ANY (%s::uuid[])",
+            [shop.id, customer_id, [row[0] for row in found]],
+        )
+    return True
 
 
 def listening(shop: Shop, event: str) -> list[UUID]:

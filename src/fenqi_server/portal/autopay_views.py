@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from fenqi.money import CURRENCIES, MoneyError, decimal_text, parse_money
-from fenqi_server.autopay import attempts, mandates
+from fenqi_server.autopay import attempts, collectors, mandates
 from fenqi_server.autopay.mandates import Mandate, Tool
 from fenqi_server.portal.telling import title_of
 from fenqi_server.portal.visitor import PortalVisitor, customer_page
@@ -80,6 +80,8 @@ class ContractAutopay(msgspec.Struct, frozen=True):
     card: str
     most: str
     taken: str
+    idle: str
+    """What is said where nothing is taken, though it is allowed."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -153,6 +155,7 @@ def autopay(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
             "ending": ending,
             "error": error,
             "demo": settings.FENQI_DEMO,
+            "nobody": nobody_collects(visitor) if standing else "",
             "back": visitor.back,
         },
         status=422 if error else 200,
@@ -188,16 +191,34 @@ def contract_autopay(visitor: PortalVisitor, found: Contract) -> ContractAutopay
         return None
     due = sum(row.outstanding_minor for row in state.rows if row.due_on == state.next_due_on)
     words = {"on": voice.day(state.next_due_on), "amount": voice.money(min(due, by.ceiling_minor))}
-    taken = ""
-    if state.next_due_on <= visitor.today:
+    taken, idle = "", nobody_collects(visitor)
+    under_way = [
+        each for each in attempts.attempts_of(visitor.shop, found.contract_id) if each.state in attempts.OPEN
+    ]
+    if idle:
         pass
+    elif under_way:
+        taken = gettext(
+            "%(amount)s was asked for on %(on)s and may still be taken: you need not pay it yourself. What comes twice is yours, and is refunded when you ask for it."
+        ) % {"on": voice.day(under_way[0].day), "amount": voice.money(under_way[0].amount_minor)}
+    elif state.next_due_on <= visitor.today:
+        taken = gettext(
+            "What is due already can be collected still; paid by you, it is not asked for any more."
+        )
     elif due > by.ceiling_minor:
         taken = gettext(
             "On %(on)s, %(amount)s of it is taken: no more is allowed. %(rest)s you pay yourself."
         ) % {**words, "rest": voice.money(due - by.ceiling_minor)}
     else:
         taken = gettext("On %(on)s, %(amount)s is taken. You need not pay it yourself.") % words
-    return ContractAutopay(_card_words(by.tool), voice.money(by.ceiling_minor), taken)
+    return ContractAutopay(_card_words(by.tool), voice.money(by.ceiling_minor), taken, idle)
+
+
+def nobody_collects(visitor: PortalVisitor) -> str:
+    """What is said where the shop has nobody who would be asked to collect; empty where it has."""
+    if collectors.way_of(visitor.shop) != "none":
+        return ""
+    return gettext("The shop does not collect automatically at present: nothing is taken. Pay it yourself.")
 
 
 def _by_words(found: Mandate, visitor: PortalVisitor) -> str:

@@ -17,7 +17,7 @@ from fenqi.contracts.contract import ContractState, PaymentState
 from fenqi_server.autopay import attempts
 from fenqi_server.disclosures import service as disclosures
 from fenqi_server.disclosures.pages import table_pages
-from fenqi_server.portal.autopay_views import autopay_words, contract_autopay
+from fenqi_server.portal.autopay_views import autopay_words, contract_autopay, nobody_collects
 from fenqi_server.portal.telling import (
     contract_page,
     funder_names,
@@ -58,6 +58,7 @@ class OverviewPage(msgspec.Struct, frozen=True, kw_only=True):
     cures: tuple[tuple[str, str], ...]
     due: tuple[DueView, ...]
     autopay: tuple[str, ...]
+    autopay_idle: str
     support: str
 
 
@@ -145,7 +146,8 @@ def _overview(found: list[Contract], visitor: PortalVisitor) -> OverviewPage:
             for each in upcoming
             if each.state.next_due_on is not None
         ),
-        autopay=autopay_words(visitor, found),
+        autopay=(by_card := autopay_words(visitor, found)),
+        autopay_idle=nobody_collects(visitor) if by_card else "",
         support=support_words(visitor.shop),
     )
 

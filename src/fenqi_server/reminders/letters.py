@@ -26,7 +26,8 @@ _CONTEXT: Final = "rm1"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to tell, as it is when it is told. `amount_minor` is what is owed of it; `tool` what is debited, where something is."""
+    """One thing to tell, as it is when it is told. `amount_minor` is what is owed of it; `tool` what is debited, where
+    something is, and `taken_minor` how much of it."""
 
     stage: Stage
     contract_id: str
@@ -36,6 +37,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date | None = None
     days_late: int = 0
     tool: str = ""
+    taken_minor: int = 0
     reason: str = ""
     attempt_id: str = ""
     again_on: date | None = None
@@ -92,9 +94,17 @@ def _sentence(item: Item, voice: Voice) -> str:
         "amount": voice.money(item.amount_minor),
         "day": voice.day(item.due_on) if item.due_on else "",
         "tool": _plain(item.tool),
+        "taken": voice.money(item.taken_minor),
         "days": item.days_late,
     }
     if item.stage == "before":
+        if item.tool and item.taken_minor < item.amount_minor:
+            return (
+                gettext(
+                    "Order %(order)s: %(amount)s is due on %(day)s. %(taken)s of it will be collected from %(tool)s: no more is allowed. The rest you pay yourself."
+                )
+                % values
+            )
         if item.tool:
             return (
                 gettext("Order %(order)s: %(amount)s is due on %(day)s and will be collected from %(tool)s.")
@@ -102,6 +112,13 @@ def _sentence(item: Item, voice: Voice) -> str:
             )
         return gettext("Order %(order)s: %(amount)s is due on %(day)s.") % values
     if item.stage == "due":
+        if item.tool and item.taken_minor < item.amount_minor:
+            return (
+                gettext(
+                    "Order %(order)s: %(amount)s is due today, %(day)s. %(taken)s of it is collected from %(tool)s: no more is allowed. The rest you pay yourself."
+                )
+                % values
+            )
         if item.tool:
             return (
                 gettext("Order %(order)s: %(amount)s is due today, %(day)s, and is collected from %(tool)s.")

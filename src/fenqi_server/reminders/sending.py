@@ -16,6 +16,7 @@ import msgspec
 from django.db import connection, transaction
 
 from fenqi.calendars import local_date
+from fenqi_server.autopay.collectors import way_of
 from fenqi_server.autopay.mandates import ACTIVE_SQL
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
@@ -124,7 +125,7 @@ def _take(shop: Shop, now: datetime) -> tuple[list[_Leased], dict[UUID, tuple[It
 
 _ITEMS: Final = f"""
 SELECT n.message_id, n.customer_id, n.contract_id, n.stage, n.about, n.due_on, c.order_ref, c.currency,
-       s.status, s.open_due_on, s.open_minor, m.tool_brand, m.tool_last4
+       s.status, s.open_due_on, s.open_minor, m.ceiling_minor, m.tool_brand, m.tool_last4
   FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, id)
   JOIN reminders_notice AS n ON n.customer_id = u.customer_id AND n.message_id = u.id
   JOIN servicing_contract AS c ON c.customer_id = n.customer_id AND c.contract_id = n.contract_id
@@ -139,16 +140,18 @@ def _items(shop: Shop, batch: list[_Leased], today: date) -> dict[UUID, tuple[It
     with connection.cursor() as cursor:
         cursor.execute(_ITEMS, [[row.customer_id for row in batch], [row.id for row in batch]])
         found = cursor.fetchall()
+    heard = way_of(shop) != "none"
     items: dict[UUID, tuple[Item, ...]] = {}
     for row in found:
-        item = _item(shop, row, today)
+        item = _item(shop, row, today, heard)
         # Two notices may have come to the same by now: two stages of being late, say.
         if item is not None and item not in items.get(row[0], ()):
             items[row[0]] = (*items.get(row[0], ()), item)
     return items
 
 
-def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
+def _item(shop: Shop, row: tuple[Any, ...], today: date, heard: bool) -> Item | None:
+    """One thing to tell. `heard`: somebody would be asked to collect; where nobody would, no debit is promised."""
     (
         _,
         customer_id,
@@ -161,6 +164,7 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
         status,
         open_due_on,
         open_minor,
+        ceiling_minor,
         *tool,
     ) = row
     due = list(zip(open_due_on, open_minor, strict=True))
@@ -171,7 +175,6 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
         amount_minor=0,
         currency=currency,
         due_on=due_on,
-        tool=f"{tool[0]} •{tool[1]}" if tool[0] else "",
     )
     if stage in ("paid_off", "closed"):
         return known if status == "closed" else None
@@ -179,7 +182,7 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
         return None
     if stage == "autopay_failed":
         owed_minor = sum(minor for on, minor in due if on <= today)
-        return _failed(shop, known, customer_id, about, owed_minor)
+        return _failed(shop, known, customer_id, about, owed_minor, heard)
     if stage == "late" or (due_on is not None and due_on < today):
         # A message that had to wait does not call a day "today" that is over.
         owed = [(on, minor) for on, minor in due if on < today]
@@ -195,10 +198,20 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date) -> Item | None:
     minor = sum(minor for on, minor in due if on == due_on)
     if not minor:
         return None
-    return msgspec.structs.replace(known, stage="due" if due_on == today else stage, amount_minor=minor)
+    told = msgspec.structs.replace(known, stage="due" if due_on == today else stage, amount_minor=minor)
+    if not heard or not tool[0]:
+        return told
+    # One debit for all that is due by then, and no more than is allowed: what is older is paid first.
+    owed_minor = sum(minor for on, minor in due if on <= due_on)
+    taken_minor = max(min(owed_minor, ceiling_minor) - (owed_minor - minor), 0)
+    if not taken_minor:
+        return told
+    return msgspec.structs.replace(told, tool=f"{tool[0]} •{tool[1]}", taken_minor=taken_minor)
 
 
-def _failed(shop: Shop, known: Item, customer_id: UUID, about: str, owed_minor: int) -> Item | None:
+def _failed(
+    shop: Shop, known: Item, customer_id: UUID, about: str, owed_minor: int, heard: bool
+) -> Item | None:
     """What could not be collected, where it is owed still and was not asked for again: a later attempt tells of itself."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -220,7 +233,7 @@ def _failed(shop: Shop, known: Item, customer_id: UUID, about: str, owed_minor: 
         tool=f"{brand} •{last4}",
         reason=reason,
         attempt_id=about,
-        again_on=None if ask_at is None else local_date(ask_at, shop.time_zone),
+        again_on=None if ask_at is None or not heard else local_date(ask_at, shop.time_zone),
     )
 
 

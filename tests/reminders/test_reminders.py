@@ -18,12 +18,14 @@ from django.db import connection, transaction
 from django.test import Client
 from tests.conftest import ROOT
 from tests.engine.contracts.made import FLAT_12, FREE_3, offer
+from tests.engine.contracts.test_leases import PHONE
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
 from fenqi.contracts.events import Charged
 from fenqi.problems import BadInput
 from fenqi.terms.agreed import LateTerms
-from fenqi.terms.plan import ContingentCost
+from fenqi.terms.plan import ContingentCost, Plan
+from fenqi.terms.rent import Lease
 from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.autopay import attempts, mandates
@@ -34,7 +36,7 @@ from fenqi_server.db import use_shop
 from fenqi_server.reminders import coming, rules, sending
 from fenqi_server.reminders.letters import unsubscribe_url
 from fenqi_server.reminders.rules import Rules
-from fenqi_server.servicing import acts, closing, service, watch
+from fenqi_server.servicing import acts, closing, leases, service, watch
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions import ports
 from fenqi_server.subscriptions.mailbox import mails
@@ -284,6 +286,118 @@ def test_the_days_are_the_shops_own(shop: Shop) -> None:
     for wrong in (Rules((3, 1)), Rules((0,)), Rules(late_days=(400,)), Rules(tuple(range(1, 10)))):
         with pytest.raises(BadInput):
             rules.set_rules(shop, wrong)
+
+
+@pytest.mark.parametrize(
+    ("down", "told"),
+    [
+        # The 7th and the 3rd day before 23 December are 16 and 20 December, the 23rd and 27th day.
+        (range(0), ["is due on 23 Dec"]),
+        (range(23, 25), ["is due on 23 Dec"]),
+        (range(23, 28), ["is due on 23 Dec"]),
+        (range(23, 30), ["is due today"]),
+        (range(23, 31), ["has been open since 23 Dec, 1 day ago"]),
+        (range(23, 34), ["has been open since 23 Dec, 4 days ago"]),
+    ],
+)
+def test_a_day_that_was_missed_is_made_up_for_by_what_still_makes_sense(
+    shop: Shop, down: range, told: list[str]
+) -> None:
+    rules.set_rules(shop, Rules((3, 7), True, (1,)))
+    open_one(shop, reached(shop))
+    last = max((*down, 22)) + 1
+    said = [body for days in range(20, last + 1) if days not in down for body in day(shop, days)]
+    # While nothing ran nothing was told; then each thing once, and nothing that is over.
+    assert [words in body for words, body in zip(told, said, strict=True)] == [True] * len(told)
+    assert day(shop, last) == []
+    queued = [about for stage, about in stages() if stage == "before"]
+    assert len(queued) == len(set(queued))
+
+
+# ------------------------------------------------------------------------------------------- the end of a rental
+
+
+def rent(shop: Shop, customer: UUID, lease: Lease = PHONE, order_ref: str = "order-1") -> str:
+    """12 rents of 400.00 to 23 November 2027, the 365th day, all paid ahead; the goods are out."""
+    plan = Plan("rent_12", "rent", "mall", "operating_lease", 12, lease)
+    contract = open_one(shop, customer, plan, 490_000, order_ref=order_ref)
+    service.pay(shop, contract, 100_000 + 480_000, "received", f"all-{order_ref}", AT)
+    leases.hand_over(shop, contract, AT)
+    return contract
+
+
+@pytest.mark.parametrize(
+    ("locale", "ways"),
+    [
+        (
+            "en",
+            "Order order-1: your rental ends on 23 Nov. You can give the goods back, buy them for ¥600.00 on that day, "
+            "or rent on for ¥320.00 a period. Nothing of this happens by itself",
+        ),
+        ("zh-CN", "可以归还商品，也可以在当天以¥600.00买下，或按每期¥320.00续租。都不会自动发生"),
+    ],
+)
+def test_the_end_of_a_rental_is_told_a_fortnight_and_three_days_before_with_what_can_be_done(
+    shop: Shop, locale: str, ways: str
+) -> None:
+    contract = rent(shop, reached(shop, locale=locale))
+    told = {days: day(shop, days) for days in (1, 350, 351, 352, 361, 362, 363, 365, 366, 400)}
+    assert [days for days, bodies in told.items() if bodies] == [351, 362]
+    for days in (351, 362):
+        assert ways in told[days][0]
+        assert f"/contracts/{contract}/rented/" in told[days][0]
+    # And nothing was done by itself.
+    state = service.get(shop, contract, on(400)).state
+    assert state.lease is not None
+    assert (state.lease.renewed_periods, state.lease.outcome, state.lease.awaits) == (
+        0,
+        None,
+        "return_or_buyout",
+    )
+    assert [stage for stage, _ in stages()] == ["term_ends", "term_ends"]
+    assert rows("SELECT count(*) FROM reminders_term") == [(0,)]
+
+
+def test_only_what_was_agreed_is_offered_at_the_end_of_a_rental(shop: Shop) -> None:
+    customer = reached(shop)
+    bare = msgspec.structs.replace(PHONE, buyout=None, renewal=None)
+    rent(shop, customer, bare)
+    rent(shop, customer, msgspec.structs.replace(PHONE, renewal=None), "order-2")
+    rent(shop, customer, msgspec.structs.replace(PHONE, buyout=None), "order-3")
+    (body,) = day(shop, 351)
+    assert "order-1: your rental ends on 23 Nov. Please give the goods back by then." in body
+    assert (
+        "order-2: your rental ends on 23 Nov. You can give the goods back, or buy them for ¥600.00"
+        in body
+    )
+    assert (
+        "order-3: your rental ends on 23 Nov. You can give the goods back, or rent on for ¥320.00"
+        in body
+    )
+
+
+def test_a_rental_that_ended_or_goes_on_is_not_told_to_end(shop: Shop) -> None:
+    customer = reached(shop)
+    back, on_and_on, waiting = (rent(shop, customer, order_ref=f"order-{n}") for n in (1, 2, 3))
+    leases.take_back(shop, back, after(300))
+    leases.renew(shop, on_and_on, 2, "click-1", after(300))
+    closing.run_due(night(351))
+    leases.take_back(shop, waiting, after(351) - timedelta(hours=9))
+    assert day(shop, 351) == [], "it came back before the mail went"
+    assert day(shop, 362) == []
+    # Two months on it ends on 23 January 2028, 61 days later.
+    (body,) = day(shop, 365 + 61 - 14)
+    assert "order-2: your rental ends on 23 Jan." in body
+
+
+def test_an_end_whose_day_of_telling_was_missed_is_told_as_long_as_it_is_ahead(shop: Shop) -> None:
+    customer = reached(shop)
+    rent(shop, customer)
+    (body,) = day(shop, 355)
+    assert "your rental ends on 23 Nov" in body
+    assert stages() == [("term_ends", "2027-11-23:14")]
+    assert day(shop, 370) == [], "and nothing of it once it is over"
+    assert rows("SELECT count(*) FROM reminders_term") == [(0,)]
 
 
 # ------------------------------------------------------------------------------------------------ late charges

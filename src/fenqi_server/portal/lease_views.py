@@ -6,8 +6,6 @@ Buying and renting on are the customer's own acts, each by a button under what i
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,9 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods
 
 from fenqi.contracts.contract import ContractState
-from fenqi.money import apply_rate
 from fenqi.problems import BadInput
-from fenqi.terms.rent import Lease
 from fenqi_server.portal.act_views import Head, LineView, _done, _head, _refused
 from fenqi_server.portal.contract_views import own_contract
 from fenqi_server.portal.visitor import PortalVisitor, customer_page
@@ -144,17 +140,7 @@ def _buy(offer: leases.BuyoutOffer, visitor: PortalVisitor) -> BuyView:
 
 def _renew(found: Contract, visitor: PortalVisitor) -> RenewView | None:
     """Renting on, where that was agreed and its day has not passed."""
-    lease, terms = found.state.lease, found.terms.lease
-    pricing = found.plan.pricing
-    assert lease is not None
-    assert terms is not None
-    assert isinstance(pricing, Lease)
-    running = lease.outcome is None and lease.handed_over_on is not None
-    if pricing.renewal is None or not running or found.state.as_of > lease.term_ends_on:
-        return None
-    rent = pricing.rent.amount_minor
+    rent = leases.renewal_rent_minor(found)
     if rent is None:
-        rent = apply_rate(terms.price_minor, pricing.rent.share or Decimal(0))
-    return RenewView(
-        visitor.voice.money(apply_rate(rent, pricing.renewal.coefficient)), tuple(range(1, MOST_PERIODS + 1))
-    )
+        return None
+    return RenewView(visitor.voice.money(rent), tuple(range(1, MOST_PERIODS + 1)))

@@ -81,6 +81,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "reconciliation_match": "which line of a bank's statement a payment was",
     "servicing_month_end": "how far the end of a month has come; nothing of the customer stands there",
     "servicing_watch": "which days a contract has to be looked at next",
+    "reminders_term": "when a customer is reminded next that a rental ends",
     "reminders_message": "reminders that wait; what they are about stands in `reminders`",
     "reminders_outcome": "when such a reminder was sent, without its address",
     "servicing_close_failure": "a day's close that has to be repeated",

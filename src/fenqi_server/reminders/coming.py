@@ -32,19 +32,42 @@ SELECT customer_id, contract_id, next_due_on = ANY (open_due_on) FROM due
 
 
 def search(shop: Shop, rules: Rules, reach: Reach, at: datetime) -> int | None:
-    """Queue a part of what falls due soon: how many reminders, or None where the day's search is done."""
+    """Queue a part of what falls due soon: how many reminders, or None where the search is done.
+
+    A due date is searched for on the day of its reminder. Where nothing ran on that day, it is searched for as long as it is ahead,
+    by the nearest of its stages that have come: late, and once.
+    """
     today = local_date(at, shop.time_zone)
-    for days in rules.before_days:
-        queued = in_transaction(lambda days=days: _part(shop, today, days, reach, at))
+    if not rules.before_days:
+        return None
+    searched = _searched(shop, today - timedelta(days=max(rules.before_days)))
+    for ahead in range(1, max(rules.before_days) + 1):
+        due_on = today + timedelta(days=ahead)
+        days = min(each for each in rules.before_days if each >= ahead)
+        if (due_on - timedelta(days=days), days) in searched:
+            continue
+        queued = in_transaction(lambda due_on=due_on, days=days: _part(shop, due_on, days, reach, at))
         if queued is not None:
             return queued
     return None
 
 
-def _part(shop: Shop, today: date, days: int, reach: Reach, at: datetime) -> int | None:
+def _searched(shop: Shop, since: date) -> set[tuple[date, int]]:
+    """The days and stages whose search is done."""
+    use_shop(shop.id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT day, days_before FROM reminders_scan WHERE shop_id = %s AND day >= %s AND done",
+            [shop.id, since],
+        )
+        return set(cursor.fetchall())
+
+
+def _part(shop: Shop, due_on: date, days: int, reach: Reach, at: datetime) -> int | None:
+    """A part of what falls due on a day. Its search is kept under the day on which its reminder was to be queued."""
     use_shop(shop.id)
     read_by_index()
-    key = [shop.id, today, days]
+    key = [shop.id, due_on - timedelta(days=days), days]
     nothing = UUID(int=0)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -65,7 +88,6 @@ def _part(shop: Shop, today: date, days: int, reach: Reach, at: datetime) -> int
         after_customer, after_contract, done = row
         if done:
             return None
-        due_on = today + timedelta(days=days)
         cursor.execute(_FOUND, [shop.id, due_on, after_customer, after_contract, CHUNK])
         found = cursor.fetchall()
         notices = [

@@ -41,6 +41,10 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     attempt_id: str = ""
     again_on: date | None = None
+    buyout_minor: int | None = None
+    """What buying what is rented costs on the last day of its term; None where it cannot be bought."""
+    renewal_minor: int | None = None
+    """What renting on costs for each further period; None where it was not agreed."""
 
 
 def letter(shop: Shop, items: tuple[Item, ...], locale: str, at: datetime, leave: str) -> Letter:
@@ -63,10 +67,20 @@ def letter(shop: Shop, items: tuple[Item, ...], locale: str, at: datetime, leave
             )
             if contact := _plain(shop.support_zh_cn if locale == "zh-CN" else shop.support_en):
                 further.append(gettext("You can also reach us: %(contact)s") % {"contact": contact})
+        rented = [item for item in items if item.stage == "term_ends"]
         return Letter(
             _subject(items, mall),
             (*(_sentence(item, voice) for item in items), *further),
-            ((gettext("What I owe"), f"{settings.FENQI_ORIGIN}{reverse('portal:overview')}"),),
+            (
+                (gettext("What I owe"), f"{settings.FENQI_ORIGIN}{reverse('portal:overview')}"),
+                *(
+                    (
+                        gettext("Buy, rent on or give back"),
+                        f"{settings.FENQI_ORIGIN}{reverse('portal:rented', args=[item.contract_id])}",
+                    )
+                    for item in rented
+                ),
+            ),
             (
                 gettext(
                     "You get this because you pay %(mall)s over time. We never ask for card numbers or passwords."
@@ -85,6 +99,8 @@ def _subject(items: tuple[Item, ...], mall: str) -> str:
         return gettext("%(mall)s: a payment is late") % {"mall": mall}
     if stages & {"before", "due"}:
         return gettext("%(mall)s: what is due") % {"mall": mall}
+    if "term_ends" in stages:
+        return gettext("%(mall)s: your rental ends soon") % {"mall": mall}
     return gettext("%(mall)s: everything is paid") % {"mall": mall}
 
 
@@ -143,12 +159,39 @@ def _sentence(item: Item, voice: Voice) -> str:
         return gettext(
             "Order %(order)s: %(amount)s could not be collected from %(tool)s (%(why)s). It is not tried again: please pay it yourself."
         ) % {**values, "why": why}
+    if item.stage == "term_ends":
+        return _term_ends(item, voice, values)
     if item.stage == "paid_off":
         return (
             gettext("Order %(order)s is paid off, earlier than agreed. Nothing is owed for it any more.")
             % values
         )
     return gettext("Order %(order)s is settled. Nothing is owed for it any more.") % values
+
+
+def _term_ends(item: Item, voice: Voice, values: dict[str, str | int]) -> str:
+    values = {
+        **values,
+        "price": "" if item.buyout_minor is None else voice.money(item.buyout_minor),
+        "rent": "" if item.renewal_minor is None else voice.money(item.renewal_minor),
+    }
+    if item.buyout_minor is not None and item.renewal_minor is not None:
+        said = gettext(
+            "Order %(order)s: your rental ends on %(day)s. You can give the goods back, buy them for %(price)s on that day, or rent on for %(rent)s a period. Nothing of this happens by itself: you choose on the page below."
+        )
+    elif item.buyout_minor is not None:
+        said = gettext(
+            "Order %(order)s: your rental ends on %(day)s. You can give the goods back, or buy them for %(price)s on that day. Nothing of this happens by itself: you choose on the page below."
+        )
+    elif item.renewal_minor is not None:
+        said = gettext(
+            "Order %(order)s: your rental ends on %(day)s. You can give the goods back, or rent on for %(rent)s a period. Nothing of this happens by itself: you choose on the page below."
+        )
+    else:
+        said = gettext(
+            "Order %(order)s: your rental ends on %(day)s. Please give the goods back by then. It is not renewed by itself."
+        )
+    return said % values
 
 
 def _why(reason: str) -> str:

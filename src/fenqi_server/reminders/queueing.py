@@ -29,7 +29,7 @@ EVENT: Final = "reminder.due"
 GATHER: Final = timedelta(minutes=2)
 """How long a message waits for what else there is to tell its customer."""
 
-Stage = Literal["before", "due", "late", "autopay_failed", "paid_off", "closed"]
+Stage = Literal["before", "due", "late", "autopay_failed", "paid_off", "closed", "term_ends"]
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ and then under the same Message-ID. What was paid meanwhile is not reminded of. 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -25,6 +26,7 @@ from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.reminders.letters import Item, letter, unsubscribe_url
 from fenqi_server.reminders.queueing import EVENT
 from fenqi_server.reminders.rules import wish_of
+from fenqi_server.servicing import leases, service
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions.addresses import digest_of
 from fenqi_server.subscriptions.messages import message_id
@@ -117,7 +119,7 @@ def _take(shop: Shop, now: datetime) -> tuple[list[_Leased], dict[UUID, tuple[It
                 " WHERE n.customer_id = u.customer_id AND n.message_id IS NULL",
                 [[row.customer_id for row in new], [row.id for row in new]],
             )
-    items = _items(shop, batch, local_date(now, shop.time_zone)) if batch else {}
+    items = _items(shop, batch, now) if batch else {}
     told = [row for row in new if items.get(row.id)]
     enqueue_many(shop, EVENT, [(row.customer_id, _payload(shop, row, items[row.id])) for row in told], now)
     return batch, items
@@ -135,22 +137,22 @@ SELECT n.message_id, n.customer_id, n.contract_id, n.stage, n.about, n.due_on, c
 """
 
 
-def _items(shop: Shop, batch: list[_Leased], today: date) -> dict[UUID, tuple[Item, ...]]:
+def _items(shop: Shop, batch: list[_Leased], now: datetime) -> dict[UUID, tuple[Item, ...]]:
     """What each message has to tell by now."""
     with connection.cursor() as cursor:
         cursor.execute(_ITEMS, [[row.customer_id for row in batch], [row.id for row in batch]])
         found = cursor.fetchall()
-    heard = way_of(shop) != "none"
+    heard, today = way_of(shop) != "none", local_date(now, shop.time_zone)
     items: dict[UUID, tuple[Item, ...]] = {}
     for row in found:
-        item = _item(shop, row, today, heard)
+        item = _item(shop, row, today, heard, now)
         # Two notices may have come to the same by now: two stages of being late, say.
         if item is not None and item not in items.get(row[0], ()):
             items[row[0]] = (*items.get(row[0], ()), item)
     return items
 
 
-def _item(shop: Shop, row: tuple[Any, ...], today: date, heard: bool) -> Item | None:
+def _item(shop: Shop, row: tuple[Any, ...], today: date, heard: bool, at: datetime) -> Item | None:
     """One thing to tell. `heard`: somebody would be asked to collect; where nobody would, no debit is promised."""
     (
         _,
@@ -180,6 +182,8 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date, heard: bool) -> Item | 
         return known if status == "closed" else None
     if status != "active":
         return None
+    if stage == "term_ends":
+        return _ending(shop, known, at)
     if stage == "autopay_failed":
         owed_minor = sum(minor for on, minor in due if on <= today)
         return _failed(shop, known, customer_id, about, owed_minor, heard)
@@ -207,6 +211,23 @@ def _item(shop: Shop, row: tuple[Any, ...], today: date, heard: bool) -> Item | 
     if not taken_minor:
         return told
     return msgspec.structs.replace(told, tool=f"{tool[0]} •{tool[1]}", taken_minor=taken_minor)
+
+
+def _ending(shop: Shop, known: Item, at: datetime) -> Item | None:
+    """What can be done with what is rented, where it is out still and its term ends as it was to."""
+    view = service.get(shop, known.contract_id, at=at)
+    lease = view.state.lease
+    assert known.due_on is not None
+    if lease is None or lease.outcome is not None or lease.term_ends_on != known.due_on:
+        return None
+    if known.due_on < view.state.as_of:
+        return None  # it is over, and the customer's pages say what is awaited
+    buyout_minor = None
+    with contextlib.suppress(service.Refusal):
+        buyout_minor = leases.preview_buyout(shop, known.contract_id, at, on=known.due_on).price_minor
+    return msgspec.structs.replace(
+        known, buyout_minor=buyout_minor, renewal_minor=leases.renewal_rent_minor(view)
+    )
 
 
 def _failed(

@@ -49,6 +49,7 @@ from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import audit
+from fenqi_server.reminders import ending
 from fenqi_server.servicing import service, storage
 from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import MAX_REFERENCE, ContractView, NoContract, Refusal
@@ -191,6 +192,8 @@ def perform(
         except EventRefused as problem:
             raise refusal_of(problem, kind, stored.terms.currency) from None
         tell(shop, stored, event, after, at)
+        if after.lease is not None:
+            ending.note(shop, stored.customer_id, stored.contract_id, after.lease, today)
         if actor:
             audit.record(
                 shop,

@@ -30,7 +30,7 @@ from fenqi_server.autopay.asking import Asked
 from fenqi_server.autopay.attempts import DaySums, sums_of
 from fenqi_server.db import in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
-from fenqi_server.reminders import coming
+from fenqi_server.reminders import coming, ending
 from fenqi_server.reminders.queueing import Reach, reach_of
 from fenqi_server.reminders.rules import Rules, queued_on, rules_of
 from fenqi_server.servicing import at_once, storage, watch
@@ -164,6 +164,13 @@ def close_day(
             chunks -= 1
     while told[1] and (chunks is None or chunks > 0):
         queued = coming.search(shop, *told, at)
+        if queued is None:
+            break
+        looked.reminders += queued
+        if chunks is not None:
+            chunks -= 1
+    while told[1] and (chunks is None or chunks > 0):
+        queued = ending.search(shop, told[1], at)
         if queued is None:
             break
         looked.reminders += queued

@@ -8,6 +8,7 @@ customer's own act: `consent` is the shop's reference to it.
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,13 +30,14 @@ from fenqi.contracts.events import (
     PledgeReleased,
     Renewed,
 )
-from fenqi.money import check_minor, format_money
+from fenqi.money import apply_rate, check_minor, format_money
 from fenqi.problems import BadInput
+from fenqi.terms.rent import Lease
 from fenqi.texts import Text
 from fenqi_server.servicing import acts
 from fenqi_server.servicing.acts import MAX_REASON, Acted
 from fenqi_server.servicing.refusals import refusal_of
-from fenqi_server.servicing.service import MAX_REFERENCE, Refusal
+from fenqi_server.servicing.service import MAX_REFERENCE, ContractView, Refusal
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
@@ -52,6 +54,7 @@ __all__ = [
     "release_deposit",
     "release_pledge",
     "renew",
+    "renewal_rent_minor",
     "take_back",
 ]
 
@@ -179,6 +182,19 @@ def renew(shop: Shop, contract: str, periods: int, consent: str, at: datetime, *
     return acts.perform(
         shop, contract, at, lambda _, dates: Renewed(**dates, periods=periods, consent=consent), actor=actor
     )
+
+
+def renewal_rent_minor(view: ContractView) -> int | None:
+    """What renting on costs for each further period; None where that was not agreed, or cannot be any more."""
+    lease, terms, pricing = view.state.lease, view.terms.lease, view.plan.pricing
+    if lease is None or terms is None or not isinstance(pricing, Lease) or pricing.renewal is None:
+        return None
+    if lease.outcome is not None or lease.handed_over_on is None or view.state.as_of > lease.term_ends_on:
+        return None
+    rent = pricing.rent.amount_minor
+    if rent is None:
+        rent = apply_rate(terms.price_minor, pricing.rent.share or Decimal(0))
+    return apply_rate(rent, pricing.renewal.coefficient)
 
 
 def preview_buyout(shop: Shop, contract: str, at: datetime, *, on: date | None = None) -> BuyoutOffer:

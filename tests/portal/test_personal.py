@@ -75,6 +75,10 @@ def everything_kept(of: RealShop) -> str:
     return "\n".join(kept)
 
 
+def in_file(world: Any) -> Any:
+    return json.loads(b"".join(personal.file_of(world.shop, world.customer_id, AT)))
+
+
 def paid(mall: RealShop) -> None:
     servicing.pay(mall.shop, mall.contract, 643_200, "received", "all", clock.now())
 
@@ -85,7 +89,7 @@ def test_the_file_holds_what_is_kept_and_no_secret_of_anybody_else(mall: RealSho
     answer = client.get("/account/data/file.json")
     assert answer.headers["Content-Disposition"].startswith("attachment;")
     assert "no-store" in answer.headers["Cache-Control"]
-    found = json.loads(answer.content)
+    found = json.loads(text := answer.getvalue().decode())
     assert found["private"][0]["email"] == "lin@example.com"
     assert [event["kind"] for event in found["events"]] == ["confirmed"]
     assert found["contracts_now"][0]["balance_minor"] == 643_200
@@ -94,13 +98,13 @@ def test_the_file_holds_what_is_kept_and_no_secret_of_anybody_else(mall: RealSho
     assert found["requests"][0]["said"] == "in hospital"
     assert found["mandates"][0]["tool_last4"] == "4242"
     for secret in ("tok_secret", "sounded upset", '"ann"'):
-        assert secret not in answer.content.decode()
+        assert secret not in text
 
 
 def test_the_file_is_one_customer_s(mall: RealShop) -> None:
     fill(mall)
     mall.link("c-2")
-    theirs = mall.signed_in("c-2").get("/account/data/file.json").content.decode()
+    theirs = mall.signed_in("c-2").get("/account/data/file.json").getvalue().decode()
     for mine in ("lin@example.com", mall.contract, "ring", "order-1"):
         assert mine not in theirs
 
@@ -111,10 +115,32 @@ def test_decisions_are_in_the_file_with_the_reasons_as_a_customer_reads_them(db:
 
     asked = dict(GROWN_UP) | {"customer.age": 17}
     decisions.evaluate(world.shop, world.customer_id, (PHONE,), "web", asked, AT)
-    found = personal.everything(world.shop, world.customer_id, AT)
-    (one,) = found["decisions"]
+    (one,) = in_file(world)["decisions"]
     assert one["asked"]["facts"]["customer.age"] == 17
     assert one["answers"]["mall_12"] == {"state": "unavailable", "reasons": ["UNDERAGE"]}
+
+
+@pytest.mark.parametrize("written", [0, 4, 7])
+def test_the_file_holds_every_decision_however_many_there_are(
+    db: Any, at: Any, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    world = make_world()
+    from fenqi_server.decisions import log
+    from fenqi_server.decisions import service as decisions
+
+    monkeypatch.setattr(personal, "DECISIONS_A_PAGE", 2)
+    made = []
+    for n in range(7):
+        if n == written:
+            log.flush()  # the others wait in this process still
+        made.append(
+            decisions.evaluate(
+                world.shop, world.customer_id, (PHONE,), "web", GROWN_UP, AT + timedelta(seconds=n)
+            ).public_id
+        )
+    if written == 7:
+        log.flush()
+    assert [one["decision"] for one in in_file(world)["decisions"]] == made[::-1]
 
 
 @pytest.mark.parametrize(

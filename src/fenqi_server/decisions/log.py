@@ -134,13 +134,21 @@ def record_of(row: Sequence[Any]) -> Record:
     return Record(*row[:8], msgspec.Raw(row[8].encode()), msgspec.Raw(row[9].encode()))
 
 
-def newest_of(customer_id: UUID, limit: int) -> tuple[Record, ...]:
-    """A customer's newest decisions, those that still wait in this process included. The caller has set the shop."""
-    waiting = [record for record in _queue.copy() if record.customer_id == customer_id]
+def newest_of(customer_id: UUID, limit: int, before: UUID | None = None) -> tuple[Record, ...]:
+    """A customer's newest decisions, those that still wait in this process included. The caller has set the shop.
+
+    With `before`, only those that were made before that one.
+    """
+    waiting = [
+        record
+        for record in _queue.copy()
+        if record.customer_id == customer_id and (before is None or record.decision_id < before)
+    ]
     with _writing, connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {SELECTED} FROM decisions_decision WHERE customer_id = %s ORDER BY decision_id DESC LIMIT %s",
-            [customer_id, limit],
+            f"SELECT {SELECTED} FROM decisions_decision WHERE customer_id = %s AND (%s::uuid IS NULL OR decision_id < %s)"
+            " ORDER BY decision_id DESC LIMIT %s",
+            [customer_id, before, before, limit],
         )
         found = {record.decision_id: record for record in map(record_of, cursor.fetchall())}
     found.update({record.decision_id: record for record in waiting})

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -30,12 +35,10 @@ def data(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
 
 @require_safe
 @customer_page
-def data_file(request: HttpRequest, visitor: PortalVisitor) -> HttpResponse:
-    """Everything about the customer, as JSON."""
-    found = personal.everything(visitor.shop, visitor.customer_id, visitor.at)
-    response = HttpResponse(
-        msgspec.json.format(msgspec.json.encode(found), indent=1), content_type="application/json"
-    )
+def data_file(request: HttpRequest, visitor: PortalVisitor) -> HttpResponseBase:
+    """Everything about the customer, as JSON, sent while it is made."""
+    parts = personal.file_of(visitor.shop, visitor.customer_id, visitor.at)
+    response = StreamingHttpResponse(parts, content_type="application/json")
     name = f"my-data-{visitor.today.isoformat()}.json"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -6,6 +6,7 @@ A file that left something out without saying so would be a wrong answer: every 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -32,9 +33,10 @@ from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions import subscription, wishes
 from fenqi_server.support import cases
 
-__all__ = ["EXPORTED", "LEFT_OUT", "Erased", "NotYet", "erase", "everything", "in_the_way"]
+__all__ = ["EXPORTED", "LEFT_OUT", "Erased", "NotYet", "erase", "file_of", "in_the_way"]
 
-MAX_DECISIONS: Final = 2_000
+DECISIONS_A_PAGE: Final = 200
+"""So many are held at a time while a file is made."""
 
 EXPORTED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "names_in_the_shop": ("customers_alias", ()),
@@ -113,24 +115,13 @@ class Erased(msgspec.Struct, frozen=True):
     visits: int
 
 
-def everything(shop: Shop, customer_id: UUID, at: datetime) -> dict[str, Any]:
-    """All that is kept of a customer, as plain JSON values."""
-    use_shop(shop.id)
-    parts: dict[str, Any] = {}
-    with connection.cursor() as cursor:
-        for part, (table, without) in EXPORTED.items():
-            minus = "".join(f" - '{column}'" for column in ("shop_id", "customer_id", *without))
-            cursor.execute(
-                f"SELECT coalesce(jsonb_agg(to_jsonb(t){minus} ORDER BY t.ctid), '[]')::text FROM {table} AS t"
-                " WHERE t.customer_id = %s AND t.shop_id = %s",
-                [customer_id, shop.id],
-            )
-            parts[part] = msgspec.json.decode(cursor.fetchone()[0])
-    return {
+def file_of(shop: Shop, customer_id: UUID, at: datetime) -> Iterator[bytes]:
+    """All that is kept of a customer as one JSON object, a part at a time: nobody's file is too long to be made."""
+    kept = {
         "format": "fenqi/customer@1",
         "shop": {"code": shop.code, "name": {"zh-CN": shop.name_zh_cn, "en": shop.name_en}},
         "made_at": at.isoformat(),
-        **parts,
+        **_tables(shop, customer_id),
         "contracts_now": [
             {
                 "contract_id": view.contract_id,
@@ -144,37 +135,69 @@ def everything(shop: Shop, customer_id: UUID, at: datetime) -> dict[str, Any]:
             }
             for view in servicing.contracts_of(shop, customer_id, local_date(at, shop.time_zone))
         ],
-        "decisions": _decisions(shop, customer_id),
         "left_out": LEFT_OUT,
     }
+    # The decisions come last: the object is left open for them.
+    yield (
+        msgspec.json.format(msgspec.json.encode(kept), indent=1).removesuffix(b"\n}") + b',\n "decisions": ['
+    )
+    between = b"\n"
+    for one in _decisions(shop, customer_id):
+        yield between + b"  " + msgspec.json.encode(one)
+        between = b",\n"
+    yield b"\n ]\n}\n"
 
 
-def _decisions(shop: Shop, customer_id: UUID) -> list[dict[str, Any]]:
-    made = []
-    for record in log.newest_of(customer_id, MAX_DECISIONS):
-        if record.shop_id != shop.id:
-            continue
-        one: dict[str, Any] = {
-            "decision": public_id("dc", customer_id, record.decision_id),
-            "at": record.recorded_at.isoformat(),
-            "where": record.source,
-            "asked": msgspec.json.decode(record.input),
-        }
-        try:
-            options = decisions.decision_of(shop, record).evaluation.options
-        except policies.NoPolicy:
-            one["answers"] = "the policy of that time is not kept here"
-        else:
-            # What a customer may not read of a reason (which signal of risk it was) is not in their file either.
-            one["answers"] = {
-                option.plan: {
-                    "state": option.verdict.state,
-                    "reasons": [for_customer(reason).code for reason in option.verdict.reasons],
-                }
-                for option in options
+def _tables(shop: Shop, customer_id: UUID) -> dict[str, Any]:
+    use_shop(shop.id)
+    parts: dict[str, Any] = {}
+    with connection.cursor() as cursor:
+        for part, (table, without) in EXPORTED.items():
+            minus = "".join(f" - '{column}'" for column in ("shop_id", "customer_id", *without))
+            cursor.execute(
+                f"SELECT coalesce(jsonb_agg(to_jsonb(t){minus} ORDER BY t.ctid), '[]')::text FROM {table} AS t"
+                " WHERE t.customer_id = %s AND t.shop_id = %s",
+                [customer_id, shop.id],
+            )
+            parts[part] = msgspec.json.decode(cursor.fetchone()[0])
+    return parts
+
+
+def _decisions(shop: Shop, customer_id: UUID) -> Iterator[dict[str, Any]]:
+    """Every decision, the newest first."""
+    before: UUID | None = None
+    while True:
+        use_shop(shop.id)
+        page = log.newest_of(customer_id, DECISIONS_A_PAGE, before)
+        for record in page:
+            if record.shop_id == shop.id:
+                yield _decision(shop, record)
+        if len(page) < DECISIONS_A_PAGE:
+            return
+        before = page[-1].decision_id
+
+
+def _decision(shop: Shop, record: log.Record) -> dict[str, Any]:
+    one: dict[str, Any] = {
+        "decision": public_id("dc", record.customer_id, record.decision_id),
+        "at": record.recorded_at.isoformat(),
+        "where": record.source,
+        "asked": msgspec.json.decode(record.input),
+    }
+    try:
+        options = decisions.decision_of(shop, record).evaluation.options
+    except policies.NoPolicy:
+        one["answers"] = "the policy of that time is not kept here"
+    else:
+        # What a customer may not read of a reason (which signal of risk it was) is not in their file either.
+        one["answers"] = {
+            option.plan: {
+                "state": option.verdict.state,
+                "reasons": [for_customer(reason).code for reason in option.verdict.reasons],
             }
-        made.append(one)
-    return made
+            for option in options
+        }
+    return one
 
 
 def in_the_way(shop: Shop, customer_id: UUID, at: datetime) -> tuple[Text, ...]:

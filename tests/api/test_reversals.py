@@ -9,6 +9,7 @@ from tests.api.world import AT, decoded
 from tests.servicing.opened import make_customer, open_one
 
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.servicing import requests
 from fenqi_server.servicing import service as servicing
 
 
@@ -64,3 +65,19 @@ def test_a_payment_that_is_not_there_and_a_contract_that_is_not_there(mall, cont
     assert (refused.status_code, decoded(refused)["code"]) == (409, "payment_unknown")
     assert reverse("p-9", of="ct_nothing").status_code == 404
     assert reverse("p-9", reason="because").status_code == 422
+
+
+def test_what_a_bank_took_back_is_booked_and_what_was_our_error_waits_above_the_limit(
+    mall, contract, reverse
+):
+    for name in ("p-1", "p-2"):
+        servicing.pay(mall.shop, contract, 53_600, "received", name, AT)
+    assert reverse("p-1", reason="charged_back").status_code == 201
+    waits = reverse("p-2", reason="booked_in_error")
+    assert (waits.status_code, decoded(waits)["kind"]) == (202, "reversal")
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 643_200 - 53_600
+    requests.approve(mall.shop, decoded(waits)["request_id"], AT, actor="wu")
+    assert reverse("p-2", reason="booked_in_error").status_code == 201
+    assert reverse("p-9", reason="booked_in_error").status_code == 409
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 643_200
+    assert prove_shop(mall.shop).ok

@@ -354,6 +354,33 @@ def test_money_beyond_the_debt_and_money_of_nobody_go_back(mall, send, look):
     assert prove_shop(mall.shop).ok
 
 
+def test_more_than_one_person_sends_back_or_charges_waits_for_the_console(mall, send, look, staff):
+    send("payments", paying(643_200 + 50_001))
+    back = {"refund_id": "f-1", "amount_minor": 50_001}
+    assert send("unapplied-refunds", back).status_code == 422, "whoever agrees has to read why"
+    waits = send("unapplied-refunds", back | {"reason": "paid twice"})
+    assert waits.status_code == 202, waits.content
+    said = decoded(waits)
+    assert (said["kind"], said["state"], said["needs_second"]) == ("held_refund", "open", True)
+    assert decoded(look())["unapplied_minor"] == 50_001
+    agreed = send(f"/v1/requests/{said['request_id']}/approve", {}, key=staff)
+    assert (agreed.status_code, decoded(agreed)["code"]) == (409, "second_person")
+    requests.approve(mall.shop, said["request_id"], AT, actor="wu")
+    assert decoded(look())["unapplied_minor"] == 0
+    again = send("unapplied-refunds", back | {"reason": "paid twice"})
+    assert (again.status_code, decoded(again)["repeated"]) == (201, True)
+    send("payments", paying(53_600, "bank-9"), of="order-9")
+    (money,) = decoded(look("/v1/unapplied-cash"))["money"]
+    waits = send(f"/v1/unapplied-cash/{money['unapplied_id']}/refund", {"refund_id": "f-2", "reason": "x"})
+    assert (waits.status_code, decoded(waits)["contract_id"]) == (202, None)
+    listed = decoded(look("/v1/requests?state=open&kind=unmatched_refund"))["requests"]
+    assert [each["asked"]["unapplied_id"] for each in listed] == [money["unapplied_id"]]
+    gone = send(f"/v1/requests/{listed[0]['request_id']}/decline", {"note": "it is ours"}, key=staff)
+    assert decoded(gone)["state"] == "declined"
+    assert decoded(look("/v1/unapplied-cash"))["money"] == [money]
+    assert prove_shop(mall.shop).ok
+
+
 # ------------------------------------------------------------------------------------------------ why, and whose
 
 

@@ -101,6 +101,12 @@ def test_a_shop_that_cannot_be_is_refused(operator: Operator, option: str, value
     assert said in operator.is_refused(*words)
 
 
+def test_a_shop_says_whether_one_person_runs_it(corner: Operator) -> None:
+    assert corner.does("shop", "set", "corner", "--run-by", "one")["run_by"] == "one"
+    assert corner.does("shop", "set", "corner", "--support-en", "Phone 1")["run_by"] == "one"
+    assert corner.does("shop", "set", "corner", "--run-by", "several")["run_by"] == "several"
+
+
 @pytest.mark.parametrize("code", ["Corner", "corner shop", "", "-", "x" * 41])
 def test_a_code_is_small_letters_digits_hyphens(operator: Operator, code: str) -> None:
     assert "CODE is" in operator.is_refused("shop", "add", *CORNER[3:], "--", code)

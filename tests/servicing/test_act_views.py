@@ -16,7 +16,7 @@ from tests.servicing.test_leases import opened as rented
 
 from fenqi_server import clock
 from fenqi_server.policies import audit
-from fenqi_server.servicing import leases, requests
+from fenqi_server.servicing import leases, requests, unapplied
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -133,9 +133,9 @@ def test_a_contract_that_changed_meanwhile_is_shown_once_more(shop: Shop, contra
 
 
 def test_a_payment_is_taken_back_and_owed_again(shop: Shop, contract: str, qian: Client) -> None:
-    servicing.pay(shop, contract, 53_600, "received", "p-1", AT)
+    servicing.pay(shop, contract, 50_000, "received", "p-1", AT)
     sent = {"payment": "p-1", "why": "bounced"}
-    assert "¥5,896.00 ¥6,432.00" in part(act(qian, contract, "reverse", step="preview", **sent), "preview")
+    assert "¥5,932.00 ¥6,432.00" in part(act(qian, contract, "reverse", step="preview", **sent), "preview")
     done = act(qian, contract, "reverse", **sent)
     page = qian.get(done.headers["Location"])
     assert "Payment p-1 was taken back: bounced." in part(page, "events")
@@ -166,6 +166,35 @@ def test_small_goodwill_is_one_person_s_and_more_takes_a_second(
     assert done.status_code == 302
     assert balance(shop, contract) == 543_199
     assert "approved by sun" in text_of(ann.get(here))
+
+
+def test_what_is_sent_out_above_the_limit_takes_a_second_person(
+    shop: Shop, contract: str, qian: Client, sun: Client
+) -> None:
+    servicing.pay(shop, contract, 643_200 + 50_001, "received", "p-1", AT)
+    back = {"amount": "500.01", "channel": "bank", "reference": "t-1"}
+    preview = act(qian, contract, "give-back", step="preview", **back)
+    assert "Unapplied ¥500.01 ¥0.00" in part(preview, "preview")
+    assert (
+        "¥500.01 is above ¥500.00: it is asked for, and somebody else has to agree. Do not send it"
+        in text_of(preview)
+    )
+    here = act(qian, contract, "give-back", **back).headers["Location"]
+    assert servicing.get(shop, contract, at=AT).state.unapplied_minor == 50_001
+    page = text_of(qian.get(here))
+    for words in ("Sending unapplied money back", "t-1", "You asked for it, so somebody else has to decide."):
+        assert words in page, words
+    answer = qian.post(f"{here}decide", {"step": "approve", "note": "mine", "seen": "2"})
+    assert "somebody else has to agree" in part(answer, "refused")
+    carried = seen(sun, here)
+    unapplied.refund_held(shop, contract, "t-0", 1, AT)
+    moved = sun.post(f"{here}decide", {"step": "approve", "note": "agreed", **carried})
+    assert moved.status_code == 409
+    assert "¥500.00" in part(moved, "refused")
+    assert servicing.get(shop, contract, at=AT).state.unapplied_minor == 50_000
+    declined = sun.post(f"{here}decide", {"step": "decline", "note": "one fen less"})
+    assert "Declined." in text_of(sun.get(declined.headers["Location"]))
+    assert "the customer is told why" not in text_of(sun.get(declined.headers["Location"]))
 
 
 def test_nobody_agrees_with_themselves_whatever_their_roles(
@@ -264,17 +293,17 @@ def test_writing_off_takes_two_and_what_still_comes_is_recovered(
 def test_a_sale_is_called_off_and_what_was_paid_refunded(
     shop: Shop, contract: str, ann: Client, qian: Client
 ) -> None:
-    servicing.pay(shop, contract, 53_600, "received", "p-1", AT)
+    servicing.pay(shop, contract, 50_000, "received", "p-1", AT)
     assert act(ann, contract, "cancel").status_code == 302
     page = qian.get(f"{HOME}{contract}/")
-    assert figure(page, "refund-due") == "¥536.00"
+    assert figure(page, "refund-due") == "¥500.00"
     assert "called off" in text_of(page)
     refund = {"channel": "bank", "reference": "t-1", "on": "2026-11-23"}
     answer = act(qian, contract, "refund", step="preview", amount="600", **refund)
     assert answer.status_code == 409
-    assert "¥536.00 is to be refunded" in part(answer, "refused")
-    assert act(qian, contract, "refund", amount="536", **refund).status_code == 302
-    assert "A refund of ¥536.00 was paid out (t-1)." in text_of(qian.get(f"{HOME}{contract}/"))
+    assert "¥500.00 is to be refunded" in part(answer, "refused")
+    assert act(qian, contract, "refund", amount="500", **refund).status_code == 302
+    assert "A refund of ¥500.00 was paid out (t-1)." in text_of(qian.get(f"{HOME}{contract}/"))
 
 
 def test_goods_that_were_shipped_come_back_and_are_not_called_off(

@@ -110,7 +110,7 @@ def test_a_contract_is_searched_for_where_the_words_lead_nowhere(
 
 
 def test_it_is_sent_back_once_and_matched_no_more(shop: Shop, contract: str, qian: Client) -> None:
-    here = arrived(shop)
+    here = arrived(shop, minor=50_000)
     assert send(qian, here, "refund", channel="bank", reference="").status_code == 400
     assert send(qian, here, "refund", channel="bank", reference="t-1").status_code == 302
     page = text_of(qian.get(here))
@@ -119,6 +119,30 @@ def test_it_is_sent_back_once_and_matched_no_more(shop: Shop, contract: str, qia
     answer = send(qian, here, "match", step="preview", contract=contract)
     assert answer.status_code == 409
     assert "This money went back by refund t-1." in part(answer, "refused")
+
+
+def test_more_than_one_person_sends_back_is_asked_for_and_agreed_to_beside_the_money(
+    shop: Shop, qian: Client, as_staff: Staff
+) -> None:
+    here = arrived(shop)
+    assert "¥536.00 is above ¥500.00" in text_of(qian.get(here))
+    request = send(qian, here, "refund", channel="bank", reference="t-1").headers["Location"]
+    assert "/console/requests/rq_" in request
+    page = qian.get(here)
+    assert "waits for somebody else to agree" in part(page, "waits")
+    assert "Ask to send it back" not in text_of(page)
+    page = text_of(qian.get(request))
+    for words in ("Sending money without a contract back", "for order-1 please", "t-1", "their words say so"):
+        assert words in page, words
+    assert "You asked for it, so somebody else has to decide." in page
+    own = qian.post(f"{request}decide", {"step": "approve", "note": "mine"})
+    assert "somebody else has to agree" in part(own, "refused")
+    sun = as_staff("supervisor", shop=shop, username="sun")
+    assert "Requests to decide" in text_of(sun.get("/console/"))
+    assert sun.post(f"{request}decide", {"step": "approve", "note": ""}).status_code == 400
+    assert sun.post(f"{request}decide", {"step": "approve", "note": "checked"}).status_code == 302
+    assert "approved by sun" in text_of(sun.get(request))
+    assert "sent back (t-1)" in text_of(qian.get(here))
 
 
 @pytest.mark.parametrize(

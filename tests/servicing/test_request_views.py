@@ -132,3 +132,22 @@ def test_the_pages_speak_chinese(shop: Shop, contract: str, as_staff: Staff) -> 
     page = text_of(li.get(here))
     for words in ("疾病", "2个月", "顾客原话", "暂停还款", "全部重新分期"):
         assert words in page, words
+
+
+def test_one_person_alone_reads_from_when_on_they_may_agree(
+    shop: Shop, contract: str, as_staff: Staff
+) -> None:
+    Shop.objects.filter(id=shop.id).update(single_operator=True)
+    forget_caches()
+    one = as_staff("supervisor", "finance", shop=shop, username="one")
+    address = f"/console/contracts/{contract}/goodwill/"
+    sent = {"step": "confirm", "reason": "late", "amount": "600", **seen(one, address)}
+    here = one.post(address, sent).headers["Location"]
+    page = one.get(here)
+    assert "you can agree to it yourself from" in text_of(page)
+    assert "/decide" not in page.content.decode()
+    with clock.pinned(after(1)):
+        carried = seen(one, here)
+        assert "Requests to decide" in text_of(one.get("/console/"))
+        assert one.post(f"{here}decide", {"step": "approve", "note": "yes", **carried}).status_code == 302
+    assert servicing.get(shop, contract, at=after(1)).state.balance_minor == 583_200

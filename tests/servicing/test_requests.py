@@ -157,7 +157,7 @@ def test_what_one_person_may_give_away_is_given_and_more_waits_for_another(shop:
     assert used.value.code == "reference_reused"
     large = requests.concede(shop, contract, give(50_001, "g-2"), AT, actor="lin")
     assert (large.state, state_of(shop, contract).balance_minor) == ("open", 593_200)
-    assert (requests.count_open(shop, "LIN"), requests.count_open(shop, "wu")) == (0, 1)
+    assert (requests.count_open(shop, AT, "LIN"), requests.count_open(shop, AT, "wu")) == (0, 1)
     with pytest.raises(Refusal) as own:
         requests.approve(shop, large.request_id, AT, actor="Lin")
     assert own.value.code == "own_request"
@@ -183,11 +183,13 @@ def test_the_database_refuses_whoever_agrees_with_themselves_and_any_change(
     large = requests.concede(shop, contract, give(50_001), AT, actor="lin")
     customer_id, name = parse_public_id(large.request_id)
     use_shop(shop.id)
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+    two = pytest.raises(IntegrityError, match="servicing_request_two_people")
+    with two, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, asked_by, at_stake_minor, limit_minor,"
-            " verdict, event_seq, decided_by, decided_at) VALUES (%s, %s, %s, 'lin', 50001, 50000, 'approved', 2, 'LIN', %s)",
-            [customer_id, name, shop.id, AT],
+            "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, kind, asked_by, asked_at, alone, at_stake_minor,"
+            " limit_minor, verdict, event_seq, decided_by, decided_at)"
+            " VALUES (%s, %s, %s, 'goodwill', 'lin', %s, false, 50001, 50000, 'approved', 2, 'LIN', %s)",
+            [customer_id, name, shop.id, AT, after(5)],
         )
     for change in (
         "UPDATE servicing_request SET at_stake_minor = 1",

@@ -197,6 +197,8 @@ class Installation:
             "FENQI_POSTGRES_HOME": str(self.place / "root"),
             "FENQI_STATIC_ROOT": str(self.state / "static"),
             "FENQI_DEMO": "1",
+            # Nobody is there to agree to what takes two.
+            "FENQI_CONCESSION_LIMIT_MINOR": str(10**8 - 1),
         }
 
     def run(self, *words: str) -> Any:

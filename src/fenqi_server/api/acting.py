@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from dmr import ResponseSpec
 
 from fenqi.contracts.events import encode_event
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.api.access import Access, access_of
-from fenqi_server.api.controllers import not_found, refusal_problem
+from fenqi_server.api.controllers import REPLAYED, not_found, refusal_problem
 from fenqi_server.api.once import idempotency_key, once
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.api.reading import refused
@@ -23,8 +25,20 @@ from fenqi_server.servicing import acts, requests, unapplied
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.acts import Acted
 from fenqi_server.servicing.payoffs import NoQuote
+from fenqi_server.servicing.requests import Request
 
-__all__ = ["ActOut", "Reason", "act_out", "acting", "done_once", "told"]
+__all__ = [
+    "WAITS",
+    "ActOut",
+    "Reason",
+    "RequestOut",
+    "act_out",
+    "acting",
+    "asked_or_done",
+    "done_once",
+    "request_out",
+    "told",
+]
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=acts.MAX_REASON, description="Why")]
 Reference = Annotated[
@@ -66,6 +80,62 @@ def act_out(done: Acted) -> ActOut:
     return ActOut(
         EventOut(done.event.seq, kind, done.event.occurred_on, says), contract_out(done.view), done.repeated
     )
+
+
+class RequestOut(msgspec.Struct, frozen=True):
+    """A request and what became of it. `asked_by` is `customer`, or who of the staff; `said` the customer's own words.
+
+    `needs_second`: whoever asked may not agree, and only somebody signed in to the console may. `contract_id` is null where it is about money
+    that named no contract (`asked.unapplied_id`).
+    """
+
+    request_id: str
+    contract_id: str | None
+    kind: str
+    state: Literal["open", "approved", "declined", "withdrawn"]
+    asked: requests.Asked
+    said: str
+    asked_by: str
+    asked_at: datetime
+    done: requests.Act | None
+    event_seq: int | None
+    decided_by: str
+    decided_at: datetime | None
+    note: str
+    at_stake_minor: int
+    needs_second: bool
+
+
+def request_out(found: Request) -> RequestOut:
+    """A request on the wire."""
+    return RequestOut(
+        found.request_id,
+        found.contract_id or None,
+        found.kind,
+        found.state,
+        found.asked,
+        found.said,
+        found.asked_by,
+        found.asked_at,
+        found.done,
+        found.event_seq,
+        found.decided_by,
+        found.decided_at,
+        found.note,
+        found.at_stake_minor,
+        found.needs_second,
+    )
+
+
+WAITS: Any = ResponseSpec(RequestOut, status_code=HTTPStatus.ACCEPTED, headers=REPLAYED)
+"""Nothing was done yet: it is above what one person decides, and waits for somebody in the console."""
+
+
+def asked_or_done(done: Acted | requests.Request) -> tuple[int, ActOut | RequestOut]:
+    """An act that was done (201), or what waits for somebody else to agree (202)."""
+    if isinstance(done, requests.Request):
+        return 202, request_out(done)
+    return 201, act_out(done)
 
 
 def acting(request: HttpRequest) -> tuple[Access, datetime]:

@@ -17,6 +17,7 @@ from fenqi.contracts.contract import ContractState
 from fenqi.contracts.events import Instruction
 from fenqi.contracts.explanation import Difference, explain
 from fenqi_server.api.acting import (
+    WAITS,
     ActOut,
     Minor,
     Reason,
@@ -24,6 +25,7 @@ from fenqi_server.api.acting import (
     Settlement,
     act_out,
     acting,
+    asked_or_done,
     done_once,
     told,
 )
@@ -33,8 +35,9 @@ from fenqi_server.api.problems import FieldError
 from fenqi_server.api.reading import refused
 from fenqi_server.api.rendering import row_out
 from fenqi_server.api.schemas import Amount, RowOut, Short, _In
-from fenqi_server.servicing import acts, requests, unapplied
+from fenqi_server.servicing import acts, requests
 from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.outgoing import ChargeAsked, HeldRefundAsked
 
 _DONE: Any = ResponseSpec(ActOut, status_code=HTTPStatus.CREATED, headers=REPLAYED)
 _PROBLEMS: Any = problems(400, 401, 403, 404, 409, 413, 422)
@@ -280,7 +283,7 @@ class ChargeController(ApiController):
     scopes: ClassVar[Any] = {"post": "servicing:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
-    @validate(_DONE, *_PROBLEMS)
+    @validate(_DONE, WAITS, *_PROBLEMS)
     def post(
         self,
         parsed_path: Path[ContractPath],
@@ -289,28 +292,23 @@ class ChargeController(ApiController):
     ) -> HttpResponse:
         """Charge what the table of costs named as what may arise.
 
-        Anything else is refused, and so are penalties above the law's most. Needs `Idempotency-Key`.
+        Anything else is refused, and so are penalties above the law's most. Above the limit of one person it waits (202) until somebody
+        else agrees in the console. Needs `Idempotency-Key`.
         """
         body = parsed_body
+        asked = ChargeAsked(
+            reference=body.charge_id,
+            amount_minor=body.amount_minor,
+            reason=body.reason,
+            part=body.part,
+            code=body.code,
+            due_on=body.due_on,
+        )
         return done_once(
             self.request,
             parsed_path.contract_id,
-            lambda access, at: (
-                201,
-                act_out(
-                    acts.charge(
-                        access.shop,
-                        parsed_path.contract_id,
-                        body.charge_id,
-                        body.part,
-                        body.amount_minor,
-                        body.code,
-                        at,
-                        due_on=body.due_on,
-                        actor=access.actor,
-                        reason=body.reason,
-                    )
-                ),
+            lambda access, at: asked_or_done(
+                requests.ask(access.shop, parsed_path.contract_id, asked, at, actor=access.actor)
             ),
         )
 
@@ -501,12 +499,13 @@ class RecoveryController(ApiController):
 
 
 class HeldRefundIn(_In, frozen=True, kw_only=True):
-    """Money that nothing is owed for went back."""
+    """Money that nothing is owed for goes back. `reason` is needed above the limit of one person."""
 
     refund_id: Reference
     amount_minor: Amount
     channel: Channel = "bank"
     settlement: Settlement = ""
+    reason: Annotated[str, msgspec.Meta(max_length=acts.MAX_REASON)] = ""
 
 
 class HeldRefundController(ApiController):
@@ -515,31 +514,31 @@ class HeldRefundController(ApiController):
     scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
-    @validate(_DONE, *_PROBLEMS)
+    @validate(_DONE, WAITS, *_PROBLEMS)
     def post(
         self,
         parsed_path: Path[ContractPath],
         parsed_body: BodyMsgspec[HeldRefundIn],
         parsed_headers: Headers[IdempotencyHeaders],
     ) -> HttpResponse:
-        """Say that money which the contract holds and nothing is owed for was paid back. Needs `Idempotency-Key`."""
+        """Pay back money which the contract holds and nothing is owed for.
+
+        Up to the limit of one person it is booked as paid at once. Above it, it waits (202): it is paid when somebody else has agreed in the
+        console (`request.approved`). Needs `Idempotency-Key`.
+        """
         body = parsed_body
+        asked = HeldRefundAsked(
+            reference=body.refund_id,
+            amount_minor=body.amount_minor,
+            reason=body.reason,
+            channel=body.channel,
+            settlement=body.settlement,
+        )
         return done_once(
             self.request,
             parsed_path.contract_id,
-            lambda access, at: (
-                201,
-                act_out(
-                    unapplied.refund_held(
-                        access.shop,
-                        parsed_path.contract_id,
-                        body.refund_id,
-                        body.amount_minor,
-                        at,
-                        settlement=body.settlement or None,
-                        channel=body.channel,
-                    )
-                ),
+            lambda access, at: asked_or_done(
+                requests.ask(access.shop, parsed_path.contract_id, asked, at, actor=access.actor)
             ),
         )
 

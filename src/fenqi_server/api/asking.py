@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,16 @@ from dmr.plugins.msgspec import BodyMsgspec
 from fenqi.problems import BadInput
 from fenqi.texts import Text
 from fenqi_server.api.access import Access
-from fenqi_server.api.acting import Reason, Reference, acting, done_once, told
+from fenqi_server.api.acting import (
+    WAITS,
+    Reason,
+    Reference,
+    RequestOut,
+    acting,
+    done_once,
+    request_out,
+    told,
+)
 from fenqi_server.api.base import ApiController, answer, problems
 from fenqi_server.api.controllers import (
     REPLAYED,
@@ -49,55 +58,11 @@ class RequestIn(_In, frozen=True, kw_only=True):
     said: Note = ""
 
 
-class RequestOut(msgspec.Struct, frozen=True):
-    """A request and what became of it. `asked_by` is `customer`, or who of the staff; `said` the customer's own words.
-
-    `needs_second`: whoever asked may not agree, and only somebody signed in to the console may.
-    """
-
-    request_id: str
-    contract_id: str
-    kind: str
-    state: Literal["open", "approved", "declined", "withdrawn"]
-    asked: ReturnAsked | HardshipAsked | Concession
-    said: str
-    asked_by: str
-    asked_at: datetime
-    done: requests.Act | None
-    event_seq: int | None
-    decided_by: str
-    decided_at: datetime | None
-    note: str
-    at_stake_minor: int
-    needs_second: bool
-
-
 class RequestsOut(msgspec.Struct, frozen=True):
     """Requests, newest first. `after` asks for the next page, and is null at the end."""
 
     requests: tuple[RequestOut, ...]
     after: str | None
-
-
-def request_out(found: Request) -> RequestOut:
-    """A request on the wire."""
-    return RequestOut(
-        found.request_id,
-        found.contract_id,
-        found.kind,
-        found.state,
-        found.asked,
-        found.said,
-        found.asked_by,
-        found.asked_at,
-        found.done,
-        found.event_seq,
-        found.decided_by,
-        found.decided_at,
-        found.note,
-        found.at_stake_minor,
-        found.needs_second,
-    )
 
 
 _MADE: Any = ResponseSpec(RequestOut, status_code=HTTPStatus.CREATED, headers=REPLAYED)
@@ -168,8 +133,8 @@ class RequestsController(ApiController):
     def get(self, parsed_query: Query[RequestsQuery]) -> HttpResponse:
         """List what was asked for, newest first.
 
-        `state` (`open`, `approved`, `declined`, `withdrawn`) and `kind` (`return`, `hardship`, `goodwill`, `waiver`, `write_off`) narrow
-        the list. Pages stay as they are while more is asked: what is new is in front of them.
+        `state` (`open`, `approved`, `declined`, `withdrawn`) and `kind` (`return`, `hardship`, `goodwill`, `waiver`, `write_off`, `refund`,
+        `held_refund`, `unmatched_refund`, `reversal`, `charge`) narrow the list. Pages stay as they are while more is asked: what is new is in front of them.
         """
         access, _ = acting(self.request)
         query = parsed_query
@@ -189,7 +154,7 @@ class RequestsController(ApiController):
         )
 
 
-_KINDS = ("return", "hardship", "goodwill", "waiver", "write_off")
+_KINDS = get_args(requests.Kind)
 
 
 class RequestPath(msgspec.Struct, frozen=True):
@@ -477,12 +442,12 @@ class MoneyRefundIn(_In, frozen=True, kw_only=True):
     reason: Reason
 
 
-def _with_money(request: HttpRequest, act: Callable[[Access, datetime], Any]) -> HttpResponse:
+def _with_money(request: HttpRequest, act: Callable[[Access, datetime], tuple[int, Any]]) -> HttpResponse:
     access, at = acting(request)
     key = idempotency_key(request)
     party = house_party(access.shop.id, "suspense")
     try:
-        return once(request, access, party, key, at, lambda: (201, act(access, at)))
+        return once(request, access, party, key, at, lambda: act(access, at))
     except Exception as problem:
         found = told(problem)
         if found is None:
@@ -508,11 +473,11 @@ class UndoMatchController(ApiController):
         409 `not_matched` where it is matched to nothing. Needs `Idempotency-Key`.
         """
 
-        def act(access: Access, at: datetime) -> UndoneOut:
+        def act(access: Access, at: datetime) -> tuple[int, UndoneOut]:
             money, view = unapplied.undo_match(
                 access.shop, parsed_path.unapplied_id, at, actor=access.actor, reason=parsed_body.reason
             )
-            return UndoneOut(money, contract_out(view))
+            return 201, UndoneOut(money, contract_out(view))
 
         return _with_money(self.request, act)
 
@@ -523,25 +488,31 @@ class MoneyRefundController(ApiController):
     scopes: ClassVar[Any] = {"post": "payments:write"}
     tags: ClassVar[Any] = ["Servicing"]
 
-    @validate(ResponseSpec(Unmatched, status_code=HTTPStatus.CREATED, headers=REPLAYED), *_PROBLEMS)
+    @validate(ResponseSpec(Unmatched, status_code=HTTPStatus.CREATED, headers=REPLAYED), WAITS, *_PROBLEMS)
     def post(
         self,
         parsed_path: Path[UnappliedPath],
         parsed_body: BodyMsgspec[MoneyRefundIn],
         parsed_headers: Headers[IdempotencyHeaders],
     ) -> HttpResponse:
-        """Say that money which named no contract went back to whoever sent it, whole. Needs `Idempotency-Key`."""
+        """Send money back that named no contract, whole, to whoever sent it.
+
+        Up to the limit of one person it is booked as sent at once. Above it, it waits (202): it is sent when somebody else has agreed in the
+        console (`request.approved`). Needs `Idempotency-Key`.
+        """
         body = parsed_body
-        return _with_money(
-            self.request,
-            lambda access, at: unapplied.refund_unmatched(
+
+        def act(access: Access, at: datetime) -> tuple[int, Unmatched | RequestOut]:
+            done = requests.ask_for_unmatched(
                 access.shop,
                 parsed_path.unapplied_id,
                 body.refund_id,
                 at,
-                settlement=body.settlement or None,
+                settlement=body.settlement,
                 channel=body.channel,
                 actor=access.actor,
                 reason=body.reason,
-            ),
-        )
+            )
+            return (202, request_out(done)) if isinstance(done, Request) else (201, done)
+
+        return _with_money(self.request, act)

@@ -26,6 +26,7 @@ examples:
   fenqi shop origin corner https://mall.example --remove
   fenqi shop rules corner --before 7,3 --late 1,7,30 --retry 1,3     when customers are reminded
   fenqi shop set corner --cashier 'https://mall.example/cashier?slip={slip}'     where customers pay what they owe
+  fenqi shop set corner --run-by one                        nobody else is there to agree: a day goes by instead
 
 A shop keeps its code, its time zone (what a day is) and its currency for good. A test shop and a live shop are two
 shops: nothing is shared between them, and each opens only with keys of its own kind. What comes next:
@@ -85,8 +86,8 @@ def add_parser(subparsers: Any) -> None:
     origin.set_defaults(run=run_origin)
     tell = actions.add_parser(
         "set",
-        help="say where customers pay, and how support is reached",
-        description="Sets what the shop says of itself on its customers' pages. What is not given stays as it is.",
+        help="say where customers pay, how support is reached, and whether one person runs it",
+        description="Sets what the shop says of itself on its customers' pages, and whether one person runs it. What is not given stays as it is.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -98,6 +99,11 @@ def add_parser(subparsers: Any) -> None:
     )
     tell.add_argument("--support-zh", metavar="TEXT", help="how support is reached, in Chinese")
     tell.add_argument("--support-en", metavar="TEXT", help="how support is reached, in English")
+    tell.add_argument(
+        "--run-by",
+        choices=("one", "several"),
+        help="by one person: what needs a second one waits a day instead; by several (the default): for somebody else",
+    )
     tell.set_defaults(run=run_set)
     rules = actions.add_parser(
         "rules",
@@ -279,7 +285,8 @@ def run_set(arguments: argparse.Namespace) -> int:
                 (arguments.support_en, "--support-en"),
             )
         )
-        shops.say(shop, pay_url=cashier, support_zh_cn=zh, support_en=en)
+        alone = None if arguments.run_by is None else arguments.run_by == "one"
+        shops.say(shop, pay_url=cashier, support_zh_cn=zh, support_en=en, single_operator=alone)
         print_json(_shown(Shop.objects.get(id=shop.id)))
     return 0
 
@@ -326,6 +333,7 @@ def _shown(shop: Shop) -> dict[str, Any]:
         "time_zone": shop.time_zone,
         "currency": shop.currency,
         "live": shop.live,
+        "run_by": "one" if shop.single_operator else "several",
         "cashier": shop.pay_url,
         "support": {"zh-CN": shop.support_zh_cn, "en": shop.support_en},
         "created_at": local_text(shop.created_at, shop),

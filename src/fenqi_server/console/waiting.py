@@ -110,7 +110,7 @@ def _breaks(staff: Staff, at: datetime) -> Waiting:
 
 def _requests(staff: Staff, at: datetime) -> Waiting:
     """Requests of customers, and of colleagues for more than one person may give away; one's own do not count."""
-    waiting = requests.count_open(staff.shop, staff.actor)
+    waiting = requests.count_open(staff.shop, at, staff.actor)
     return Waiting(gettext("Requests to decide"), waiting, reverse("console:requests"))
 
 

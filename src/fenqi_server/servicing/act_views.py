@@ -164,17 +164,22 @@ def preview_of(before: ContractView, after: ContractView, voice: Voice) -> Previ
 
 
 def _second(act: StaffAct, found: ContractView, given: dict[str, Any], voice: Voice) -> str:
-    """That somebody else has to agree, where what is given away is above the limit."""
-    if act.preview is None:
+    """That somebody else has to agree, where what is given away, sent out or charged is above the limit."""
+    if act.stake is None:
         return ""
     limit = settings.FENQI_CONCESSION_LIMIT_MINOR
-    stake = given.get("amount", found.state.balance_minor)
+    stake = act.stake(found, given)
     if stake <= limit:
         return ""
-    return gettext("%(amount)s is above %(limit)s: it is asked for, and somebody else has to agree.") % {
-        "amount": voice.money(stake),
-        "limit": format_money(limit, found.terms.currency),
-    }
+    said = {"amount": voice.money(stake), "limit": format_money(limit, found.terms.currency)}
+    if act.name in ("refund", "give-back"):
+        return (
+            gettext(
+                "%(amount)s is above %(limit)s: it is asked for, and somebody else has to agree. Do not send it before they have."
+            )
+            % said
+        )
+    return gettext("%(amount)s is above %(limit)s: it is asked for, and somebody else has to agree.") % said
 
 
 def _page(

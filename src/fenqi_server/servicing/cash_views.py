@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 import msgspec
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,7 +22,7 @@ from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed
 from fenqi_server.db import in_transaction
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, tills, unapplied
+from fenqi_server.servicing import acts, requests, tills, unapplied
 from fenqi_server.servicing.act_views import (
     PreviewView,
     RefusedView,
@@ -174,7 +175,7 @@ def money_undo(request: HttpRequest, unapplied_id: str) -> HttpResponse:
 @allowed("finance")
 @require_POST
 def money_refund(request: HttpRequest, unapplied_id: str) -> HttpResponse:
-    """Say that it was sent back, whole, to whoever sent it."""
+    """Say that it was sent back, whole, to whoever sent it; above the limit, ask for it."""
     each, staff, at = _found(request, unapplied_id), staff_at(request), clock.now()
     channel = request.POST.get("channel", "")
     if channel not in dict(channels()):
@@ -183,13 +184,22 @@ def money_refund(request: HttpRequest, unapplied_id: str) -> HttpResponse:
     if not reference or not reason:
         return _page(request, each, error=_both(), status=400)
     try:
-        unapplied.refund_unmatched(
-            staff.shop, unapplied_id, reference, at, channel=channel, actor=actor(request), reason=reason
+        done = requests.ask_for_unmatched(
+            staff.shop,
+            unapplied_id,
+            reference,
+            at,
+            channel=cast(Any, channel),
+            actor=actor(request),
+            reason=reason,
         )
     except Refusal as refused:
         return _page(request, each, refused=refused_words(refused, voice_at(staff.shop, at)), status=409)
     except BadInput as problem:
         return _page(request, each, refused=bad_words(problem), status=400)
+    if isinstance(done, requests.Request):
+        request.session["flash"] = gettext("Asked. Someone else has to approve it.")
+        return HttpResponseRedirect(reverse("console:request", args=[done.request_id]))
     return _told(request, gettext("Sent back: nothing of it waits any more."), unapplied_id)
 
 
@@ -262,6 +272,9 @@ def _page(
     open_ = not each.contract and not each.refunded_by
     asked = {name: request.GET.get(name, "").strip() for name in ("order", "customer")}
     sent: Any = request.POST if request.method == "POST" else {}
+    asked_back = requests.of_money(shop, each.money.unapplied_id) if open_ else []
+    waits = next((found for found in asked_back if found.state == "open"), None)
+    limit = settings.FENQI_CONCESSION_LIMIT_MINOR
     context = {
         "line": _money(each, voice, shop),
         "id": each.money.unapplied_id,
@@ -269,7 +282,9 @@ def _page(
         "candidates": _candidates(shop, each.money, asked, voice) if open_ and staff.may(*MATCHERS) else (),
         "searched": any(asked.values()),
         "may_match": open_ and staff.may(*MATCHERS),
-        "may_refund": open_ and staff.may("finance"),
+        "may_refund": open_ and staff.may("finance") and waits is None,
+        "waits_url": reverse("console:request", args=[waits.request_id]) if waits is not None else "",
+        "above": voice.money(limit) if each.money.amount_minor > limit else "",
         "may_undo": bool(each.contract) and staff.may(*MATCHERS),
         "channels": channels(),
         "error": error,

@@ -17,11 +17,11 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import local_date
-from fenqi.money import decimal_text, format_money
+from fenqi.money import decimal_text
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import requests, unapplied
 from fenqi_server.servicing.act_views import (
     PreviewView,
     RefusedView,
@@ -31,6 +31,14 @@ from fenqi_server.servicing.act_views import (
     seen_by,
 )
 from fenqi_server.servicing.desk import ContractPage, contract_of, page_of, staff_at, voice_at
+from fenqi_server.servicing.outgoing import (
+    ChargeAsked,
+    HeldRefundAsked,
+    Outgoing,
+    RefundAsked,
+    ReversalAsked,
+    UnmatchedRefundAsked,
+)
 from fenqi_server.servicing.requests import (
     Concession,
     HardshipAsked,
@@ -40,7 +48,17 @@ from fenqi_server.servicing.requests import (
 )
 from fenqi_server.servicing.service import ContractView, Refusal
 from fenqi_server.servicing.staff_acts import Field, WrongField, first_day, interest_choices, read, tried
-from fenqi_server.servicing.words import age_name, by_name, kind_name, part_name, reason_name, request_state
+from fenqi_server.servicing.unapplied import Placed
+from fenqi_server.servicing.words import (
+    age_name,
+    by_name,
+    channel_name,
+    kind_name,
+    part_name,
+    reason_name,
+    request_state,
+    reversal_name,
+)
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["DECIDERS", "READERS", "RequestLine", "line_of", "queue", "request_decide", "request_page"]
@@ -103,7 +121,7 @@ def line_of(each: Request, voice: Voice, at: datetime) -> RequestLine:
     return RequestLine(
         url=reverse("console:request", args=[each.request_id]),
         what=kind_name(each.kind),
-        contract_url=reverse("console:contract", args=[each.contract_id]),
+        contract_url=reverse("console:contract", args=[each.contract_id]) if each.contract_id else "",
         asked=voice.instant(each.asked_at),
         by=by_name(each.asked_by),
         age=age_name(days) if is_open else "",
@@ -126,7 +144,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A request beside its contract."""
+    """A request beside its contract, or beside money of none (`money`)."""
 
     line: RequestLine
     facts: tuple[tuple[str, str], ...]
@@ -134,10 +152,14 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     decided: str
     note: str
     limit: str
-    contract: ContractPage
+    contract: ContractPage | None
+    money: tuple[tuple[str, str], ...]
+    money_url: str
     ways: tuple[Way, ...]
     may_decide: bool
     own: bool
+    alone_until: str
+    by_customer: bool
     may_withdraw: bool
 
 
@@ -155,16 +177,20 @@ def request_decide(request: HttpRequest, request_id: str) -> HttpResponse:
     each, staff, at = _found(request, request_id), staff_at(request), clock.now()
     voice = voice_at(staff.shop, at)
     note, step = request.POST.get("note", "").strip(), request.POST.get("step", "")
-    found = contract_of(staff.shop, each.contract_id, at)
     try:
         if step == "decline":
             requests.decline(staff.shop, request_id, at, actor=actor(request), note=note)
-            return _said(request, gettext("Declined, and the customer is told why."), request_id)
+            told = gettext("Declined, and the customer is told why.")
+            return _said(request, told if each.by_customer else gettext("Declined."), request_id)
+        if not each.contract_id:
+            if not note:
+                raise WrongField("note", _why())
+            requests.approve(staff.shop, request_id, at, actor=actor(request), note=note)
+            return _said(request, gettext("Approved, and done."), request_id)
+        found = contract_of(staff.shop, each.contract_id, at)
         act = _act(each, found, request, at)
         if not note:
-            raise WrongField(
-                "note", gettext("Say why, in 1 to %(n)s characters.") % {"n": requests.MAX_REASON}
-            )
+            raise WrongField("note", _why())
         changed = request.POST.get("seen", "") != str(seen_by(found))
         if step == "approve" and not changed:
             requests.approve(staff.shop, request_id, at, actor=actor(request), act=act, note=note)
@@ -179,12 +205,7 @@ def request_decide(request: HttpRequest, request_id: str) -> HttpResponse:
         return _page(request, each, refused=refused_words(refused, voice), status=409)
     except BadInput as problem:
         if not note:
-            return _page(
-                request,
-                each,
-                error=gettext("Say why, in 1 to %(n)s characters.") % {"n": requests.MAX_REASON},
-                status=400,
-            )
+            return _page(request, each, error=_why(), status=400)
         return _page(request, each, refused=bad_words(problem), status=400)
     return _page(request, each, preview=preview_of(found, after, voice), moved=step == "approve" and changed)
 
@@ -203,6 +224,10 @@ def request_withdraw(request: HttpRequest, request_id: str) -> HttpResponse:
             request, each, refused=refused_words(refused, voice_at(staff.shop, clock.now())), status=409
         )
     return _said(request, gettext("Withdrawn."), request_id)
+
+
+def _why() -> str:
+    return gettext("Say why, in 1 to %(n)s characters.") % {"n": requests.MAX_REASON}
 
 
 def _found(request: HttpRequest, request_id: str) -> Request:
@@ -229,10 +254,12 @@ def _page(
 ) -> HttpResponse:
     staff, at = staff_at(request), clock.now()
     voice = voice_at(staff.shop, at)
-    found = contract_of(staff.shop, each.contract_id, at)
+    found = contract_of(staff.shop, each.contract_id, at) if each.contract_id else None
     own = each.asked_by.lower() == staff.actor.lower()
     is_open = each.state == "open"
-    may_decide = is_open and staff.may(*DECIDERS) and not (own and each.needs_second)
+    may_agree = each.may_agree(staff.actor, at)
+    may_decide = is_open and staff.may(*DECIDERS) and may_agree
+    waits = each.waits_until
     sent = request.POST if request.method == "POST" else {}
     context = {
         "page": RequestPage(
@@ -242,18 +269,22 @@ def _page(
             words=each.said if staff.may("support", "supervisor") else "",
             decided=_decided(each, voice),
             note=each.note,
-            limit=format_money(each.limit_minor, found.terms.currency) if each.needs_second else "",
-            contract=page_of(staff, found, voice),
-            ways=_ways(each, found, sent, at) if may_decide else (),
+            limit=voice.money(each.limit_minor) if each.needs_second else "",
+            contract=page_of(staff, found, voice) if found else None,
+            money=_money(unapplied.find(staff.shop, each.unapplied_id), voice) if each.unapplied_id else (),
+            money_url=reverse("console:money", args=[each.unapplied_id]) if each.unapplied_id else "",
+            ways=_ways(each, found, sent, at) if may_decide and found else (),
             may_decide=may_decide,
-            own=is_open and own and each.needs_second,
+            own=is_open and own and not may_agree,
+            alone_until=voice.instant(waits) if is_open and waits is not None else "",
+            by_customer=each.by_customer,
             may_withdraw=is_open and own,
         ),
         "request_id": each.request_id,
         "chosen": sent.get("way", ""),
         "sent": [(name, sent[name]) for name in sent if name not in ("csrfmiddlewaretoken", "step", "seen")],
         "note": sent.get("note", ""),
-        "seen": seen_by(found),
+        "seen": seen_by(found) if found else 0,
         "error": error,
         "refused": refused,
         "preview": preview,
@@ -289,7 +320,43 @@ def _facts(each: Request, voice: Voice) -> tuple[tuple[str, str], ...]:
         )
         facts = (*lines, (gettext("Goods to go back, in all"), voice.money(asked.amount_minor)))
         return (*facts, (gettext("Why"), reason_name(asked.reason)))
-    return _conceded(asked, each, voice)
+    if isinstance(asked, Concession):
+        return _conceded(asked, each, voice)
+    return _outgoing(asked, voice)
+
+
+def _outgoing(asked: Outgoing, voice: Voice) -> tuple[tuple[str, str], ...]:
+    facts = [(gettext("Amount"), voice.money(asked.amount_minor))]
+    match asked:
+        case RefundAsked() | HeldRefundAsked() | UnmatchedRefundAsked():
+            facts.append((gettext("Paid out by"), channel_name(asked.channel)))
+            facts.append((gettext("Number of the transfer"), asked.reference))
+        case ReversalAsked():
+            facts.append((gettext("Payment"), asked.reference))
+            facts.append((gettext("What became of it"), reversal_name(asked.why)))
+        case ChargeAsked():
+            facts.append((gettext("What for"), f"{part_name(asked.part)}: {asked.code}"))
+            if asked.due_on is not None:
+                facts.append((gettext("Due on"), voice.day(asked.due_on)))
+    return (*facts, (gettext("Why"), asked.reason))
+
+
+def _money(found: Placed, voice: Voice) -> tuple[tuple[str, str], ...]:
+    """What is known of money of no contract."""
+    money = found.money
+    facts = [
+        (gettext("The payer’s words"), money.named or "—"),
+        (gettext("Payment number"), money.payment_ref),
+        (gettext("Arrived"), voice.day(money.occurred_on)),
+        (gettext("Settlement"), money.settlement),
+    ]
+    if found.contract:
+        facts.append((gettext("Now"), gettext("matched")))
+    elif found.refunded_by:
+        facts.append(
+            (gettext("Now"), gettext("sent back (%(reference)s)") % {"reference": found.refunded_by})
+        )
+    return tuple(facts)
 
 
 def _conceded(asked: Concession, each: Request, voice: Voice) -> tuple[tuple[str, str], ...]:

@@ -1,16 +1,19 @@
 """What customers ask for, and what one of the staff asks another to agree to.
 
 A customer asks to return goods, or for help with paying. Somebody of the shop approves, which does it in the same transaction, or
-declines and says why. Until then whoever asked may take it back. What staff give away beyond
-`FENQI_CONCESSION_LIMIT_MINOR` waits here for a second person; the database refuses the row of whoever agrees with themselves.
+declines and says why. Until then whoever asked may take it back. What staff give away (`concede`), send out, take back or charge (`ask`)
+beyond `FENQI_CONCESSION_LIMIT_MINOR` waits here for a second person; the database refuses the row of whoever agrees with themselves.
 
-What was asked is one row, what was decided another; neither changes.
+A shop run by one person alone (`single_operator`) has nobody else. There the asker may agree once the request has waited a day, visibly.
+
+What was asked is one row, what was decided another; neither changes. Money that belongs to no contract is asked about under the
+house's party that holds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -20,22 +23,34 @@ from django.db import connection
 
 from fenqi.calendars import local_date, to_epoch
 from fenqi.contracts.contract import ContractState
-from fenqi.contracts.events import Event, Paused, ReAged, ReAmortised
+from fenqi.contracts.events import Event, EventRefused, Paused, ReAged, ReAmortised
 from fenqi.contracts.explanation import Difference, explain
 from fenqi.money import format_money
 from fenqi.problems import BadInput
 from fenqi.texts import Text
+from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
-from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.ids import house_party, parse_public_id, public_id, uuid7
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, returns
+from fenqi_server.servicing import acts, outgoing, returns, unapplied
 from fenqi_server.servicing.acts import MAX_REASON, Acted
+from fenqi_server.servicing.outgoing import (
+    ChargeAsked,
+    HeldRefundAsked,
+    OfContract,
+    RefundAsked,
+    ReversalAsked,
+    UnmatchedRefundAsked,
+    done_meanwhile,
+)
+from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import Refusal
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
 __all__ = [
+    "ALONE_WAITS",
     "CUSTOMER",
     "MAX_PAGE",
     "Act",
@@ -52,6 +67,8 @@ __all__ = [
     "ReturnLine",
     "Taken",
     "approve",
+    "ask",
+    "ask_for_unmatched",
     "concede",
     "count_open",
     "decline",
@@ -60,6 +77,7 @@ __all__ = [
     "list_requests",
     "of_contract",
     "of_customer",
+    "of_money",
     "open_request",
     "preview_help",
     "withdraw",
@@ -69,9 +87,22 @@ CUSTOMER: Final = "customer"
 """Who asked, where it was the customer."""
 MAX_PAGE: Final = 100
 MAX_MONTHS: Final = 12
+ALONE_WAITS: Final = timedelta(hours=24)
+"""In a shop of one person, how long what needs a second one waits. The database's check says the same."""
 _PREFIX: Final = "rq"
 
-Kind = Literal["return", "hardship", "goodwill", "waiver", "write_off"]
+Kind = Literal[
+    "return",
+    "hardship",
+    "goodwill",
+    "waiver",
+    "write_off",
+    "refund",
+    "held_refund",
+    "unmatched_refund",
+    "reversal",
+    "charge",
+]
 State = Literal["open", "approved", "declined", "withdrawn"]
 ReturnReason = Literal["unwanted", "defective", "wrong_item", "late", "other"]
 HardshipReason = Literal["income", "illness", "family", "disaster", "other"]
@@ -124,7 +155,16 @@ class Concession(msgspec.Struct, frozen=True, kw_only=True, tag="concession"):
     row: int | None = None
 
 
-Asked = ReturnAsked | HardshipAsked | Concession
+Asked = (
+    ReturnAsked
+    | HardshipAsked
+    | Concession
+    | RefundAsked
+    | HeldRefundAsked
+    | UnmatchedRefundAsked
+    | ReversalAsked
+    | ChargeAsked
+)
 
 
 # ------------------------------------------------------------------------------------------------ what is done
@@ -161,7 +201,10 @@ Act = Pause | ReAge | ReAmortise | Taken
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and what became of it. `done` is what approving it did, by the contract's event `event_seq`."""
+    """A request and what became of it. `done` is what approving it did, by the contract's event `event_seq`.
+
+    `contract_id` is empty where it is about money of no contract (`unapplied_id`). `alone`: the shop was run by one person then.
+    """
 
     request_id: str
     contract_id: str
@@ -179,6 +222,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str = ""
     decided_at: datetime | None = None
     note: str = ""
+    alone: bool = False
+
+    @property
+    def unapplied_id(self) -> str:
+        return self.asked.unapplied_id if isinstance(self.asked, UnmatchedRefundAsked) else ""
 
     @property
     def by_customer(self) -> bool:
@@ -188,6 +236,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def needs_second(self) -> bool:
         """Whether whoever asked may not agree."""
         return self.at_stake_minor > self.limit_minor
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """From when on whoever asked may agree themselves; None where only somebody else may."""
+        return self.asked_at + ALONE_WAITS if self.alone and self.needs_second else None
+
+    def may_agree(self, actor: str, at: datetime) -> bool:
+        """Whether this person may agree to it now."""
+        if not self.needs_second or actor.lower() != self.asked_by.lower():
+            return True
+        return self.waits_until is not None and at >= self.waits_until
 
 
 class RequestPage(msgspec.Struct, frozen=True):
@@ -201,7 +260,7 @@ class RequestPage(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = """
 SELECT r.customer_id, r.request_id, r.contract_id, r.kind, r.body::text, r.said, r.at_stake_minor, r.limit_minor, r.asked_by,
-       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note
+       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note, r.alone
   FROM servicing_request AS r
   LEFT JOIN servicing_request_decision AS d USING (customer_id, request_id)
 """
@@ -213,7 +272,7 @@ def _read(row: Sequence[Any]) -> Request:
     return Request(
         customer_id=row[0],
         request_id=public_id(_PREFIX, row[0], row[1]),
-        contract_id=public_id("ct", row[0], row[2]),
+        contract_id="" if row[2] is None else public_id("ct", row[0], row[2]),
         kind=row[3],
         asked=_asked.decode(row[4]),
         said=row[5],
@@ -227,6 +286,7 @@ def _read(row: Sequence[Any]) -> Request:
         decided_by=row[13] or "",
         decided_at=row[14],
         note=row[15] or "",
+        alone=row[16],
     )
 
 
@@ -255,6 +315,16 @@ def of_contract(shop: Shop, contract: str) -> list[Request]:
     return _rows(
         "WHERE r.customer_id = %s AND r.contract_id = %s ORDER BY r.request_id DESC",
         [stored.customer_id, stored.contract_id],
+    )
+
+
+def of_money(shop: Shop, unapplied_id: str) -> list[Request]:
+    """What was asked about money of no contract, newest first."""
+    use_shop(shop.id)
+    return _rows(
+        "WHERE r.customer_id = %s AND r.kind = 'unmatched_refund' AND r.body ->> 'unapplied_id' = %s"
+        " ORDER BY r.request_id DESC",
+        [house_party(shop.id, "suspense"), unapplied_id],
     )
 
 
@@ -293,15 +363,16 @@ def list_requests(
     return RequestPage(page, page[-1].request_id if len(found) > limit else None)
 
 
-def count_open(shop: Shop, actor: str = "") -> int:
-    """How many requests wait: with `actor`, without those that this person asked and may not agree to."""
+def count_open(shop: Shop, at: datetime, actor: str = "") -> int:
+    """How many requests wait: with `actor`, without those that this person asked and may not agree to at `at`."""
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM servicing_request AS r WHERE r.shop_id = %s AND NOT EXISTS ("
             " SELECT FROM servicing_request_decision AS d WHERE d.customer_id = r.customer_id"
-            " AND d.request_id = r.request_id) AND (r.at_stake_minor <= r.limit_minor OR lower(r.asked_by) <> lower(%s))",
-            [shop.id, actor],
+            " AND d.request_id = r.request_id) AND (r.at_stake_minor <= r.limit_minor OR lower(r.asked_by) <> lower(%s)"
+            " OR (r.alone AND r.asked_at <= %s))",
+            [shop.id, actor, at - ALONE_WAITS],
         )
         return int(cursor.fetchone()[0])
 
@@ -328,10 +399,10 @@ def open_request(
     def act() -> Request:
         stored = acts.hold(shop, contract)
         state = stored.latest(local_date(at, shop.time_zone))
-        for each in _open_of(stored, kind):
+        for each in _open_of(_of_contract(stored), kind):
             if each.asked == asked and each.by_customer:
                 return each
-            raise _is_open(stored)
+            raise _is_open(stored.terms.currency)
         if isinstance(asked, ReturnAsked):
             # Refused now rather than when the parcel is here.
             returns.preview_return(
@@ -339,7 +410,7 @@ def open_request(
             )
         elif state.status != "active":
             raise _nothing_owed(stored)
-        return _insert(shop, stored, kind, asked, said, 0, CUSTOMER, at)
+        return _insert(shop, _of_contract(stored), kind, asked, said, 0, CUSTOMER, at)
 
     return in_transaction(act)
 
@@ -366,16 +437,152 @@ def concede(shop: Shop, contract: str, asked: Concession, at: datetime, *, actor
             if each.asked != asked or each.asked_by != actor:
                 raise acts.reference_used(asked.reference, stored.terms.currency)
             return each
-        if _open_of(stored, asked.kind):
-            raise _is_open(stored)
+        if _open_of(_of_contract(stored), asked.kind):
+            raise _is_open(stored.terms.currency)
         if state.status != "active":
             raise _nothing_owed(stored)
         if stake > state.balance_minor:
             raise acts.more_than_owed(stake, state.balance_minor, stored.terms.currency)
-        made = _insert(shop, stored, asked.kind, asked, "", stake, actor, at)
+        made = _insert(shop, _of_contract(stored), asked.kind, asked, "", stake, actor, at)
         return made if made.needs_second else approve(shop, made.request_id, at, actor=actor)
 
     return in_transaction(act)
+
+
+def ask(
+    shop: Shop, contract: str, asked: OfContract, at: datetime, *, actor: str, on: date | None = None
+) -> Acted | Request:
+    """Send money out, take a payment back or charge: done at once up to the limit; above it, asked for, and done when another agrees.
+
+    The same again while it waits is that request; what was done before is told as `repeated`. Of a reversal the amount is the
+    payment's. `on` is the day on which a refund was paid; what waits is paid on the day of the agreement. Raises as the act itself does,
+    and `Refusal` (`request_open`).
+    """
+    acts.named(asked.reference, "reference")
+    if not actor or actor == CUSTOMER:
+        raise BadInput("actor", actor or "nobody", "one of the staff")
+
+    def act() -> Acted | Request:
+        subject = _of_contract(acts.hold(shop, contract))
+        what = asked
+        if isinstance(what, ReversalAsked):
+            minor = outgoing.amount_of(shop, contract, what.reference)
+            what = msgspec.structs.replace(what, amount_minor=minor)
+        if what.amount_minor <= settings.FENQI_CONCESSION_LIMIT_MINOR:
+            return outgoing.perform(shop, contract, what, at, actor=actor, on=on)
+        foretold = outgoing.foreseen(lambda: outgoing.perform(shop, contract, what, at, actor=actor))
+        if foretold.repeated:
+            return foretold
+        acts.by_whom(actor, what.reason)
+        kind = outgoing.kind_of(what)
+        return _waiting(subject, kind, what, actor) or _insert(
+            shop, subject, kind, what, "", what.amount_minor, actor, at
+        )
+
+    return in_transaction(act)
+
+
+def ask_for_unmatched(
+    shop: Shop,
+    unapplied_id: str,
+    refund_id: str,
+    at: datetime,
+    *,
+    settlement: str = "",
+    channel: Literal["bank", "wallet", "cash"] = "bank",
+    actor: str,
+    reason: str,
+) -> unapplied.Unmatched | Request:
+    """Send back money that named no contract: at once up to the limit, above it when another agrees.
+
+    Raises as `unapplied.refund_unmatched`, and `Refusal` (`request_open`).
+    """
+
+    def send_back() -> unapplied.Unmatched:
+        return unapplied.refund_unmatched(
+            shop,
+            unapplied_id,
+            refund_id,
+            at,
+            settlement=settlement or None,
+            channel=channel,
+            actor=actor,
+            reason=reason,
+        )
+
+    def act() -> unapplied.Unmatched | Request:
+        if unapplied.find(shop, unapplied_id).refunded_by == refund_id:
+            return send_back()
+        found = outgoing.foreseen(send_back)
+        if found.amount_minor <= settings.FENQI_CONCESSION_LIMIT_MINOR:
+            return send_back()
+        asked = UnmatchedRefundAsked(
+            unapplied_id=unapplied_id,
+            reference=refund_id,
+            amount_minor=found.amount_minor,
+            reason=reason,
+            channel=channel,
+            settlement=settlement,
+        )
+        for each in of_money(shop, unapplied_id):
+            if each.state == "open":
+                if each.asked == asked and each.asked_by == actor:
+                    return each
+                raise _is_open(found.currency)
+        return _insert(
+            shop,
+            _of_money(shop, found.currency),
+            "unmatched_refund",
+            asked,
+            "",
+            found.amount_minor,
+            actor,
+            at,
+        )
+
+    return in_transaction(act)
+
+
+def _waiting(subject: _Subject, kind: Kind, asked: Asked, actor: str) -> Request | None:
+    """The same request, if it waits already. Raises `Refusal` where another of its kind does."""
+    for each in _open_of(subject, kind):
+        if each.asked == asked and each.asked_by == actor:
+            return each
+        raise _is_open(subject.currency)
+    return None
+
+
+class _Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request is about, held: a contract, or money of none (`contract_id` is None)."""
+
+    customer_id: UUID
+    contract_id: UUID | None
+    public_id: str
+    order_ref: str
+    currency: str
+
+
+def _of_contract(stored: Stored) -> _Subject:
+    return _Subject(
+        customer_id=stored.customer_id,
+        contract_id=stored.contract_id,
+        public_id=stored.public_id,
+        order_ref=stored.order_ref,
+        currency=stored.terms.currency,
+    )
+
+
+def _of_money(shop: Shop, currency: str) -> _Subject:
+    party = house_party(shop.id, "suspense")
+    # Whoever acts on money of no contract holds this party: see `unapplied`.
+    customers.lock(shop, party)
+    return _Subject(customer_id=party, contract_id=None, public_id="", order_ref="", currency=currency)
+
+
+def _hold(shop: Shop, request: Request) -> _Subject:
+    if request.contract_id:
+        return _of_contract(acts.hold(shop, request.contract_id))
+    return _of_money(shop, shop.currency)
 
 
 def _check_return(shop: Shop, asked: ReturnAsked) -> None:
@@ -393,27 +600,27 @@ def _check_return(shop: Shop, asked: ReturnAsked) -> None:
         )
 
 
-def _open_of(stored: Stored, kind: str) -> list[Request]:
+def _open_of(subject: _Subject, kind: str) -> list[Request]:
     return _rows(
         "WHERE r.customer_id = %s AND r.contract_id = %s AND r.kind = %s AND d.verdict IS NULL",
-        [stored.customer_id, stored.contract_id, kind],
+        [subject.customer_id, subject.contract_id, kind],
     )
 
 
 def _insert(
-    shop: Shop, stored: Stored, kind: Kind, asked: Asked, said: str, stake: int, by: str, at: datetime
+    shop: Shop, subject: _Subject, kind: Kind, asked: Asked, said: str, stake: int, by: str, at: datetime
 ) -> Request:
     name = uuid7(at)
     limit = settings.FENQI_CONCESSION_LIMIT_MINOR
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO servicing_request (customer_id, request_id, shop_id, contract_id, kind, body, said, at_stake_minor,"
-            " limit_minor, asked_by, asked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " limit_minor, asked_by, asked_at, alone) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                stored.customer_id,
+                subject.customer_id,
                 name,
                 shop.id,
-                stored.contract_id,
+                subject.contract_id,
                 kind,
                 msgspec.json.encode(asked).decode(),
                 said,
@@ -421,10 +628,11 @@ def _insert(
                 limit,
                 by,
                 at,
+                shop.single_operator,
             ],
         )
-    made = get(shop, public_id(_PREFIX, stored.customer_id, name))
-    _tell(shop, stored, made, "request.opened", at)
+    made = get(shop, public_id(_PREFIX, subject.customer_id, name))
+    _tell(shop, subject, made, "request.opened", at)
     if by != CUSTOMER:
         audit.record(
             shop,
@@ -433,21 +641,21 @@ def _insert(
             f"request:{made.request_id}",
             at,
             reason=asked.reason,
-            after={"contract": stored.public_id, "at_stake_minor": stake},
+            after={"contract": subject.public_id or None, "at_stake_minor": stake},
         )
     return made
 
 
-def _tell(shop: Shop, stored: Stored, request: Request, event: str, at: datetime) -> None:
+def _tell(shop: Shop, subject: _Subject, request: Request, event: str, at: datetime) -> None:
     # The customer's own words stay here.
     enqueue(
         shop,
-        stored.customer_id,
+        subject.customer_id,
         event,
         {
             "request_id": request.request_id,
-            "contract_id": stored.public_id,
-            "order_ref": stored.order_ref,
+            "contract_id": subject.public_id or None,
+            "order_ref": subject.order_ref,
             "kind": request.kind,
             "asked": msgspec.to_builtins(request.asked),
             "state": request.state,
@@ -490,16 +698,20 @@ def approve(
         raise BadInput("actor", actor or "nobody", "one of the staff")
 
     def do() -> Request:
-        asked = get(shop, request_id)
-        stored = acts.hold(shop, asked.contract_id)
+        subject = _hold(shop, get(shop, request_id))
         request = _still_open(shop, request_id, "approved", actor)
         if request.state != "open":
             return request
-        if request.needs_second and actor.lower() == request.asked_by.lower():
-            raise _own_request(request, stored)
+        if not request.may_agree(actor, at):
+            raise _own_request(request, subject.currency)
         done = act or (Taken() if request.kind == "return" else None)
-        acted = _perform(shop, request, done, at, actor, note or _why(request))
-        return _decide(shop, stored, request, "approved", actor, at, note, done, acted.event.seq)
+        seq: int | None = None
+        if isinstance(request.asked, UnmatchedRefundAsked):
+            _nothing_besides(done)
+            _send_back(shop, request.asked, at, actor)
+        else:
+            seq = _perform(shop, request, done, at, actor, note or _why(request)).event.seq
+        return _decide(shop, subject, request, "approved", actor, at, note, done, seq)
 
     return in_transaction(do)
 
@@ -509,11 +721,11 @@ def decline(shop: Shop, request_id: str, at: datetime, *, actor: str, note: str)
     acts.by_whom(actor, note)
 
     def do() -> Request:
-        stored = acts.hold(shop, get(shop, request_id).contract_id)
+        subject = _hold(shop, get(shop, request_id))
         request = _still_open(shop, request_id, "declined", actor)
         if request.state != "open":
             return request
-        return _decide(shop, stored, request, "declined", actor, at, note.strip())
+        return _decide(shop, subject, request, "declined", actor, at, note.strip())
 
     return in_transaction(do)
 
@@ -525,11 +737,11 @@ def withdraw(shop: Shop, request_id: str, at: datetime, *, by: str = CUSTOMER) -
         asked = get(shop, request_id)
         if asked.asked_by != by:
             raise NoRequest(request_id)
-        stored = acts.hold(shop, asked.contract_id)
+        subject = _hold(shop, asked)
         request = _still_open(shop, request_id, "withdrawn", by)
         if request.state != "open":
             return request
-        return _decide(shop, stored, request, "withdrawn", by, at, "")
+        return _decide(shop, subject, request, "withdrawn", by, at, "")
 
     return in_transaction(do)
 
@@ -552,11 +764,17 @@ def _why(request: Request) -> str:
 def _perform(shop: Shop, request: Request, act: Act | None, at: datetime, actor: str, reason: str) -> Acted:
     asked, contract = request.asked, request.contract_id
     by = {"actor": actor, "reason": reason}
+    if isinstance(asked, RefundAsked | HeldRefundAsked | ReversalAsked | ChargeAsked):
+        _nothing_besides(act)
+        try:
+            done = outgoing.perform(shop, contract, asked, at, actor=actor)
+        except EventRefused as problem:
+            raise refusal_of(problem, "payment_reversed", shop.currency) from None
+        if done.repeated:
+            raise done_meanwhile(shop.currency)
+        return done
     if isinstance(asked, Concession):
-        if act is not None:
-            raise BadInput(
-                "act", act.__struct_config__.tag, "nothing: what is done was said when it was asked"
-            )
+        _nothing_besides(act)
         by["reason"] = asked.reason
         if asked.kind == "goodwill":
             return acts.goodwill(shop, contract, request.request_id, asked.amount_minor, at, **by)
@@ -585,6 +803,26 @@ def _perform(shop: Shop, request: Request, act: Act | None, at: datetime, actor:
     raise BadInput("act", "nothing", "pause, re_age or re_amortise", "decline it where none of them helps")
 
 
+def _nothing_besides(act: Act | None) -> None:
+    if act is not None:
+        raise BadInput("act", act.__struct_config__.tag, "nothing: what is done was said when it was asked")
+
+
+def _send_back(shop: Shop, asked: UnmatchedRefundAsked, at: datetime, actor: str) -> None:
+    if unapplied.find(shop, asked.unapplied_id).refunded_by == asked.reference:
+        raise done_meanwhile(shop.currency)
+    unapplied.refund_unmatched(
+        shop,
+        asked.unapplied_id,
+        asked.reference,
+        at,
+        settlement=asked.settlement or None,
+        channel=asked.channel,
+        actor=actor,
+        reason=asked.reason,
+    )
+
+
 def _still_open(shop: Shop, request_id: str, wanted: State, actor: str) -> Request:
     """The request, as it is once its contract is held; as decided where this person decided so before."""
     request = get(shop, request_id)
@@ -605,7 +843,7 @@ def _still_open(shop: Shop, request_id: str, wanted: State, actor: str) -> Reque
 
 def _decide(
     shop: Shop,
-    stored: Stored,
+    subject: _Subject,
     request: Request,
     verdict: State,
     by: str,
@@ -619,14 +857,17 @@ def _decide(
     _, name = parse_public_id(request.request_id, _PREFIX)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, asked_by, at_stake_minor,"
-            " limit_minor, verdict, body, event_seq, decided_by, decided_at, note)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, kind, asked_by, asked_at, alone,"
+            " at_stake_minor, limit_minor, verdict, body, event_seq, decided_by, decided_at, note)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                stored.customer_id,
+                subject.customer_id,
                 name,
                 shop.id,
+                request.kind,
                 request.asked_by,
+                request.asked_at,
+                request.alone,
                 request.at_stake_minor,
                 request.limit_minor,
                 verdict,
@@ -638,7 +879,7 @@ def _decide(
             ],
         )
     decided = get(shop, request.request_id)
-    _tell(shop, stored, decided, f"request.{verdict}", at)
+    _tell(shop, subject, decided, f"request.{verdict}", at)
     if by != CUSTOMER:
         audit.record(
             shop,
@@ -648,20 +889,23 @@ def _decide(
             at,
             reason=note,
             before={"asked_by": request.asked_by, "kind": request.kind},
-            after={"contract": stored.public_id, "act": None if done is None else msgspec.to_builtins(done)},
+            after={
+                "contract": subject.public_id or None,
+                "act": None if done is None else msgspec.to_builtins(done),
+            },
         )
     return decided
 
 
-def _is_open(stored: Stored) -> Refusal:
+def _is_open(currency: str) -> Refusal:
     return Refusal(
         "request_open",
         Text("已有待处理的申请", "A request is open"),
         Text(
-            "本合同已有一项同类申请在等待处理。请等待结果，或先撤回它。",
-            "A request of this kind is waiting for this contract. Wait for the answer, or withdraw it first.",
+            "已有一项同类申请在等待处理。请等待结果，或先撤回它。",
+            "A request of this kind is waiting already. Wait for the answer, or withdraw it first.",
         ),
-        currency=stored.terms.currency,
+        currency=currency,
     )
 
 
@@ -676,13 +920,18 @@ def _nothing_owed(stored: Stored) -> Refusal:
     )
 
 
-def _own_request(request: Request, stored: Stored) -> Refusal:
-    currency = stored.terms.currency
+def _own_request(request: Request, currency: str) -> Refusal:
     stake, limit = format_money(request.at_stake_minor, currency), format_money(request.limit_minor, currency)
     return Refusal(
         "own_request",
         Text("须由另一人审批", "Somebody else has to agree"),
         Text(
+            f"金额{stake}超过一人可决定的{limit}，须由另一人审批；只有一名员工的店铺须等待24小时。",
+            f"{stake} is more than the {limit} that one person decides: somebody else has to agree, or, in a shop of one person, a day "
+            "has to go by.",
+        )
+        if request.alone
+        else Text(
             f"金额{stake}超过一人可决定的{limit}，须由另一人审批。",
             f"{stake} is more than the {limit} that one person decides: somebody else has to agree.",
         ),

@@ -26,6 +26,7 @@ from fenqi.contracts.events import (
     PaymentReceived,
     PaymentReversed,
     PayoffQuoted,
+    Recovered,
     Shipped,
 )
 from fenqi.contracts.terms import Allocation, ContractTerms, pin
@@ -552,7 +553,7 @@ def reverse(
             occurred_on=today,
             recorded_at=to_epoch(at),
             payment_id=payment_ref,
-            settlement=settlement or f"{getattr(paid, 'channel', 'bank')}:{today}",
+            settlement=settlement or _out_of(paid, today),
             reason=reason,
         )
         state = storage.append(stored, [event], at, today)
@@ -560,6 +561,15 @@ def reverse(
         return view_of(stored, state)
 
     return in_transaction(act)
+
+
+def _out_of(paid: PaymentReceived | Recovered | None, today: date) -> str:
+    """The batch that money leaves with today: cash goes out of the till that it went into."""
+    if not isinstance(paid, PaymentReceived):
+        return f"bank:{today}"
+    kind, _, rest = paid.settlement.partition(":")
+    till = rest.rpartition(":")[0] if kind == "cash" else ""
+    return f"cash:{till}:{today}" if till else f"{paid.channel}:{today}"
 
 
 def tell_reversed(

@@ -11,7 +11,6 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 
@@ -25,7 +24,14 @@ from fenqi_server.console.access import Staff
 from fenqi_server.db import in_transaction
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, leases, payoffs, requests, returns, service, unapplied
+from fenqi_server.servicing import acts, leases, outgoing, payoffs, requests, returns, service
+from fenqi_server.servicing.outgoing import (
+    ChargeAsked,
+    HeldRefundAsked,
+    OfContract,
+    RefundAsked,
+    ReversalAsked,
+)
 from fenqi_server.servicing.refusals import refusal_of
 from fenqi_server.servicing.service import ContractView
 from fenqi_server.servicing.words import part_name, reversal_name
@@ -93,7 +99,8 @@ class Doing(msgspec.Struct, frozen=True, kw_only=True):
 class StaffAct(msgspec.Struct, frozen=True, kw_only=True):
     """One act. `fits` says of which contracts it is offered; `done` returns the request where somebody else has to agree.
 
-    `preview` is `do` where it is left out. `guard` says what the law or the contract asks for first.
+    `preview` is `do` where it is left out. `guard` says what the law or the contract asks for first. `stake` is the amount, by the
+    contract and what was given, above which somebody else has to agree; None: one person does it whatever the amount.
     """
 
     name: str
@@ -107,15 +114,12 @@ class StaffAct(msgspec.Struct, frozen=True, kw_only=True):
     do: Callable[[Doing], requests.Request | None]
     preview: Callable[[Doing], object] | None = None
     guard: Callable[[ContractView, Voice], str] | None = None
+    stake: Callable[[ContractView, dict[str, Any]], int] | None = None
 
 
 def tried(act: Callable[[], T], then: Callable[[], Any] = lambda: None) -> tuple[T, Any]:
     """Do an act and look (`then`), and take it all back: nothing of it is kept, and nobody hears of it."""
-    with transaction.atomic():
-        done = act()
-        seen = then()
-        transaction.set_rollback(True)
-    return done, seen
+    return outgoing.foreseen(lambda: (act(), then()))
 
 
 def read(fields: tuple[Field, ...], sent: Mapping[str, str], currency: str) -> dict[str, Any]:
@@ -256,37 +260,48 @@ def _payoff_guard(found: ContractView, voice: Voice) -> str:
     return gettext("%(amount)s settles everything today; nothing is saved by it.") % said
 
 
-def _reverse(doing: Doing) -> None:
+def _ask(doing: Doing, asked: OfContract) -> requests.Request | None:
+    """Do it, or ask for it where somebody else has to agree."""
+    try:
+        done = requests.ask(
+            doing.shop, doing.contract, asked, doing.at, actor=doing.actor, on=doing.given.get("on")
+        )
+    except EventRefused as problem:
+        raise refusal_of(problem, "payment_reversed", doing.shop.currency) from None
+    return done if isinstance(done, requests.Request) else None
+
+
+def _see(doing: Doing, asked: OfContract) -> object:
+    """Do it alone, which is only looked at."""
+    on = doing.given.get("on")
+    try:
+        return outgoing.perform(doing.shop, doing.contract, asked, doing.at, actor=doing.actor, on=on)
+    except EventRefused as problem:
+        raise refusal_of(problem, "payment_reversed", doing.shop.currency) from None
+
+
+def _the_amount(_found: ContractView, given: dict[str, Any]) -> int:
+    amount: int = given["amount"]
+    return amount
+
+
+def _reversal(doing: Doing) -> ReversalAsked:
     given = doing.given
-
-    def act() -> None:
-        try:
-            service.reverse(
-                doing.shop,
-                doing.contract,
-                given["payment"],
-                given["why"],
-                doing.at,
-                settlement=_till_again(doing, given["payment"]),
-            )
-        except EventRefused as problem:
-            raise refusal_of(problem, "payment_reversed", doing.shop.currency) from None
-        event = {"kind": "payment_reversed", "payment_id": given["payment"], "reason": given["why"]}
-        _recorded(doing, "payment_reversed", {"event": event})
-
-    in_transaction(act)
+    minor = outgoing.amount_of(doing.shop, doing.contract, given["payment"])
+    return ReversalAsked(
+        reference=given["payment"], amount_minor=minor, reason=doing.reason, why=given["why"]
+    )
 
 
-def _till_again(doing: Doing, payment: str) -> str | None:
-    """Cash goes back out of the till that it went into, today."""
-    found = service.get(doing.shop, doing.contract, at=doing.at)
-    for event in found.events:
-        if isinstance(event, PaymentReceived) and event.payment_id == payment:
-            kind, _, rest = event.settlement.partition(":")
-            till = rest.rpartition(":")[0]
-            if kind == "cash" and till:
-                return f"cash:{till}:{local_date(doing.at, doing.shop.time_zone)}"
-    return None
+def _the_payment(found: ContractView, given: dict[str, Any]) -> int:
+    return next(
+        (
+            event.amount_minor
+            for event in found.events
+            if isinstance(event, PaymentReceived) and event.payment_id == given["payment"]
+        ),
+        0,
+    )
 
 
 def _standing_payments(found: ContractView, voice: Voice) -> tuple[tuple[str, str], ...]:
@@ -301,32 +316,23 @@ def _standing_payments(found: ContractView, voice: Voice) -> tuple[tuple[str, st
     )
 
 
-def _pay_refund(doing: Doing) -> None:
+def _refund(doing: Doing) -> RefundAsked:
     given = doing.given
-    returns.refund_paid(
-        doing.shop,
-        doing.contract,
-        given["reference"],
-        given["amount"],
-        doing.at,
-        channel=given["channel"],
-        on=given["on"],
-        actor=doing.actor,
+    return RefundAsked(
+        reference=given["reference"],
+        amount_minor=given["amount"],
         reason=doing.reason,
+        channel=given["channel"],
     )
 
 
-def _give_back(doing: Doing) -> None:
+def _held_refund(doing: Doing) -> HeldRefundAsked:
     given = doing.given
-    unapplied.refund_held(
-        doing.shop,
-        doing.contract,
-        given["reference"],
-        given["amount"],
-        doing.at,
-        channel=given["channel"],
-        actor=doing.actor,
+    return HeldRefundAsked(
+        reference=given["reference"],
+        amount_minor=given["amount"],
         reason=doing.reason,
+        channel=given["channel"],
     )
 
 
@@ -356,20 +362,16 @@ def channels() -> tuple[tuple[str, str], ...]:
 # -------------------------------------------------------------------------------------- what is charged and given away
 
 
-def _charge(doing: Doing) -> None:
+def _charge(doing: Doing) -> ChargeAsked:
     given = doing.given
     part, _, code = given["what"].partition(":")
-    acts.charge(
-        doing.shop,
-        doing.contract,
-        f"staff:{given['key']}",
-        part,  # type: ignore[arg-type]
-        given["amount"],
-        code,
-        doing.at,
-        due_on=given["due_on"],
-        actor=doing.actor,
+    return ChargeAsked(
+        reference=f"staff:{given['key']}",
+        amount_minor=given["amount"],
         reason=doing.reason,
+        part=part,  # type: ignore[arg-type]
+        code=code,
+        due_on=given["due_on"],
     )
 
 
@@ -751,7 +753,9 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             ),
         ),
         fits=lambda state: any(each.money and each.reversed_on is None for each in state.payments),
-        do=_reverse,
+        do=lambda doing: _ask(doing, _reversal(doing)),
+        preview=lambda doing: _see(doing, _reversal(doing)),
+        stake=_the_payment,
     ),
     StaffAct(
         name="refund",
@@ -769,7 +773,9 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             _happened(at, found),
         ),
         fits=lambda state: state.refund_due_minor > 0,
-        do=_pay_refund,
+        do=lambda doing: _ask(doing, _refund(doing)),
+        preview=lambda doing: _see(doing, _refund(doing)),
+        stake=_the_amount,
     ),
     StaffAct(
         name="give-back",
@@ -784,7 +790,9 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
         ),
         fits=lambda state: state.unapplied_minor > 0,
-        do=_give_back,
+        do=lambda doing: _ask(doing, _held_refund(doing)),
+        preview=lambda doing: _see(doing, _held_refund(doing)),
+        stake=_the_amount,
     ),
     StaffAct(
         name="goodwill",
@@ -799,6 +807,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
         fits=_running,
         do=_goodwill,
         preview=_see_goodwill,
+        stake=_the_amount,
     ),
     StaffAct(
         name="waive",
@@ -823,6 +832,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
         ),
         do=_waive,
         preview=_see_waiver,
+        stake=_the_amount,
     ),
     StaffAct(
         name="pause",
@@ -1089,7 +1099,9 @@ ACTS: Final[tuple[StaffAct, ...]] = (
             _key(at),
         ),
         fits=_running,
-        do=_charge,
+        do=lambda doing: _ask(doing, _charge(doing)),
+        preview=lambda doing: _see(doing, _charge(doing)),
+        stake=_the_amount,
     ),
     StaffAct(
         name="accelerate",
@@ -1123,6 +1135,7 @@ ACTS: Final[tuple[StaffAct, ...]] = (
         fits=_running,
         do=_write_off,
         preview=_see_write_off,
+        stake=lambda found, _given: found.state.balance_minor,
     ),
     StaffAct(
         name="recover",

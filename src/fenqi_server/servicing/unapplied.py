@@ -533,7 +533,10 @@ def _already_matched(found: Unmatched, contract: str) -> service.Refusal:
     return service.Refusal(
         "already_matched",
         Text("已匹配到其他合同", "Matched to another contract"),
-        Text(f"{amount}已记入合同{contract}。", f"{amount} is booked to contract {contract} already."),
+        Text(
+            f"{amount}已记入合同{contract}。如匹配有误，请先撤销匹配。",
+            f"{amount} is booked to contract {contract} already. If that is wrong, undo the match first.",
+        ),
         asked_minor=found.amount_minor,
         owed_minor=0,
         currency=found.currency,

@@ -451,6 +451,11 @@ def kind_name(kind: str) -> str:
         "goodwill": gettext("Goodwill above the limit"),
         "waiver": gettext("Waiver above the limit"),
         "write_off": gettext("Writing off"),
+        "refund": gettext("Refund above the limit"),
+        "held_refund": gettext("Sending unapplied money back"),
+        "unmatched_refund": gettext("Sending money without a contract back"),
+        "reversal": gettext("Taking a payment back"),
+        "charge": gettext("Charge above the limit"),
     }.get(kind, kind)
 
 

@@ -125,9 +125,15 @@ def say(
     pay_url: str | None = None,
     support_zh_cn: str | None = None,
     support_en: str | None = None,
+    single_operator: bool | None = None,
 ) -> None:
-    """Set what the shop says of itself on its customers' pages; what is None stays as it is."""
-    told = {"pay_url": pay_url, "support_zh_cn": support_zh_cn, "support_en": support_en}
+    """Set what the shop says of itself on its customers' pages, and whether one person runs it; what is None stays as it is."""
+    told = {
+        "pay_url": pay_url,
+        "support_zh_cn": support_zh_cn,
+        "support_en": support_en,
+        "single_operator": single_operator,
+    }
     Shop.objects.filter(id=shop.id).update(
         **{name: value for name, value in told.items() if value is not None}
     )

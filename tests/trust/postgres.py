@@ -598,7 +598,8 @@ def _take_back(play: Play, lived: Lived, event: PaymentReversed) -> None:
     event = PaymentReversed(
         **life.dates(),
         payment_id=event.payment_id,
-        settlement=f"{channel}:{life.today}",
+        # Cash goes back out of the till that it went into.
+        settlement=f"cash:front:{life.today}" if channel == "cash" else f"{channel}:{life.today}",
         reason=event.reason,
     )
     taken = play._tell(lived, event)

@@ -203,8 +203,10 @@ def test_a_charge_above_the_limit_is_due_no_earlier_than_the_agreement(shop: Sho
     asked = ChargeAsked(
         reference="c-1", amount_minor=60_000, reason=WHY, part="fee", code="letter", due_on=on(0)
     )
-    small = msgspec.structs.replace(asked, reference="c-0", amount_minor=50_000)
-    assert isinstance(ask(shop, contract, small), Acted)
+    small = ask(
+        shop, contract, msgspec.structs.replace(asked, reference="c-0", amount_minor=50_000, due_on=on(-1))
+    )
+    assert small.event.due_on == on(-1), "done at once, it is due when it was said to be"
     waits = ask(shop, contract, asked)
     assert service.get(shop, contract, at=AT).state.balance_minor == before + 50_000
     requests.approve(shop, waits.request_id, after(5), actor="wu")

@@ -123,8 +123,6 @@ def perform(
         case ReversalAsked(reference=number, why=why):
             return reverse(shop, contract, number, why, at, **by)
         case ChargeAsked(reference=number, amount_minor=minor, part=part, code=code, due_on=due_on):
-            # What was to be due while it waited is due on the day on which somebody agrees: nobody is late before.
-            due_on = None if due_on is None else max(due_on, local_date(at, shop.time_zone))
             return acts.charge(shop, contract, number, part, minor, code, at, due_on=due_on, **by)
 
 

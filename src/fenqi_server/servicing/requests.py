@@ -766,6 +766,9 @@ def _perform(shop: Shop, request: Request, act: Act | None, at: datetime, actor:
     by = {"actor": actor, "reason": reason}
     if isinstance(asked, RefundAsked | HeldRefundAsked | ReversalAsked | ChargeAsked):
         _nothing_besides(act)
+        if isinstance(asked, ChargeAsked) and asked.due_on is not None:
+            # Nobody is late before somebody has agreed.
+            asked = msgspec.structs.replace(asked, due_on=max(asked.due_on, local_date(at, shop.time_zone)))
         try:
             done = outgoing.perform(shop, contract, asked, at, actor=actor)
         except EventRefused as problem:

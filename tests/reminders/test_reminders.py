@@ -457,6 +457,24 @@ def test_what_was_late_is_charged_once_more_when_it_is_paid_and_then_no_more(sho
     assert charged(shop, contract, 60) == [(31, 25), (37, 100)]
 
 
+def test_whoever_pays_everything_that_is_shown_as_owed_owes_nothing_for_days_that_were_not_charged_yet(
+    shop: Shop,
+) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
+    for days in range(30, 35):
+        closing.run_due(night(days))
+    owed = service.get(shop, contract, on(34)).state.balance_minor
+    assert owed == 12 * DUE + 25, "the 31st is charged, and the days since are not yet"
+    service.pay(shop, contract, owed, "request", "all", night(35))
+    for days in (*range(35, 40), 61, 95):
+        closing.run_due(night(days))
+    state = service.get(shop, contract, on(95)).state
+    assert charged(shop, contract, 95) == [(31, 25)]
+    assert (state.status, state.balance_minor) == ("closed", 0)
+    assert rows("SELECT count(*) FROM servicing_watch") == [(0,)]
+    assert prove_shop(shop).ok
+
+
 def test_a_charge_that_cannot_be_made_keeps_no_other_and_is_tried_again_the_next_day(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,17 @@ def test_a_figure_that_stays_the_same_is_not_said_to_rise(mall: RealShop) -> Non
     assert "The fees of all instalments are owed" in page.one("main").text
 
 
+@pytest.mark.parametrize(
+    ("language", "same"),
+    [("en", "It costs the same as paying each instalment on its day."), ("zh", "与按期偿还各期的总额相同。")],
+)
+def test_a_payoff_that_spares_nothing_promises_no_saving(mall: RealShop, language: str, same: str) -> None:
+    page = page_of(mall.signed_in(language=language), mall, "pay-off")
+    assert same in page.one("main").text
+    assert figures(page)["saving"] == "¥0.00"
+    assert not page.all("p", class_="good")
+
+
 def test_a_quote_is_found_again_from_the_contract_while_it_stands(sparing: RealShop) -> None:
     client = sparing.signed_in()
     url = client.post(f"/contracts/{sparing.contract}/pay-off/", {"act": "quote"}).headers["Location"]
@@ -363,7 +374,7 @@ def test_a_contract_is_called_by_its_goods_and_how_many_they_are(
     [
         (
             "en",
-            "You asked to return 3 of A phone, and 2 can go back.",
+            "You asked to return 3 of A phone, but only 2 can go back.",
             "None of A phone can go back any more",
         ),
         ("zh", "您要退3件A phone，但还能退的只有2件。", "A phone已全部退回或已申请退货"),

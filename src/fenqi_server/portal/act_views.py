@@ -104,6 +104,7 @@ class PayoffPage(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     to_pay: str
     saving: str
+    same: str
     dearer: str
     lines: tuple[LineView, ...]
     quote_id: str
@@ -197,7 +198,8 @@ def _payoff_page(
     return PayoffPage(
         amount=money(figures.amount_minor),
         to_pay=money(figures.to_pay_minor),
-        saving=money(figures.saving_minor) if figures.saving_minor >= 0 else "",
+        saving=money(figures.saving_minor) if figures.saving_minor > 0 else "",
+        same=money(0) if figures.saving_minor == 0 else "",
         dearer=money(-figures.saving_minor) if figures.saving_minor < 0 else "",
         lines=tuple(lines),
         quote_id=figures.quote_id,
@@ -364,14 +366,7 @@ def _too_many(item: Item, asked: int) -> str:
     what = {"asked": asked, "what": item.title, "left": item.left}
     if not item.left:
         return gettext("None of %(what)s can go back any more: all went back or are asked for.") % what
-    return (
-        ngettext(
-            "You asked to return %(asked)s of %(what)s, and %(left)s can go back. Choose at most that.",
-            "You asked to return %(asked)s of %(what)s, and %(left)s can go back. Choose at most so many.",
-            item.left,
-        )
-        % what
-    )
+    return gettext("You asked to return %(asked)s of %(what)s, but only %(left)s can go back.") % what
 
 
 def _item_view(item: Item, asked: Any, visitor: PortalVisitor) -> ItemView:

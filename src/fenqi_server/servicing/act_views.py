@@ -24,15 +24,8 @@ from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed, role_name
 from fenqi_server.servicing.desk import ChangeView, change_view, contract_of, staff_at, state_word, voice_at
 from fenqi_server.servicing.service import ContractView, Refusal
-from fenqi_server.servicing.staff_acts import (
-    MAX_REASON,
-    Doing,
-    Field,
-    StaffAct,
-    WrongField,
-    read,
-    tried,
-)
+from fenqi_server.servicing.staff_acts.act import MAX_REASON, Doing, StaffAct, tried
+from fenqi_server.servicing.staff_acts.form import Field, WrongField, read
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["PreviewView", "RefusedView", "act_page", "bad_words", "preview_of", "refused_words", "seen_by"]

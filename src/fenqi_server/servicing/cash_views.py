@@ -34,7 +34,8 @@ from fenqi_server.servicing.act_views import (
 from fenqi_server.servicing.desk import ContractLine, contract_of, lines_of, staff_at, voice_at
 from fenqi_server.servicing.listing import Asked, list_contracts
 from fenqi_server.servicing.service import NoContract, Refusal
-from fenqi_server.servicing.staff_acts import channels, tried
+from fenqi_server.servicing.staff_acts.act import tried
+from fenqi_server.servicing.staff_acts.money import channels
 from fenqi_server.servicing.unapplied import NoMoney, Placed, Unmatched
 from fenqi_server.servicing.words import age_name, said
 from fenqi_server.shops.models import Shop

@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from fenqi_server.servicing import cash_views, console_views, desk, request_views
 from fenqi_server.servicing.act_views import act_page
-from fenqi_server.servicing.staff_acts import ACTS
+from fenqi_server.servicing.staff_acts.table import ACTS
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("contracts/", desk.contracts, name="contracts"),

@@ -38,7 +38,7 @@ from fenqi_server.portal import entry
 from fenqi_server.servicing import requests, service
 from fenqi_server.servicing.listing import Asked, Listed, list_contracts
 from fenqi_server.servicing.service import ContractView, NoContract
-from fenqi_server.servicing.staff_acts import groups_for
+from fenqi_server.servicing.staff_acts.table import groups_for
 from fenqi_server.servicing.words import (
     awaited_text,
     by_name,

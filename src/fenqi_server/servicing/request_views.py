@@ -47,7 +47,9 @@ from fenqi_server.servicing.requests import (
     ReturnAsked,
 )
 from fenqi_server.servicing.service import ContractView, Refusal
-from fenqi_server.servicing.staff_acts import Field, WrongField, first_day, interest_choices, read, tried
+from fenqi_server.servicing.staff_acts.act import tried
+from fenqi_server.servicing.staff_acts.form import Field, WrongField, read
+from fenqi_server.servicing.staff_acts.relief import first_day, interest_choices
 from fenqi_server.servicing.unapplied import Placed
 from fenqi_server.servicing.words import (
     age_name,

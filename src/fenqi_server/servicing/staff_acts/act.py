@@ -40,8 +40,6 @@ __all__ = [
 MAX_REASON: Final = acts.MAX_REASON
 MONEY_ROLES: Final = ("supervisor", "finance")
 DESK_ROLES: Final = ("support", "supervisor", "finance")
-
-
 T = TypeVar("T")
 
 
@@ -103,11 +101,13 @@ def seen_alone(doing: Doing, asked: OfContract) -> object:
 
 
 def the_amount(_found: ContractView, given: dict[str, Any]) -> int:
+    """The stake of an act that asks for an amount."""
     amount: int = given["amount"]
     return amount
 
 
 def running(state: ContractState) -> bool:
+    """Something is owed, and the claim stands in the book."""
     return state.status == "active" and state.written_off_on is None
 
 
@@ -118,4 +118,5 @@ def sold(state: ContractState) -> bool:
 
 
 def late(state: ContractState) -> bool:
+    """A price is paid back, and some of it is past due."""
     return sold(state) and state.overdue_minor > 0

@@ -80,11 +80,13 @@ def _read(field: Field, text: str, currency: str) -> Any:
 
 
 def amount_field(minor: int, found: ContractView, hint: str = "") -> Field:
+    """An amount; `minor` stands in it at first, where it is more than 0."""
     shown = decimal_text(minor, found.terms.currency) if minor else ""
     return Field(name="amount", label=gettext("Amount"), kind="money", hint=hint, value=shown)
 
 
 def day_field(at: datetime, found: ContractView) -> Field:
+    """The day on which it happened: today at first."""
     return Field(
         name="on",
         label=gettext("When it happened"),
@@ -99,4 +101,5 @@ def key_field(at: datetime) -> Field:
 
 
 def no_fields(_found: ContractView, _voice: Voice, _at: datetime) -> tuple[Field, ...]:
+    """An act that asks for nothing but the reason."""
     return ()

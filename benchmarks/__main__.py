@@ -41,7 +41,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("proof.1m",), proof_1m),
     (("http.evaluations",), http_evaluations),
     (("http.payments",), http_payments),
-    (("repayments.posted", "hot_account.cost"), posted),
+    (("repayments.posted", "repayments.handled", "hot_account.cost"), posted),
     (("month_end.1m",), month_end_1m),
     (("day_close.1m", "day_close.100k", "day_close.ratio"), day_close),
 )

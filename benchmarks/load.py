@@ -72,13 +72,16 @@ def payments(key: str, host: str, contracts: int, first: int) -> list[bytes]:
     """A payment for each of so many copies of a contract (`benchmarks.repaying`), each with a key and a number of its own."""
     from uuid import UUID
 
+    from benchmarks.repaying import FIRST_COPY
     from fenqi_server.ids import public_id
 
     prepared: list[bytes] = []
     for number in range(first, contracts):
         n = number * 7919 % contracts
         contract = public_id(
-            "ct", UUID(f"10000000-0000-4000-8000-{n:012x}"), UUID(f"20000000-0000-4000-8000-{n:012x}")
+            "ct",
+            UUID(f"10000000-0000-4000-8000-{FIRST_COPY + n}"),
+            UUID(f"20000000-0000-4000-8000-{FIRST_COPY + n}"),
         )
         body = json.dumps(
             {"amount_minor": 53_600, "currency": "CNY", "kind": "received", "payment_ref": f"http-{n}"}

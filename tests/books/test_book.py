@@ -397,7 +397,7 @@ class TestProof:
             ("DELETE FROM books_transaction WHERE reference = 'a'", "in_transit"),
             ("DELETE FROM servicing_event WHERE reference = 'a'", "event of a contract"),
             (
-                "UPDATE servicing_event SET body = body || '{\"amount_minor\": 53599}' WHERE reference = 'a'",
+                "UPDATE servicing_event SET body = (body::jsonb || '{\"amount_minor\": 53599}')::json WHERE reference = 'a'",
                 "in_transit",
             ),
             ("UPDATE servicing_state SET status = 'active' WHERE status = 'closed'", "cached status"),

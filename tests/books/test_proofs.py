@@ -99,7 +99,7 @@ class TestWhatIsReplayed:
         assert touched(connection, at_night(1), 10) == [parse_public_id(names[3])]
         # Book and cache say the same, and both are not what the events come to.
         as_owner.execute(
-            "UPDATE servicing_event SET body = body || '{\"amount_minor\": 999}' WHERE reference = 'a'"
+            "UPDATE servicing_event SET body = (body::jsonb || '{\"amount_minor\": 999}')::json WHERE reference = 'a'"
         )
         night = proofs.prove_night(shop, at_night(2), seconds=0)
         assert night is not None

@@ -237,7 +237,7 @@ _INSERT_EVENTS: Final = """
 INSERT INTO servicing_event (customer_id, contract_id, seq, shop_id, event_id, kind, reference, occurred_on, recorded_at,
                              body)
 SELECT u.customer_id, u.contract_id, u.seq, %s, u.event_id, 'due_reached', u.number::text, u.occurred_on, %s,
-       jsonb_build_object('row', u.number)
+       ('{"row":' || u.number || '}')::json
   FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::int[], %s::date[])
        AS u (customer_id, contract_id, seq, event_id, number, occurred_on)
 """

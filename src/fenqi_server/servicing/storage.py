@@ -80,9 +80,9 @@ class Stored(msgspec.Struct, kw_only=True):
 _terms: Final[msgspec.json.Decoder[ContractTerms]] = msgspec.json.Decoder(ContractTerms)
 
 EVENT_SQL: Final = """
-('{"kind":"' || e.kind || '","seq":' || e.seq || ',"occurred_on":' || to_json(e.occurred_on)
- || ',"recorded_at":' || floor(date_part('epoch', e.recorded_at))::bigint
- || CASE WHEN e.body = '{}' THEN '}' ELSE ',' || substr(e.body::text, 2) END)
+concat('{"kind":"', e.kind, '","seq":', e.seq, ',"occurred_on":"', e.occurred_on, '","recorded_at":',
+       floor(date_part('epoch', e.recorded_at))::bigint,
+       CASE WHEN e.body::text = '{}' THEN '}' ELSE ',' || substr(e.body::text, 2) END)
 """
 """An event as it is decoded, of `servicing_event AS e`: what the columns hold is not held a second time in the body."""
 _LOAD: Final = f"""
@@ -94,10 +94,22 @@ SELECT c.customer_id, c.contract_id, c.shop_id, c.order_ref, c.decision_id, c.cr
   JOIN servicing_state AS s USING (customer_id, contract_id)
  WHERE c.customer_id = %s
 """
-_HELD: Final = (
-    "SELECT shop_id, order_ref, decision_id, created_at, terms, booked_accounts, booked_amounts, events"
-    " FROM servicing_held(%s, %s)"
-)
+
+
+class _Held(msgspec.Struct):
+    """What `servicing_held` tells of a contract."""
+
+    shop_id: UUID
+    order_ref: str
+    decision_id: str
+    created_at: datetime
+    booked_accounts: list[int]
+    booked_amounts: list[int]
+    events: list[Event]
+    terms: ContractTerms
+
+
+_held: Final[msgspec.json.Decoder[_Held]] = msgspec.json.Decoder(_Held)
 
 
 def load(customer_id: UUID, contract_id: UUID) -> Stored | None:
@@ -111,9 +123,22 @@ def load(customer_id: UUID, contract_id: UUID) -> Stored | None:
 def load_for_update(customer_id: UUID, contract_id: UUID) -> Stored | None:
     """A contract, held until the transaction ends: events are added to it by one at a time."""
     with connection.cursor() as cursor:
-        cursor.execute(_HELD, [customer_id, contract_id])
-        row = cursor.fetchone()
-    return None if row is None else _stored(customer_id, contract_id, *row)
+        cursor.execute("SELECT servicing_held(%s, %s)", [customer_id, contract_id])
+        (found,) = cursor.fetchone()
+    if found is None:
+        return None
+    held = _held.decode(found)
+    return Stored(
+        shop_id=held.shop_id,
+        customer_id=customer_id,
+        contract_id=contract_id,
+        order_ref=held.order_ref,
+        decision_id=held.decision_id,
+        created_at=held.created_at,
+        terms=held.terms,
+        events=held.events,
+        booked=dict(zip(held.booked_accounts, held.booked_amounts, strict=True)),
+    )
 
 
 def load_many(customer_id: UUID) -> list[Stored]:
@@ -173,9 +198,8 @@ _APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 32)})"
 
 
 class _Posted(msgspec.Struct, frozen=True):
-    """What one of the new events books: `which` counts them from 1."""
+    """What an event books, and the day that it counts to."""
 
-    which: int
     entries: Entries
     settlement: str | None
     reference: str
@@ -205,9 +229,9 @@ def append(
     """
     state: ContractState | None = None
     before = dict(contract.booked)
-    posted: list[_Posted] = []
+    posted: list[_Posted | None] = []
     grown = msgspec.structs.replace(contract, events=list(contract.events))
-    for number, event in enumerate(new, 1):
+    for event in new:
         known = state
         grown.events.append(event)
         state = grown.latest(today)
@@ -215,11 +239,11 @@ def append(
         entries = posting(after, before)
         before = after
         if entries is None:
+            posted.append(None)
             continue
         check_fees(entries, contract.terms)
         posted.append(
             _Posted(
-                number,
                 entries,
                 getattr(event, "settlement", None),
                 getattr(event, "payment_id", "") or getattr(event, "refund_id", ""),
@@ -230,33 +254,42 @@ def append(
     contract.events, contract.booked = grown.events, before
     row = cached_row(contract, state if contract.terms.interest is None else contract.told())
     with connection.cursor() as cursor:
-        cursor.execute(
-            _APPEND,
-            [
-                contract.shop_id,
-                contract.customer_id,
-                contract.contract_id,
-                at,
-                contract.terms.currency,
-                [uuid7(at) for _ in new],
-                [event.seq for event in new],
-                [_kind(event) for event in new],
-                [_reference(event, grown.events) for event in new],
-                [event.occurred_on for event in new],
-                [_body(event) for event in new],
-                [each.which for each in posted],
-                [uuid7(at) for _ in posted],
-                [each.settlement for each in posted],
-                [each.reference for each in posted],
-                [each.booked_on for each in posted],
-                [as_array(each.entries.accounts) for each in posted],
-                [as_array(each.entries.amounts) for each in posted],
-                *list(row.values())[1:],
-            ],
-        )
+        for event, books in zip(new, posted, strict=True):
+            cursor.execute(
+                _APPEND,
+                [
+                    contract.shop_id,
+                    contract.customer_id,
+                    contract.contract_id,
+                    at,
+                    uuid7(at),
+                    event.seq,
+                    _kind(event),
+                    _reference(event, grown.events),
+                    event.occurred_on,
+                    _body(event),
+                    *_booking(books, contract.terms.currency, at),
+                    *row.values(),
+                ],
+            )
     if state.status == "closed" and state.cancelled_on is None and state.written_off_on is None:
         _confirm_closed(contract, state, at)
     return state
+
+
+def _booking(books: _Posted | None, currency: str, at: datetime) -> Sequence[Any]:
+    """What `servicing_append` is given of what an event books."""
+    if books is None:
+        return (None,) * 7
+    return (
+        uuid7(at),
+        books.settlement,
+        books.reference,
+        currency,
+        books.booked_on,
+        list(books.entries.accounts),
+        list(books.entries.amounts),
+    )
 
 
 def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> None:

@@ -293,6 +293,8 @@ TABLE: dict[str, Row] = {
     "console/contracts/<str:contract_id>/": staff("support", "supervisor", "finance", "auditor"),
     "console/contracts/<str:contract_id>/portal-link": staff("support", "supervisor"),
     # What is done to one: small things by support, money by supervisor and finance, hardship and its end by the supervisor.
+    "console/contracts/<str:contract_id>/ask-return/": staff("support", "supervisor"),
+    "console/contracts/<str:contract_id>/ask-help/": staff("support", "supervisor"),
     "console/contracts/<str:contract_id>/cash/": staff("support", "supervisor", "finance"),
     "console/contracts/<str:contract_id>/reverse/": staff("supervisor", "finance"),
     "console/contracts/<str:contract_id>/refund/": staff("finance"),

@@ -86,7 +86,7 @@ class RequestOut(msgspec.Struct, frozen=True):
     """A request and what became of it. `asked_by` is `customer`, or who of the staff; `said` the customer's own words.
 
     `needs_second`: whoever asked may not agree, and only somebody signed in to the console may. `contract_id` is null where it is about money
-    that named no contract (`asked.unapplied_id`).
+    that named no contract (`asked.unapplied_id`). `taken_by` is who of the staff wrote it down for a customer who called.
     """
 
     request_id: str
@@ -104,6 +104,7 @@ class RequestOut(msgspec.Struct, frozen=True):
     note: str
     at_stake_minor: int
     needs_second: bool
+    taken_by: str
 
 
 def request_out(found: Request) -> RequestOut:
@@ -124,6 +125,7 @@ def request_out(found: Request) -> RequestOut:
         found.note,
         found.at_stake_minor,
         found.needs_second,
+        found.taken_by,
     )
 
 

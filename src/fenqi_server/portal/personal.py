@@ -45,7 +45,7 @@ EXPORTED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "contracts": ("servicing_contract", ()),
     "events": ("servicing_event", ()),
     "standing": ("servicing_state", ()),
-    "requests": ("servicing_request", ()),
+    "requests": ("servicing_request", ("taken_by",)),
     "request_answers": ("servicing_request_decision", ("decided_by",)),
     "mandates": ("autopay_mandate", ("tool_token",)),
     "mandates_withdrawn": ("autopay_withdrawal", ()),

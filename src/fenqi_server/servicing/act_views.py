@@ -55,7 +55,7 @@ def _answer(request: HttpRequest, act: StaffAct, contract_id: str) -> HttpRespon
     staff, at = staff_at(request), clock.now()
     voice = voice_at(staff.shop, at)
     found = contract_of(staff.shop, contract_id, at)
-    fields = act.fields(found, voice, at)
+    fields = act.fields(staff.shop, found, voice, at)
     if request.method != "POST":
         return _page(request, act, found, fields, voice)
     sent = {field.name: request.POST.get(field.name, "") for field in fields}
@@ -114,7 +114,11 @@ def _done(
     asked = act.do(doing)
     here = reverse("console:contract", args=[doing.contract])
     if asked is not None and asked.state == "open":
-        request.session["flash"] = gettext("Asked. Someone else has to approve it.")
+        request.session["flash"] = (
+            gettext("Written down. It waits to be decided, and the customer sees it on their pages.")
+            if asked.by_customer
+            else gettext("Asked. Someone else has to approve it.")
+        )
         return HttpResponseRedirect(reverse("console:request", args=[asked.request_id]))
     now = contract_of(doing.shop, doing.contract, doing.at)
     new = seen_by(now)

@@ -125,7 +125,10 @@ def line_of(each: Request, voice: Voice, at: datetime) -> RequestLine:
         what=kind_name(each.kind),
         contract_url=reverse("console:contract", args=[each.contract_id]) if each.contract_id else "",
         asked=voice.instant(each.asked_at),
-        by=by_name(each.asked_by),
+        by=gettext("%(customer)s, written down by %(who)s")
+        % {"customer": by_name(each.asked_by), "who": by_name(each.taken_by)}
+        if each.taken_by
+        else by_name(each.asked_by),
         age=age_name(days) if is_open else "",
         late=is_open and days > LATE_DAYS,
         stake=voice.money(each.at_stake_minor) if each.at_stake_minor else "",
@@ -280,7 +283,7 @@ def _page(
             own=is_open and own and not may_agree,
             alone_until=voice.instant(waits) if is_open and waits is not None else "",
             by_customer=each.by_customer,
-            may_withdraw=is_open and own,
+            may_withdraw=is_open and (own or each.taken_by.lower() == staff.actor.lower()),
         ),
         "request_id": each.request_id,
         "chosen": sent.get("way", ""),

@@ -204,6 +204,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A request and what became of it. `done` is what approving it did, by the contract's event `event_seq`.
 
     `contract_id` is empty where it is about money of no contract (`unapplied_id`). `alone`: the shop was run by one person then.
+    `taken_by` is who of the staff wrote it down for a customer who called.
     """
 
     request_id: str
@@ -223,6 +224,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
     note: str = ""
     alone: bool = False
+    taken_by: str = ""
 
     @property
     def unapplied_id(self) -> str:
@@ -260,7 +262,7 @@ class RequestPage(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = """
 SELECT r.customer_id, r.request_id, r.contract_id, r.kind, r.body::text, r.said, r.at_stake_minor, r.limit_minor, r.asked_by,
-       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note, r.alone
+       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note, r.alone, r.taken_by
   FROM servicing_request AS r
   LEFT JOIN servicing_request_decision AS d USING (customer_id, request_id)
 """
@@ -287,6 +289,7 @@ def _read(row: Sequence[Any]) -> Request:
         decided_at=row[14],
         note=row[15] or "",
         alone=row[16],
+        taken_by=row[17],
     )
 
 
@@ -381,10 +384,18 @@ def count_open(shop: Shop, at: datetime, actor: str = "") -> int:
 
 
 def open_request(
-    shop: Shop, contract: str, asked: ReturnAsked | HardshipAsked, at: datetime, *, said: str = ""
+    shop: Shop,
+    contract: str,
+    asked: ReturnAsked | HardshipAsked,
+    at: datetime,
+    *,
+    said: str = "",
+    taken_by: str = "",
+    reason: str = "",
 ) -> Request:
     """A customer asks. `said` is what they write beside it, in their own words.
 
+    `taken_by` is who of the staff wrote it down for a caller, and `reason` what the audit log keeps of that.
     The same again while it is open is that one; another of its kind meanwhile raises `Refusal` (`request_open`). Raises
     `NoContract`, `BadInput`.
     """
@@ -410,7 +421,12 @@ def open_request(
             )
         elif state.status != "active":
             raise _nothing_owed(stored)
-        return _insert(shop, _of_contract(stored), kind, asked, said, 0, CUSTOMER, at)
+        made = _insert(shop, _of_contract(stored), kind, asked, said, 0, CUSTOMER, at, taken_by=taken_by)
+        if taken_by:
+            after = {"contract": stored.public_id, "for": CUSTOMER}
+            subject = f"request:{made.request_id}"
+            audit.record(shop, taken_by, f"request.{kind}", subject, at, reason=reason, after=after)
+        return made
 
     return in_transaction(act)
 
@@ -608,14 +624,23 @@ def _open_of(subject: _Subject, kind: str) -> list[Request]:
 
 
 def _insert(
-    shop: Shop, subject: _Subject, kind: Kind, asked: Asked, said: str, stake: int, by: str, at: datetime
+    shop: Shop,
+    subject: _Subject,
+    kind: Kind,
+    asked: Asked,
+    said: str,
+    stake: int,
+    by: str,
+    at: datetime,
+    *,
+    taken_by: str = "",
 ) -> Request:
     name = uuid7(at)
     limit = settings.FENQI_CONCESSION_LIMIT_MINOR
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO servicing_request (customer_id, request_id, shop_id, contract_id, kind, body, said, at_stake_minor,"
-            " limit_minor, asked_by, asked_at, alone) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " limit_minor, asked_by, asked_at, alone, taken_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 subject.customer_id,
                 name,
@@ -629,6 +654,7 @@ def _insert(
                 by,
                 at,
                 shop.single_operator,
+                taken_by,
             ],
         )
     made = get(shop, public_id(_PREFIX, subject.customer_id, name))
@@ -731,11 +757,11 @@ def decline(shop: Shop, request_id: str, at: datetime, *, actor: str, note: str)
 
 
 def withdraw(shop: Shop, request_id: str, at: datetime, *, by: str = CUSTOMER) -> Request:
-    """Take a request back before it is decided: only whoever asked. Raises `NoRequest`, `Refusal` (`not_open`)."""
+    """Take a request back before it is decided: only whoever asked, or wrote it down for the customer. Raises `NoRequest`, `Refusal` (`not_open`)."""
 
     def do() -> Request:
         asked = get(shop, request_id)
-        if asked.asked_by != by:
+        if by not in (asked.asked_by, asked.taken_by):
             raise NoRequest(request_id)
         subject = _hold(shop, asked)
         request = _still_open(shop, request_id, "withdrawn", by)

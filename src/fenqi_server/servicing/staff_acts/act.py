@@ -63,11 +63,11 @@ class StaffAct(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     roles: tuple[str, ...]
-    group: Literal["money", "help", "goods", "loss"]
+    group: Literal["calls", "money", "help", "goods", "loss"]
     title: str
     about: str
     way_back: str
-    fields: Callable[[ContractView, Voice, datetime], tuple[Field, ...]]
+    fields: Callable[[Shop, ContractView, Voice, datetime], tuple[Field, ...]]
     fits: Callable[[ContractState], bool]
     do: Callable[[Doing], requests.Request | None]
     preview: Callable[[Doing], object] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from django.utils.translation import gettext
@@ -12,13 +12,15 @@ from django.utils.translation import gettext
 from fenqi.calendars import local_date
 from fenqi.money import MoneyError, decimal_text, parse_money
 from fenqi_server.ids import uuid7
-from fenqi_server.servicing import service
+from fenqi_server.servicing import acts, service
 from fenqi_server.servicing.service import ContractView
+from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["Field", "WrongField", "amount_field", "day_field", "key_field", "no_fields", "read"]
 
-Kind = Literal["money", "text", "date", "whole", "choice"]
+MAX_WORDS: Final = acts.MAX_REASON
+Kind = Literal["money", "text", "words", "date", "whole", "choice"]
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +76,9 @@ def _read(field: Field, text: str, currency: str) -> Any:
         return int(text)
     if field.kind == "choice" and text not in {value for value, _ in field.choices}:
         raise WrongField(field.name, gettext("Choose one of those shown."))
-    if len(text) > service.MAX_REFERENCE:
-        raise WrongField(field.name, gettext("At most %(n)s characters.") % {"n": service.MAX_REFERENCE})
+    longest = MAX_WORDS if field.kind == "words" else service.MAX_REFERENCE
+    if len(text) > longest:
+        raise WrongField(field.name, gettext("At most %(n)s characters.") % {"n": longest})
     return text
 
 
@@ -100,6 +103,6 @@ def key_field(at: datetime) -> Field:
     return Field(name="key", label="", kind="text", value=uuid7(at).hex, hidden=True)
 
 
-def no_fields(_found: ContractView, _voice: Voice, _at: datetime) -> tuple[Field, ...]:
+def no_fields(_shop: Shop, _found: ContractView, _voice: Voice, _at: datetime) -> tuple[Field, ...]:
     """An act that asks for nothing but the reason."""
     return ()

@@ -61,7 +61,7 @@ GOODS: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Goods were shipped"),
         about=gettext_noop("From here on the sale is not called off: goods are returned."),
         way_back=gettext_noop("It is not undone: goods that do not arrive are returned."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="reference", label=gettext("Number of the parcel"), kind="text", required=False),
             day_field(at, found),
         ),
@@ -77,7 +77,7 @@ GOODS: Final[tuple[StaffAct, ...]] = (
             "At the price they were bought for. What of it is not paid yet comes off the instalments as the contract agreed; the rest is to be refunded."
         ),
         way_back=gettext_noop("It is not undone: goods that go out again are a new order."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             amount_field(0, found, gettext("The price of what came back.")),
             Field(
                 name="others",

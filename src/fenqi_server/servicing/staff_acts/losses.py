@@ -130,7 +130,7 @@ LOSSES: Final[tuple[StaffAct, ...]] = (
             "Only what the table of costs named as one that may arise. Penalties stay within the law’s most."
         ),
         way_back=gettext_noop("Waive it."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="what", label=gettext("What for"), kind="choice", choices=_chargeable(found, voice)),
             amount_field(0, found),
             Field(
@@ -153,7 +153,7 @@ LOSSES: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Call everything due"),
         about=gettext_noop("Everything is owed at once, without the fees of a time that has not come."),
         way_back=gettext_noop("Spread everything over new instalments."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(
                 name="demanded_on",
                 label=gettext("The customer was told to pay on"),
@@ -174,7 +174,7 @@ LOSSES: Final[tuple[StaffAct, ...]] = (
             "What is owed is given up in the book. The claim stays, and what still comes is recovered."
         ),
         way_back=gettext_noop("Money that still comes is booked as recovered."),
-        fields=lambda found, voice, at: (key_field(at),),
+        fields=lambda shop, found, voice, at: (key_field(at),),
         fits=running,
         do=_write_off,
         preview=_see_write_off,
@@ -187,7 +187,7 @@ LOSSES: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Something was recovered"),
         about=gettext_noop("Money that came of a claim that was written off."),
         way_back=gettext_noop("It is not undone here: a difference is cleared in reconciliation."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             amount_field(0, found),
             Field(name="cost", label=gettext("Of it kept for collecting"), kind="money", required=False),
             Field(name="reference", label=gettext("Number of the payment"), kind="text"),

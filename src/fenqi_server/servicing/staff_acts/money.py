@@ -196,7 +196,7 @@ MONEY: Final[tuple[StaffAct, ...]] = (
             "Money over the counter, with the number of its receipt. More than is owed is refused."
         ),
         way_back=_REVERSED,
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             amount_field(found.state.next_due_minor, found),
             Field(
                 name="till",
@@ -239,7 +239,7 @@ MONEY: Final[tuple[StaffAct, ...]] = (
             "A payment that was charged back, bounced or was booked in error. What it paid is owed again, and later payments pay anew."
         ),
         way_back=gettext_noop("It is not undone: book the payment again, under another number."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(
                 name="payment",
                 label=gettext("Payment"),
@@ -269,7 +269,7 @@ MONEY: Final[tuple[StaffAct, ...]] = (
             "What the customer has to get back for goods or a sale that was called off was paid to them."
         ),
         way_back=gettext_noop("It is not undone here: money that came back is a payment."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             amount_field(found.state.refund_due_minor, found),
             Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=channels()),
             Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
@@ -287,7 +287,7 @@ MONEY: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Send unapplied money back"),
         about=gettext_noop("What the contract holds and nothing is owed for was sent back to the customer."),
         way_back=gettext_noop("It is not undone here: money that came back is a payment."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             amount_field(found.state.unapplied_minor, found),
             Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=channels()),
             Field(name="reference", label=gettext("Number of the transfer"), kind="text"),

@@ -156,7 +156,7 @@ RELIEF: Final[tuple[StaffAct, ...]] = (
             "The shop takes a part of what is owed on itself: it pays as money would, and is none."
         ),
         way_back=gettext_noop("It is not undone: what was granted was told to the customer."),
-        fields=lambda found, voice, at: (amount_field(0, found), key_field(at)),
+        fields=lambda shop, found, voice, at: (amount_field(0, found), key_field(at)),
         fits=running,
         do=_goodwill,
         preview=_see_goodwill,
@@ -169,7 +169,7 @@ RELIEF: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Waive a fee, a penalty or interest"),
         about=gettext_noop("A part of what is owed besides the price is not asked for, the oldest first."),
         way_back=gettext_noop("It is not undone; a fee that is due after all is charged anew."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="part", label=gettext("What of"), kind="choice", choices=_waivable(found, voice)),
             amount_field(0, found),
             key_field(at),
@@ -196,7 +196,7 @@ RELIEF: Final[tuple[StaffAct, ...]] = (
             "Hardship: what falls due later is due so many instalments later still, and nothing is charged for being late meanwhile."
         ),
         way_back=gettext_noop("Customers may pay at any time during a pause; the dates stay moved."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="periods", label=gettext("For how many instalments"), kind="whole", value="1"),
             Field(
                 name="interest",
@@ -215,7 +215,7 @@ RELIEF: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Spread everything over new instalments"),
         about=gettext_noop("Everything that is owed, late or not, is owed in so many new instalments."),
         way_back=gettext_noop("Spread it once more, over other instalments."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="periods", label=gettext("How many instalments"), kind="whole", value="6"),
             Field(
                 name="first_due_on",
@@ -245,7 +245,7 @@ RELIEF: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Move the due day"),
         about=gettext_noop("From an instalment on, each is due on another day of its month."),
         way_back=gettext_noop("Move it back in the same way."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(
                 name="day",
                 label=gettext("Day of the month"),

@@ -103,7 +103,7 @@ RENTALS: Final[tuple[StaffAct, ...]] = (
             "The lease begins; its deposit is held by then. What the goods cost is what they lose value from."
         ),
         way_back=gettext_noop("It is not undone: the goods come back."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="cost", label=gettext("What the goods cost the shop"), kind="money", required=False),
             Field(
                 name="residual", label=gettext("What they are worth at the end"), kind="money", required=False
@@ -120,7 +120,7 @@ RENTALS: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Rented goods came back"),
         about=gettext_noop("The lease ends. Where a deposit is held, the goods are looked at next."),
         way_back=gettext_noop("It is not undone: goods that go out again are a new lease."),
-        fields=lambda found, voice, at: (day_field(at, found),),
+        fields=lambda shop, found, voice, at: (day_field(at, found),),
         fits=_rented_out,
         do=_take_back,
     ),
@@ -133,7 +133,7 @@ RENTALS: Final[tuple[StaffAct, ...]] = (
             "What the goods look like. Something is kept of the deposit only for a reason, with what shows it."
         ),
         way_back=gettext_noop("It is not undone: what was kept too much is granted as goodwill or refunded."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="finding", label=gettext("What was found"), kind="text"),
             Field(name="deduction", label=gettext("Kept of the deposit"), kind="money", required=False),
             Field(
@@ -154,7 +154,7 @@ RENTALS: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Let the deposit pay rents"),
         about=gettext_noop("Rents that are due, where the plan says that the deposit covers them."),
         way_back=gettext_noop("It is not undone: the customer fills the deposit up by paying."),
-        fields=lambda found, voice, at: (amount_field(found.state.overdue_minor, found), key_field(at)),
+        fields=lambda shop, found, voice, at: (amount_field(found.state.overdue_minor, found), key_field(at)),
         fits=lambda state: (
             state.lease is not None and state.lease.deposit_held_minor > 0 and state.overdue_minor > 0
         ),
@@ -180,7 +180,7 @@ RENTALS: Final[tuple[StaffAct, ...]] = (
         title=gettext_noop("Capture the pledge"),
         about=gettext_noop("The campaign succeeded: what was pledged is taken, and owed and paid with it."),
         way_back=gettext_noop("Goods that are not delivered are returned and refunded."),
-        fields=lambda found, voice, at: (
+        fields=lambda shop, found, voice, at: (
             Field(name="reference", label=gettext("Number of the payment"), kind="text"),
             day_field(at, found),
         ),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_noop
 from fenqi.contracts.contract import ContractState
 from fenqi_server.console.access import Staff
 from fenqi_server.servicing.staff_acts.act import StaffAct
+from fenqi_server.servicing.staff_acts.calls import CALLS
 from fenqi_server.servicing.staff_acts.goods import GOODS
 from fenqi_server.servicing.staff_acts.losses import LOSSES
 from fenqi_server.servicing.staff_acts.money import MONEY
@@ -19,7 +20,7 @@ from fenqi_server.servicing.staff_acts.rentals import RENTALS
 
 __all__ = ["ACTS", "ActGroup", "ActLink", "groups_for"]
 
-ACTS: Final[tuple[StaffAct, ...]] = (*MONEY, *RELIEF, *GOODS, *RENTALS, *LOSSES)
+ACTS: Final[tuple[StaffAct, ...]] = (*CALLS, *MONEY, *RELIEF, *GOODS, *RENTALS, *LOSSES)
 
 
 class ActLink(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class ActGroup(msgspec.Struct, frozen=True):
 
 
 _GROUPS: Final = {
+    "calls": gettext_noop("For a caller"),
     "money": gettext_noop("Money"),
     "help": gettext_noop("Help"),
     "goods": gettext_noop("Goods"),

@@ -1,0 +1,11 @@
+"""Who of the staff wrote a request down for a customer who called."""
+
+from django.db import migrations
+
+_UP = "ALTER TABLE servicing_request ADD COLUMN taken_by text NOT NULL DEFAULT ''"
+_DOWN = "ALTER TABLE servicing_request DROP COLUMN taken_by"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("servicing", "0012_outgoing")]
+    operations = [migrations.RunSQL(_UP, _DOWN)]

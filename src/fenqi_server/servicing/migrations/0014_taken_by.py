@@ -7,5 +7,5 @@ _DOWN = "ALTER TABLE servicing_request DROP COLUMN taken_by"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("servicing", "0012_outgoing")]
+    dependencies = [("servicing", "0013_one_event_a_call")]
     operations = [migrations.RunSQL(_UP, _DOWN)]

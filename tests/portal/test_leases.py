@@ -65,6 +65,22 @@ def test_a_lease_is_told_by_its_own_words_and_offers_nothing_that_only_a_sale_ca
         assert "the lease ended" in words(late.get(f"/contracts/{phone}/"))
 
 
+@pytest.mark.parametrize(
+    ("language", "ends"), [("en", "Your rental ends on 24 Nov."), ("zh", "租期至11月24日结束。")]
+)
+def test_in_its_last_fortnight_a_rental_says_that_it_ends(
+    mall: RealShop, phone: str, language: str, ends: str
+) -> None:
+    page = f"/contracts/{phone}/"
+    # Twelve months from 24 November 2026, the first day: 366 days.
+    for days, told in ((351, False), (352, True), (366, True), (367, False)):
+        with clock.pinned(after(days)):
+            assert (ends in words(mall.signed_in(language=language).get(page))) is told, days
+    leases.renew(mall.shop, phone, 1, "click-1", after(353))
+    with clock.pinned(after(353)):
+        assert ends not in words(mall.signed_in(language=language).get(page))
+
+
 def costs(browser: Client, contract: str) -> dict[str, str]:
     page = (
         browser.get(f"/contracts/{contract}/").content.decode().split('id="costs"')[1].split("</section>")[0]

@@ -25,6 +25,7 @@ from fenqi_server.decisions import service as decisions
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
 from fenqi_server.policies import service as policies
+from fenqi_server.reminders.ending import TERM_DAYS
 from fenqi_server.servicing.requests import HardshipAsked, Pause, ReAge, ReAmortise, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.servicing.words import awaited_text
@@ -286,6 +287,16 @@ def _notes(state: ContractState, voice: Voice) -> tuple[str, ...]:
     awaited = awaited_text(state)
     if awaited:
         notes.append(awaited)
+    lease = state.lease
+    if lease is not None and lease.handed_over_on is not None and lease.outcome is None:
+        ahead = (lease.term_ends_on - state.as_of).days
+        if 0 <= ahead <= max(TERM_DAYS):
+            notes.append(
+                gettext(
+                    "Your rental ends on %(on)s. Below you can buy the goods, rent on or read how to give them back, as far as that was agreed; nothing of it happens by itself."
+                )
+                % {"on": voice.day(lease.term_ends_on)}
+            )
     if state.cancelled_on is not None:
         notes.append(gettext("The sale was called off on %(on)s.") % {"on": voice.day(state.cancelled_on)})
     if state.paused_until is not None and state.paused_until > state.as_of:
@@ -459,7 +470,7 @@ def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tup
         ]
         paid = (
             voice.money(part.total_minor)
-            if len(several) == 1 and part.principal_minor
+            if len(several) == 1 and (part.principal_minor or part.rent_minor or part.deposit_minor)
             else pgettext("between names", ", ").join(several)
         )
         lines.append(

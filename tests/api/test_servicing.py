@@ -318,6 +318,11 @@ def test_staff_acts_over_the_api(mall, send, staff, look):
     assert (unknown.status_code, decoded(unknown)["code"]) == (409, "cannot_follow")
     charge = {"charge_id": "c-1", "part": "fee", "amount_minor": 100, "code": "letter", "reason": "x"}
     assert "table of costs" in decoded(send("charges", charge, key=staff))["rule"]
+    for year in ("0001", "9999"):
+        far = send("charges", charge | {"due_on": f"{year}-12-31"}, key=staff)
+        assert (far.status_code, decoded(far)["rule"]) == (
+            *(409, "it has to be between 24 Nov 2025 and 24 Nov 2036"),
+        )
     early = send("acceleration", {"demanded_on": "2026-11-01", "reason": "x"}, key=staff)
     assert (early.status_code, "民法典634" in decoded(early)["messages"]["en"]) == (409, True)
     with clock.pinned(AT + timedelta(days=100)):

@@ -6,20 +6,25 @@ import csv
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from django.test import Client
 from icalendar import Calendar
 from pypdf import PdfReader
+from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
 from fenqi.money import format_money
-from fenqi.terms.agreed import ReturnTerms
+from fenqi.terms.agreed import LateTerms, ReturnTerms
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.papers.addresses import address_of, token_of
-from fenqi_server.servicing import returns, service
+from fenqi_server.servicing import acts, closing, returns, service, storage
 from fenqi_server.shops.models import Shop
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -254,6 +259,27 @@ def test_a_calendar_has_a_day_for_each_row_and_a_moved_one_keeps_its_name(
     assert (moved[name]["DTSTART"].dt, moved[name]["SEQUENCE"]) == (due + timedelta(days=2), 1)
     assert {moved[other]["SEQUENCE"] for other in moved if other != name} == {0}
     assert moved[name]["LAST-MODIFIED"].dt > before[name]["LAST-MODIFIED"].dt
+
+
+def test_a_row_that_was_dated_to_the_end_of_time_before_that_was_refused_is_in_the_calendar_and_closes(
+    get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop("old")
+    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号")
+    letter = ContingentCost("late", Text("费用", "A cost"), Text("逾期", "If late"), "shop")
+    plan = msgspec.structs.replace(FREE_3, contingent=(letter,))
+    made = open_one(shop, make_customer(shop), plan=plan, late=late)
+    with monkeypatch.context() as before_the_rule:
+        before_the_rule.setattr(storage, "check_days", lambda _: None)
+        acts.charge(
+            shop, made, "c", "fee", 100, "late", after(1), due_on=date.max, actor="wu", reason="a slip"
+        )
+    drawn = events(get("due-dates.ics", at=after(8), token=token_of(shop.id, made)).content)
+    assert date.max in [event["DTSTART"].dt for event in drawn.values()]
+    # The first row falls due on 23 December; by February it costs something that it is late.
+    report = closing.close_day(shop, on(75), after(75))
+    assert (report.rows, report.failed, closing.failures_of(shop)) == (2, (), [])
+    assert service.get(shop, made, on(75)).state.penalty_outstanding_minor > 0
 
 
 def test_the_same_news_is_the_same_calendar(get: Callable[..., Any]) -> None:

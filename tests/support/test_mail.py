@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.api.world import AT, make_world
 
 from fenqi_server.customers import service as customers
@@ -175,6 +177,52 @@ def test_what_is_no_mail_of_a_person_is_refused_saying_what_was_expected(mall, r
         mail.receive(mall.shop, raw, AT)
     assert said in str(refused.value)
     assert cases.desk(mall.shop) == ()
+
+
+FORGED = b"=?utf-8?Q?a=0D=0ABcc:_x@y?= <a@b.example>"
+
+
+@pytest.mark.parametrize("header", [b"From", b"To", b"Cc"])
+def test_a_line_break_that_was_encoded_into_a_name_is_refused(mall, header):
+    raw = b"From: a@b.example\n\nHello"
+    raw = raw.replace(b"a@b.example", FORGED) if header == b"From" else header + b": " + FORGED + b"\n" + raw
+    with pytest.raises(mail.BadMail, match=f"header {header.decode()} cannot be read"):
+        mail.receive(mall.shop, raw, AT)
+    assert cases.desk(mall.shop) == ()
+
+
+def test_half_a_surrogate_pair_and_a_nul_are_stored_as_what_they_can_be(mall):
+    raw = b"From: a@b.example\nSubject: =?utf-8?Q?a=00b?=\nMessage-ID: <a=00@b>\n"
+    received = mail.receive(mall.shop, raw + b"Content-Type: text/plain; charset=utf-7\n\n+2AA-\0!", AT)
+    case, _ = cases.get(mall.shop, received.case or "")
+    assert (case.subject, messages(mall, received)) == ("ab", ["?!"])
+
+
+PIECES = [
+    *(b"=?utf-8?Q?", b"?=", b"=0D=0A", b"=?utf-7?Q?+2AA-?=", b"=?x?B?/?=", b"=00", b"utf-8''%"),
+    *(b"a", b"@", b"<", b">", b"(", b")", b'"', b";", b",", b"=", b":", b"[", b"]", b"*0*", b" ", b".", b"\0"),
+    *(b"\xff", b"text/plain", b"charset", b"boundary=", b"multipart/mixed", b"attachment", b"filename", b"(" * 1_500),
+]  # fmt: skip
+HEADERS = [
+    *(b"From", b"To", b"Subject", b"Message-ID", b"Content-Type", b"Content-Disposition", b"Auto-Submitted"),
+    *(b"Return-Path", b"Content-Transfer-Encoding"),
+]
+
+
+@pytest.mark.no_db
+@given(
+    st.lists(st.tuples(st.sampled_from(HEADERS), st.lists(st.sampled_from(PIECES), max_size=8)), max_size=9)
+)
+def test_whatever_stands_in_a_header_it_is_read_or_refused(headers):
+    raw = b"".join(name + b": " + b"".join(value) + b"\n" for name, value in headers) + b"\nhello\n"
+    try:
+        read = mail._parsed(raw)
+        mail._automatic(read)
+        texts = [mail._text_of(read), *(mail._header(read, name.decode()) for name in HEADERS)]
+    except mail.BadMail:
+        return
+    for text in texts:
+        text.encode()
 
 
 def test_a_long_mail_is_cut_and_says_so_and_a_card_number_is_struck_out(mall):

@@ -970,9 +970,10 @@ class Account:
         for row in self.sequence:
             if self.leased is not None and row == self.leased.deposit_row:
                 continue
-            since = self.due_on(row) + timedelta(days=late.grace_days)
-            if since >= on:
+            due_on = self.due_on(row)
+            if (on - due_on).days <= late.grace_days:
                 continue
+            since = due_on + timedelta(days=late.grace_days)
             times = sorted((day, minor) for day, minor in paid.get(row, ()) if since < day <= on)
             open_minor = sum(self.left[4 * row + part] for part in bearing) + sum(minor for _, minor in times)
             for day, minor in [*times, (on, 0)]:

@@ -59,9 +59,11 @@ def read_body(raw: bytes, model: type[_T]) -> _T:
         with _making:
             decoder = _decoders[model] = msgspec.json.Decoder(model, strict=True)
     try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise refused(_field_error(str(error), raw)) from None
+        try:
+            return decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            # Where the type is wrong, nothing after that was read: it may not be JSON at all.
+            raise refused(_field_error(str(error), raw)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiProblem(
             400,

@@ -7,7 +7,7 @@ into a calendar; that it was paid is another text, of a later LAST-MODIFIED.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -62,7 +62,8 @@ def _event(row: RowState, view: ContractView, voice: Voice, url: str) -> Iterato
     yield f"LAST-MODIFIED:{stamp}"
     yield f"SEQUENCE:{len(moves)}"
     yield f"DTSTART;VALUE=DATE:{row.due_on:%Y%m%d}"
-    yield f"DTEND;VALUE=DATE:{row.due_on + timedelta(days=1):%Y%m%d}"
+    if row.due_on < date.max:  # without an end, an event lasts its one day (RFC 5545, 3.6.1)
+        yield f"DTEND;VALUE=DATE:{row.due_on + timedelta(days=1):%Y%m%d}"
     yield f"SUMMARY:{escaped(summary)}"
     if row.moved_from is not None:
         moved = gettext("Put off from %(day)s, free of charge.") % {"day": row.moved_from.isoformat()}

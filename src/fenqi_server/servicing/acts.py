@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fenqi.calendars import format_date, local_date, to_epoch
+from fenqi.contracts.acts.dates import check_days
 from fenqi.contracts.contract import ContractState, RowState
 from fenqi.contracts.events import (
     Accelerated,
@@ -523,6 +524,7 @@ def foretold(stored: Stored, event: Event, today: date) -> ContractState:
     """The contract as it would be with one more event; nothing is written. Raises `Refusal`."""
     grown = msgspec.structs.replace(stored, events=[*stored.events, event])
     try:
+        check_days(event)
         return grown.latest(today)
     except EventRefused as problem:
         raise refusal_of(problem, _kind(event), stored.terms.currency) from None

@@ -215,6 +215,7 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ("1 or more", "须至少为一", "it has to be 1 or more"),
     (r"row (?P<n1>\d+) to be reached once", "第{n1}期只到期一次", "row {n1} falls due once"),
     (r"(?P<d1>\d{4}-\d\d-\d\d) or later", "须在{d1}或之后", "it has to be {d1} or later"),
+    (r"(?P<d1>\d{4}-\d\d-\d\d) or before", "须在{d1}或之前", "it has to be {d1} or before"),
     (
         "a pledge that was not released: its authorisation is void",
         "须未解除授权：授权已失效",
@@ -286,6 +287,11 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ("a cost that the disclosure named as one that may arise", "须是费用明示表列出的或有费用", "it has to be a cost that the table of costs names as one that may arise"),
     ("more than 0", "金额须大于零", "it has to be more than 0"),
     (r"(?P<n1>\d+) to (?P<n2>\d+)(?: \(31 is a month's last day\))?", "须为{n1}至{n2}", "it has to be {n1} to {n2}"),
+    (
+        r"(?P<d1>\d{4}-\d\d-\d\d) to (?P<d2>\d{4}-\d\d-\d\d)",
+        "须在{d1}至{d2}之间",
+        "it has to be between {d1} and {d2}",
+    ),
     (r"a day after (?P<d1>\S+)", "须晚于{d1}", "it has to be after {d1}"),
     ("a payment received on or before that day", "须是该日或之前收到的付款", "it has to be a payment received by that day"),
     ("a payment received before that stands", "须是已收到且未撤销的付款", "it has to be a payment that was received and stands"),

@@ -12,6 +12,7 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import local_date
+from fenqi.contracts.acts.dates import check_days
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
     DueReached,
@@ -233,6 +234,7 @@ def append(
     grown = msgspec.structs.replace(contract, events=list(contract.events))
     for event in new:
         known = state
+        check_days(event)
         grown.events.append(event)
         state = grown.latest(today)
         after = position(contract.terms, state.movements)

@@ -56,6 +56,18 @@ _TOKEN: Final = re.compile(r"^(?P<case>[0-9a-f]{32})(?P<mac>[0-9a-f]{16})$")
 _NUMBER: Final = re.compile(r"\[#(?P<number>[0-9A-Fa-f]{8})\]")
 
 
+# What the standard library raises for headers and parts that are none: its parser has no one way to say so.
+_UNREADABLE: Final = (
+    MessageError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    RecursionError,
+)
+
+
 class BadMail(ValueError):
     """Not a mail that can be taken: what is wrong, and what was expected."""
 
@@ -95,7 +107,7 @@ def _mac(shop: Shop, case: UUID) -> str:
 def receive(shop: Shop, raw: bytes, at: datetime) -> Received:
     """Take a mail as the gateway hands it over. The same mail twice is one message. Raises `BadMail`."""
     mail = _parsed(raw)
-    _, sender = parseaddr(str(mail.get("From", "")))
+    _, sender = parseaddr(_header(mail, "From"))
     sender = sender.strip().lower()
     try:
         validate_email(sender)
@@ -106,8 +118,8 @@ def receive(shop: Shop, raw: bytes, at: datetime) -> Received:
         # Answering an answering machine would never end.
         return Received("ignored", why=automatic)
     body = _text_of(mail)
-    subject = " ".join(str(mail.get("Subject", "")).split())
-    message_id = str(mail.get("Message-ID", "")).strip()[:500]
+    subject = " ".join(_header(mail, "Subject").split())
+    message_id = _header(mail, "Message-ID").strip()[:500]
     mail_id = message_id or "sha256:" + hashlib.sha256(raw).hexdigest()
     case = _case_named(shop, mail, subject, sender)
     with transaction.atomic():
@@ -139,36 +151,61 @@ def _parsed(raw: bytes) -> EmailMessage:
         raise BadMail(f"the mail has {len(raw)} bytes: expected 1 to {MAX_BYTES}; leave attachments out")
     try:
         mail = message_from_bytes(raw, policy=policy.default)
-    except (MessageError, ValueError, UnicodeError) as error:
+    except _UNREADABLE as error:
         raise BadMail(f"it is not an RFC 5322 message: {error}") from None
     assert isinstance(mail, EmailMessage), "the default policy makes these"
     return mail
 
 
+def _storable(text: str) -> str:
+    """The text without what no database takes: U+0000, and half a surrogate pair, which UTF-7 can write."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _headers(mail: EmailMessage, name: str) -> list[str]:
+    """A header as often as it stands there. Each is read only when it is asked for, and may turn out to be none."""
+    try:
+        return [_storable(str(value)) for value in mail.get_all(name, [])]
+    except _UNREADABLE:
+        raise BadMail(f"its header {name} cannot be read: expected it as RFC 5322 has it") from None
+
+
+def _header(mail: EmailMessage, name: str, otherwise: str = "") -> str:
+    return next(iter(_headers(mail, name)), otherwise)
+
+
 def _automatic(mail: EmailMessage) -> str:
     """Why nobody wrote this mail; empty where somebody did."""
-    if str(mail.get("Auto-Submitted", "no")).strip().lower() != "no":
+    if _header(mail, "Auto-Submitted", "no").strip().lower() != "no":
         return "auto_submitted"
-    if str(mail.get("Precedence", "")).strip().lower() in ("bulk", "junk", "list"):
+    if _header(mail, "Precedence").strip().lower() in ("bulk", "junk", "list"):
         return "bulk"
-    if str(mail.get("Return-Path", "unknown")).strip() == "<>":
+    if _header(mail, "Return-Path", "unknown").strip() == "<>":
         return "bounce"
     return ""
+
+
+def _plain(part: EmailMessage) -> str:
+    """The plain text of a part; empty where it is another kind of part, or where nobody can tell what it is."""
+    try:
+        if part.get_content_type() != "text/plain" or part.is_attachment() or part.is_multipart():
+            return ""
+        try:
+            return str(part.get_content())
+        except _UNREADABLE:
+            # An unknown charset, or bytes that are not what they say: what can be read of it is kept.
+            payload = part.get_payload(decode=True)
+            return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+    except _UNREADABLE:
+        return ""
 
 
 def _text_of(mail: EmailMessage) -> str:
     for number, part in enumerate(mail.walk()):
         if number >= MAX_PARTS:
             break
-        if part.get_content_type() != "text/plain" or part.is_attachment() or part.is_multipart():
-            continue
-        try:
-            text = part.get_content()
-        except (LookupError, UnicodeError, ValueError, AssertionError):
-            # An unknown charset, or bytes that are not what they say: what can be read of it is kept.
-            payload = part.get_payload(decode=True)
-            text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
-        body = without_cards(_without_quote(str(text).replace("\x00", "")))
+        text = _plain(part)
+        body = without_cards(_without_quote(_storable(text)))
         if body:
             return body if len(body) <= cases.MAX_MESSAGE else body[: cases.MAX_MESSAGE - 4].rstrip() + " […]"
     raise BadMail("the mail has no text: expected a text/plain part with something in it")
@@ -185,9 +222,9 @@ def _without_quote(text: str) -> str:
 
 def _case_named(shop: Shop, mail: EmailMessage, subject: str, sender: str) -> cases.Case | None:
     fields = [
-        str(value)
+        value
         for name in ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To")
-        for value in mail.get_all(name, [])
+        for value in _headers(mail, name)
     ]
     for _, address in getaddresses(fields):
         _, plus, token = address.partition("@")[0].rpartition("+")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.contracts.made import FLAT_12, FREE_3, START, days, offer
 
+from fenqi.contracts.acts.dates import check_days
 from fenqi.contracts.contract import ContractState, EventRefused, apply, begin, replay
 from fenqi.contracts.delinquency import acceleration, penalty_due
 from fenqi.contracts.events import (
@@ -23,6 +24,7 @@ from fenqi.contracts.events import (
     Charged,
     Confirmed,
     DueDayChanged,
+    DueMoved,
     DueReached,
     Event,
     GoodsReturned,
@@ -210,6 +212,36 @@ def test_a_penalty_is_capped_by_the_law_as_it_was_pinned() -> None:
     assert penalty_due(told.terms, told.events, on) == 0
     told.tell(Waived, on, waiver_id="w", part="penalty", amount_minor=1_500)
     assert told.state().penalty_outstanding_minor == 0
+
+
+@pytest.mark.parametrize("on", [date.min, days(-366), date(2036, 11, 24), date.max])
+def test_a_day_that_an_act_names_is_near_it_when_it_is_told(on: date) -> None:
+    # START is 23 November 2026: from 23 November 2025 to 23 November 2036.
+    told: dict[str, Any] = {"seq": 2, "occurred_on": START, "recorded_at": 1}
+    charged = Charged(**told, charge_id="c", part="fee", amount_minor=1, due_on=on, code="late")
+    aged = ReAged(**told, periods=3, first_due_on=on)
+    moved = DueMoved(**told, row=1, to=on, basis="outage", announcement="n")
+    for event, place in ((charged, "due_on"), (aged, "first_due_on"), (moved, "to")):
+        with pytest.raises(EventRefused, match=f"{place} is {on}: expected 2025-11-23 to 2036-11-23"):
+            check_days(event)
+    for near in (date(2025, 11, 23), date(2036, 11, 23)):
+        check_days(msgspec.structs.replace(charged, due_on=near))
+
+
+@pytest.mark.parametrize("on", [date.min, date.max])
+def test_a_row_of_any_year_that_was_stored_before_that_was_refused_is_replayed(on: date) -> None:
+    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号")
+    told = Told(agreed(FREE_3, 60_000, late=late))
+    told.tell(Charged, START, charge_id="c", part="fee", amount_minor=100, due_on=on, code="late")
+    told.tell(ReAged, days(1), periods=1, first_due_on=date.max)
+    assert told.state(days(300)).balance_minor == 60_100
+    assert penalty_due(told.terms, told.events, days(300)) == 0, "nothing is late before the end of time"
+
+
+def test_a_demand_of_a_day_to_come_is_none() -> None:
+    told = Told(agreed(FREE_3, 60_000))
+    with pytest.raises(EventRefused, match="demanded_on is 9999-12-31: expected 2027-03-03 or before"):
+        told.tell(Accelerated, days(100), demanded_on=date.max)
 
 
 def test_everything_is_called_due_only_for_a_fifth_of_the_price_after_a_demand_and_its_time() -> None:

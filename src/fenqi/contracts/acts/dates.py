@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Final
 
 from fenqi.calendars import add_months
 from fenqi.contracts.account import Account, refused
 from fenqi.contracts.acts.agreement import check_running
 from fenqi.contracts.acts.leasing import fall_due
 from fenqi.contracts.allocation import FEE
-from fenqi.contracts.events import DueDayChanged, DueMoved, DueReached, EventRefused, Paused
+from fenqi.contracts.events import (
+    Charged,
+    DueDayChanged,
+    DueMoved,
+    DueReached,
+    Event,
+    EventRefused,
+    Paused,
+    ReAged,
+)
 
-__all__ = ["change_day", "pause", "put_off", "reach"]
+__all__ = ["change_day", "check_days", "later", "pause", "put_off", "reach"]
+
+_MONTHS_BEFORE: Final = 12
+_MONTHS_AFTER: Final = 120
+
+
+def check_days(event: Event) -> None:
+    """The days that an event names lie within a year before it and ten years after: any other is a slip of the pen.
+
+    It holds what is told now, before it is added; what was stored before the rule stays and is replayed. Raises `EventRefused`.
+
+    >>> check_days(DueMoved(seq=1, occurred_on=date(2026, 11, 23), recorded_at=1, row=1, to=date(2062, 1, 1), basis="", announcement=""))
+    Traceback (most recent call last):
+    fenqi.contracts.events.EventRefused: to is 2062-01-01: expected 2025-11-23 to 2036-11-23
+    """
+    match event:
+        case Charged():
+            place, on = "due_on", event.due_on
+        case ReAged():
+            place, on = "first_due_on", event.first_due_on
+        case DueMoved():
+            place, on = "to", event.to
+        case _:
+            return
+    first = add_months(event.occurred_on, -_MONTHS_BEFORE)
+    last = add_months(event.occurred_on, _MONTHS_AFTER)
+    if not first <= on <= last:
+        raise EventRefused(place, on.isoformat(), f"{first} to {last}")
 
 
 def reach(account: Account, event: DueReached) -> None:

@@ -119,6 +119,8 @@ def accelerate(account: Account, event: Accelerated) -> None:
     )
     price = sum(row.principal_minor for row in account.terms.rows) + account.lent_since
     if event.seq == account.newest:
+        if event.demanded_on > on:
+            raise EventRefused("demanded_on", event.demanded_on.isoformat(), f"{on} or before")
         if late * agreed.part_of_price < price:
             raise refused(
                 event,

@@ -72,6 +72,7 @@ PLACES = {
     "outbox_": "sharded",
     "servicing_close_run": "reference",  # a row for each day of a shop
     "servicing_month_end": "reference",  # a row a month
+    "servicing_till_count": "reference",  # a few rows a day of a shop: the house's own cash, and no customer's
     "servicing_": "sharded",
     "storefront_": "sharded",
     "portal_": "sharded",
@@ -145,6 +146,7 @@ APPEND_ONLY = (
     "servicing_contract",
     "servicing_event",
     "servicing_request_decision",
+    "servicing_till_count",
     "subscriptions_delivery",
     "support_mail_outcome",
     "support_message",

@@ -89,7 +89,8 @@ def test_unapplied_cash_and_tills_fit_a_phone_and_a_desk(visit: Visit, axe: str,
     from fenqi_server.customers import service as customers
     from fenqi_server.demo import clock
     from fenqi_server.servicing import service as servicing
-    from fenqi_server.servicing import unapplied
+    from fenqi_server.ids import uuid7
+    from fenqi_server.servicing import tills, unapplied
     from fenqi_server.shops.service import only_shop
 
     shop, at = only_shop(), clock.now()
@@ -99,9 +100,10 @@ def test_unapplied_cash_and_tills_fit_a_phone_and_a_desk(visit: Visit, axe: str,
     servicing.pay(
         shop, contract, 600, "received", "R-1", at, channel="cash", settlement=f"cash:front:{at.date()}"
     )
+    tills.count(shop, at.date(), "front", 500, at, actor="staff:qian", key=uuid7(at), note=LONG)
     waiting = unapplied.unmatched(shop).money
     visitor = visit("good", language)
     visitor.work_as("qian")
     pages = [f"/console/unapplied/{each.unapplied_id}/" for each in waiting]
-    addresses = ("/console/unapplied/", *pages, f"/console/tills/?day={at.date()}&till=front&counted=5")
+    addresses = ("/console/unapplied/", *pages, f"/console/tills/?day={at.date()}", "/console/tills/counts/")
     assert looked_at(visitor, axe, addresses) == []

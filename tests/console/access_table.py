@@ -328,6 +328,8 @@ TABLE: dict[str, Row] = {
     "console/unapplied/<str:unapplied_id>/undo": staff("supervisor", "finance"),
     "console/unapplied/<str:unapplied_id>/refund": staff("finance"),
     "console/tills/": staff("supervisor", "finance", "auditor"),
+    "console/tills/counts/": staff("supervisor", "finance", "auditor"),
+    "console/tills/count": staff("supervisor", "finance"),
     "console/requests/": staff("support", "supervisor", "finance", "auditor"),
     "console/requests/<str:request_id>/": staff("support", "supervisor", "finance", "auditor"),
     "console/requests/<str:request_id>/decide": staff("supervisor", "finance"),

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 from tests.servicing.test_act_views import act
 from tests.servicing.test_desk import figure, part, text_of
 
 from fenqi_server import clock
+from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing import tills, unapplied
@@ -224,25 +226,91 @@ def test_a_till_s_day_is_what_each_person_took_less_what_went_back(
     assert "No cash was taken on 22 Nov." in text_of(qian.get("/console/tills/", {"day": "2026-11-22"}))
 
 
+def count(client: Client, till: str, counted: str, *, day: str = "", key: str = "", note: str = "") -> Any:
+    sent = {"day": day or f"{on(0)}", "till": till, "counted": counted, "note": note}
+    return client.post("/console/tills/count", {**sent, "key": key or uuid7(clock.now()).hex})
+
+
+def cash(shop: Shop, contract: str, minor: int, reference: str) -> None:
+    servicing.pay(
+        shop, contract, minor, "received", reference, AT, channel="cash", settlement=f"cash:front:{on(0)}"
+    )
+
+
 @pytest.mark.parametrize(
-    ("counted", "status", "told"),
+    ("counted", "told", "off"),
     [
-        ("100", 200, "What was counted is what was booked."),
-        ("99.50", 200, "¥0.50 is missing."),
-        ("101", 200, "¥1.00 too much."),
-        ("some", 400, "Write an amount such as 500.00."),
+        ("100", "What was counted is what was booked.", 0),
+        ("99.50", "¥0.50 is missing.", 1),
+        ("101", "¥1.00 too much.", 1),
     ],
 )
-def test_a_count_is_compared_and_not_kept(
-    shop: Shop, contract: str, qian: Client, counted: str, status: int, told: str
+def test_a_count_is_kept_beside_what_was_booked_then(
+    shop: Shop, contract: str, qian: Client, counted: str, told: str, off: int
 ) -> None:
-    day = f"{on(0)}"
-    servicing.pay(
-        shop, contract, 10_000, "received", "R-1", AT, channel="cash", settlement=f"cash:front:{day}"
-    )
-    answer = qian.get("/console/tills/", {"day": day, "till": "front", "counted": counted})
-    assert (answer.status_code, told in text_of(answer)) == (status, True)
-    assert told not in text_of(qian.get("/console/tills/"))
+    cash(shop, contract, 10_000, "R-1")
+    assert count(qian, "front", counted, note="two of us").status_code == 302
+    page = part(qian.get("/console/tills/"), "count")
+    for words in (f"¥{float(counted):.2f} counted by qian", told, "two of us"):
+        assert words in page, words
+    (kept,) = tills.counts_of(shop, on(0))
+    assert (kept.expected_minor, kept.counted_by, kept.counted_at) == (10_000, "staff:qian", AT)
+    assert len(tills.list_counts(shop, off=True).counts) == off
+    assert told in part(qian.get("/console/tills/counts/"), "counts")
+    entry = next(iter(audit.entries(shop)))
+    assert (entry.actor, entry.act, entry.reason) == ("staff:qian", "till.counted", "two of us")
+    # What is booked later changes no count, and is said beside it.
+    cash(shop, contract, 500, "R-2")
+    assert "¥100.00 was booked then, and is ¥105.00 now." in part(qian.get("/console/tills/"), "count")
+    assert tills.counts_of(shop, on(0)) == (kept,)
+
+
+def test_a_till_is_counted_again_and_a_form_sent_twice_counts_once(
+    shop: Shop, contract: str, qian: Client
+) -> None:
+    cash(shop, contract, 10_000, "R-1")
+    key = uuid7(AT).hex
+    for counted in ("90", "95"):
+        assert count(qian, "front", counted, key=key).status_code == 302
+    assert count(qian, "front", "100").status_code == 302
+    # Nothing was booked into this one.
+    assert count(qian, "", "3", day=f"{on(-1)}").status_code == 302
+    counts = tills.list_counts(shop).counts
+    assert sorted((each.till, each.counted_minor, each.difference_minor) for each in counts) == [
+        ("", 300, 300),
+        ("front", 9_000, -1_000),
+        ("front", 10_000, 0),
+    ]
+    first = tills.list_counts(shop, limit=2)
+    second = tills.list_counts(shop, limit=2, after=first.after)
+    assert (*first.counts, *second.counts) == counts
+    assert second.after == ""
+    assert "no till named" in text_of(qian.get("/console/tills/", {"day": f"{on(-1)}"}))
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"counted": "some"}, "Write an amount such as 500.00."),
+        ({"counted": "1", "day": "2026-11-24"}, "A day that has not come cannot be counted."),
+        ({"counted": "1", "till": "x" * 101}, "At most 100 characters."),
+    ],
+)
+def test_what_cannot_be_counted_is_said_and_nothing_is_kept(
+    shop: Shop, qian: Client, sent: dict[str, str], told: str
+) -> None:
+    answer = count(qian, **{"till": "front", **sent})
+    assert (answer.status_code, told in text_of(answer)) == (400, True)
+    assert tills.list_counts(shop).counts == ()
+
+
+def test_a_count_is_not_changed_and_another_shop_sees_none(shop: Shop, qian: Client) -> None:
+    assert count(qian, "front", "1").status_code == 302
+    for change in ("UPDATE servicing_till_count SET counted_minor = 2", "DELETE FROM servicing_till_count"):
+        refused = pytest.raises(ProgrammingError, match="permission denied")
+        with refused, transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(change)
+    assert tills.list_counts(make_shop("other")).counts == ()
 
 
 def test_the_pages_speak_chinese(shop: Shop, as_staff: Staff) -> None:

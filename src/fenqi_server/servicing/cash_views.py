@@ -1,9 +1,8 @@
-"""Money that named no contract, matched or sent back, and what the tills took."""
+"""Money that named no contract, matched or sent back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
@@ -16,13 +15,12 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import local_date
-from fenqi.money import MoneyError, parse_money
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed
 from fenqi_server.db import in_transaction
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, requests, tills, unapplied
+from fenqi_server.servicing import acts, requests, unapplied
 from fenqi_server.servicing.act_views import (
     PreviewView,
     RefusedView,
@@ -37,11 +35,11 @@ from fenqi_server.servicing.service import NoContract, Refusal
 from fenqi_server.servicing.staff_acts.act import tried
 from fenqi_server.servicing.staff_acts.money import channels
 from fenqi_server.servicing.unapplied import NoMoney, Placed, Unmatched
-from fenqi_server.servicing.words import age_name, said
+from fenqi_server.servicing.words import age_name
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
-__all__ = ["money", "money_match", "money_refund", "money_undo", "till_days", "unapplied_cash"]
+__all__ = ["money", "money_match", "money_refund", "money_undo", "unapplied_cash"]
 
 READERS: Final = ("support", "supervisor", "finance", "auditor")
 MATCHERS: Final = ("supervisor", "finance")
@@ -318,84 +316,3 @@ def _candidates(
         for line in list_contracts(shop, each, today, limit=CANDIDATES).contracts
     }
     return lines_of(shop, tuple(listed.values())[:CANDIDATES], voice)
-
-
-# ------------------------------------------------------------------------------------------------------------- tills
-
-
-class TillLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A till's day: who took what, the sum, and how a count compares with it."""
-
-    till: str
-    name: str
-    people: tuple[tuple[str, int, str, str], ...]
-    total: str
-    counted: str
-    verdict: str
-    tone: str
-
-
-@allowed("supervisor", "finance", "auditor")
-@require_safe
-def till_days(request: HttpRequest) -> HttpResponse:
-    """What each till took on a day (`?day=`), and by whom; `?till=` with `?counted=` compares a count with it."""
-    staff, at = staff_at(request), clock.now()
-    shop, voice = staff.shop, voice_at(staff.shop, at)
-    today = local_date(at, shop.time_zone)
-    given = {name: request.GET.get(name, "").strip() for name in ("day", "till", "counted")}
-    wrong, counted = "", None
-    day = today
-    try:
-        day = date.fromisoformat(given["day"]) if given["day"] else today
-    except ValueError:
-        wrong = gettext("Write a day like 2026-12-31.")
-    try:
-        counted = parse_money(given["counted"], shop.currency) if given["counted"] else None
-    except MoneyError:
-        wrong = gettext("Write an amount such as 500.00.")
-    found = tills.takings(shop, day)
-    names = dict.fromkeys(each.till for each in found)
-    lines = []
-    for till in names:
-        own = [each for each in found if each.till == till]
-        net = sum(each.net_minor for each in own)
-        verdict, tone = "", ""
-        if counted is not None and till == given["till"]:
-            verdict, tone = _compared(counted - net, voice)
-        lines.append(
-            TillLine(
-                till=till,
-                name=till or gettext("no till named"),
-                people=tuple(
-                    (
-                        said(each.operator) or gettext("nobody named"),
-                        each.payments,
-                        voice.money(each.taken_minor),
-                        voice.money(each.back_minor) if each.back_minor else "",
-                    )
-                    for each in own
-                ),
-                total=voice.money(net),
-                counted=given["counted"] if till == given["till"] else "",
-                verdict=verdict,
-                tone=tone,
-            )
-        )
-    context = {
-        "lines": lines,
-        "day": day.isoformat(),
-        "day_text": voice.day(day),
-        "before": (day - timedelta(days=1)).isoformat(),
-        "after": (day + timedelta(days=1)).isoformat() if day < today else "",
-        "wrong": wrong,
-        "total": voice.money(sum(each.net_minor for each in found)),
-    }
-    return render(request, "servicing/tills.html", context, status=400 if wrong else 200)
-
-
-def _compared(difference_minor: int, voice: Voice) -> tuple[str, str]:
-    if not difference_minor:
-        return gettext("What was counted is what was booked."), "good"
-    if difference_minor < 0:
-        return gettext("%(amount)s is missing.") % {"amount": voice.money(-difference_minor)}, "bad"
-    return gettext("%(amount)s too much.") % {"amount": voice.money(difference_minor)}, "bad"

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from fenqi_server.servicing import cash_views, console_views, desk, request_views
+from fenqi_server.servicing import cash_views, console_views, desk, request_views, till_views
 from fenqi_server.servicing.act_views import act_page
 from fenqi_server.servicing.staff_acts.table import ACTS
 
@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("unapplied/<str:unapplied_id>/match", cash_views.money_match, name="money_match"),
     path("unapplied/<str:unapplied_id>/undo", cash_views.money_undo, name="money_undo"),
     path("unapplied/<str:unapplied_id>/refund", cash_views.money_refund, name="money_refund"),
-    path("tills/", cash_views.till_days, name="tills"),
+    path("tills/", till_views.till_days, name="tills"),
+    path("tills/count", till_views.till_count, name="till_count"),
+    path("tills/counts/", till_views.till_counts, name="till_counts"),
     path("closings/", console_views.closings, name="closings"),
 ]

@@ -88,8 +88,8 @@ def test_an_act_and_a_request_fit_a_phone_and_a_desk(visit: Visit, axe: str, lan
 def test_unapplied_cash_and_tills_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str) -> None:
     from fenqi_server.customers import service as customers
     from fenqi_server.demo import clock
-    from fenqi_server.servicing import service as servicing
     from fenqi_server.ids import uuid7
+    from fenqi_server.servicing import service as servicing
     from fenqi_server.servicing import tills, unapplied
     from fenqi_server.shops.service import only_shop
 

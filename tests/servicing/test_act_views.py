@@ -151,13 +151,20 @@ def test_small_goodwill_is_one_person_s_and_more_takes_a_second(
     assert act(ann, contract, "goodwill", amount="500.00").headers["Location"].startswith(f"{HOME}{contract}")
     assert balance(shop, contract) == 593_200
     preview = act(ann, contract, "goodwill", step="preview", amount="500.01")
-    assert "¥500.01 is above ¥500.00: it is asked for, and somebody else has to agree." in part(
-        preview, "preview"
-    ) + text_of(preview)
+    assert (
+        "With ¥500.00 that one person decided before it comes to ¥1,000.01, above ¥500.00: it is asked for, and"
+        in text_of(preview)
+    )
     asked = act(ann, contract, "goodwill", amount="500.01")
     here = asked.headers["Location"]
     assert balance(shop, contract) == 593_200
-    assert "You asked for it, so somebody else has to decide." in text_of(ann.get(here))
+    page = text_of(ann.get(here))
+    assert "Amount ¥500.01" in page
+    assert (
+        "With what one person decided before it comes to ¥1,000.01, above ¥500.00, so two people decide."
+        in page
+    )
+    assert "You asked for it, so somebody else has to decide." in page
     assert ann.post(f"{here}decide", {"step": "approve", "note": "mine"}).status_code == 403
     carried = seen(sun, here)
     preview = sun.post(f"{here}decide", {"step": "preview", "note": "agreed", **carried})

@@ -104,6 +104,36 @@ def test_above_it_nothing_moves_until_another_agrees_and_then_it_is_done_once(sh
     ]
 
 
+def test_what_leaves_a_contract_on_one_day_counts_together(shop: Shop) -> None:
+    contract = holding(shop, 150_000)
+    assert isinstance(ask(shop, contract, held(30_000)), Acted)
+    assert ask(shop, contract, held(30_000)).repeated
+    second = ask(shop, contract, held(20_001, "t-2"), actor="wu")
+    assert (second.state, second.at_stake_minor) == ("open", 50_001)
+    requests.approve(shop, second.request_id, AT, actor="lin")
+    # What two agreed to leaves the first one's 300.00.
+    assert isinstance(ask(shop, contract, held(20_000, "t-3")), Acted)
+    assert isinstance(ask(shop, contract, held(1, "t-4")), Request)
+    assert isinstance(ask(shop, contract, held(30_000, "t-5"), 1), Acted), "the next day is another"
+    assert accounts(shop)["unapplied_cash"] == -(150_000 - 30_000 - 20_001 - 20_000 - 30_000)
+
+
+def test_payments_taken_back_on_one_day_count_together_and_so_do_charges(shop: Shop) -> None:
+    cost = ContingentCost("letter", Text("催告信", "Letter"), Text("逾期", "If late"), "shop")
+    contract = open_one(shop, make_customer(shop), msgspec.structs.replace(FREE_3, contingent=(cost,)))
+    for number in ("p-1", "p-2"):
+        service.pay(shop, contract, 30_000, "received", number, AT)
+    assert isinstance(ask(shop, contract, ReversalAsked(reference="p-1", amount_minor=0, reason=WHY)), Acted)
+    waits = ask(shop, contract, ReversalAsked(reference="p-2", amount_minor=0, reason=WHY))
+    assert (waits.state, waits.at_stake_minor) == ("open", 60_000)
+    charge = ChargeAsked(reference="c-1", amount_minor=30_000, reason=WHY, part="fee", code="letter")
+    assert isinstance(ask(shop, contract, charge), Acted), "what is charged is not what was taken back"
+    more = ask(shop, contract, msgspec.structs.replace(charge, reference="c-2", amount_minor=20_001))
+    assert (more.state, more.at_stake_minor) == ("open", 50_001)
+    with pytest.raises(BadInput):
+        ask(shop, contract, msgspec.structs.replace(charge, reference="late:2026-11-24"), 1)
+
+
 def test_what_is_declined_or_withdrawn_does_not_happen(shop: Shop) -> None:
     contract = holding(shop, 60_000)
     first = ask(shop, contract, held(60_000))
@@ -161,7 +191,8 @@ def test_a_payment_above_the_limit_is_taken_back_by_two(shop: Shop) -> None:
     assert small.view.state.balance_minor == 643_200 - 53_600
     # The amount is the payment's, whatever was said.
     waits = ask(shop, contract, ReversalAsked(reference="large", amount_minor=1, reason=WHY))
-    assert (waits.state, waits.at_stake_minor) == ("open", 53_600)
+    # With the 500.00 that one person took back on the same day.
+    assert (waits.state, waits.asked.amount_minor, waits.at_stake_minor) == ("open", 53_600, 103_600)
     assert service.get(shop, contract, at=AT).state.balance_minor == 643_200 - 53_600
     done = requests.approve(shop, waits.request_id, after(1), actor="wu")
     after_it = service.get(shop, contract, at=after(1))

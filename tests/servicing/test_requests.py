@@ -177,6 +177,29 @@ def test_what_one_person_may_give_away_is_given_and_more_waits_for_another(shop:
     assert prove_shop(shop).ok
 
 
+def test_a_large_amount_is_not_given_away_in_small_ones(shop: Shop, contract: str) -> None:
+    assert requests.concede(shop, contract, give(30_000), AT, actor="lin").state == "approved"
+    # 300.00 and 200.01 are more than 500.00, however many days lie between and whoever asks.
+    more = requests.concede(shop, contract, give(20_001, "g-2"), after(40), actor="key till")
+    assert (more.state, more.at_stake_minor, more.needs_second) == ("open", 50_001, True)
+    with pytest.raises(Refusal) as own:
+        requests.approve(shop, more.request_id, after(40), actor="key till")
+    assert own.value.code == "own_request"
+    requests.withdraw(shop, more.request_id, after(40), by="key till")
+    rest = requests.concede(shop, contract, give(20_000, "g-3"), after(41), actor="wu")
+    assert (rest.state, rest.at_stake_minor) == ("approved", 50_000)
+    lost = Concession(reference="w-1", kind="write_off", reason="moved away")
+    waits = requests.concede(shop, contract, lost, after(42), actor="lin")
+    assert (waits.state, waits.at_stake_minor) == ("open", 643_200)
+    requests.withdraw(shop, waits.request_id, after(42), by="lin")
+    # What two agreed to counts no more for what one may do.
+    two = requests.concede(shop, contract, give(1, "g-4"), after(43), actor="lin")
+    assert two.state == "open"
+    requests.approve(shop, two.request_id, after(43), actor="wu")
+    again = requests.concede(shop, contract, give(1, "g-5"), after(44), actor="lin")
+    assert (again.state, again.at_stake_minor) == ("open", 50_001)
+
+
 def test_the_database_refuses_whoever_agrees_with_themselves_and_any_change(
     shop: Shop, contract: str
 ) -> None:

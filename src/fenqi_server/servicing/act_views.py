@@ -7,7 +7,8 @@ changed in between, it is shown once more before anything is done.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 from django.conf import settings
@@ -22,10 +23,12 @@ from fenqi.money import format_money
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed, role_name
+from fenqi_server.servicing import acts, requests
 from fenqi_server.servicing.desk import ChangeView, change_view, contract_of, staff_at, state_word, voice_at
 from fenqi_server.servicing.service import ContractView, Refusal
 from fenqi_server.servicing.staff_acts.act import MAX_REASON, Doing, StaffAct, tried
 from fenqi_server.servicing.staff_acts.form import Field, WrongField, read
+from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["PreviewView", "RefusedView", "act_page", "bad_words", "preview_of", "refused_words", "seen_by"]
@@ -89,7 +92,7 @@ def _answer(request: HttpRequest, act: StaffAct, contract_id: str) -> HttpRespon
         voice,
         preview=preview_of(found, after, voice),
         moved=confirmed and changed,
-        second=_second(act, found, given, voice),
+        second=_second(staff.shop, act, found, given, voice, at),
     )
 
 
@@ -160,16 +163,47 @@ def preview_of(before: ContractView, after: ContractView, voice: Voice) -> Previ
     return PreviewView(change_view("", explain(was, now), voice), figures, state_word(was), state_word(now))
 
 
-def _second(act: StaffAct, found: ContractView, given: dict[str, Any], voice: Voice) -> str:
+_KINDS: Final[dict[str, requests.Kind]] = {
+    "goodwill": "goodwill",
+    "waive": "waiver",
+    "write-off": "write_off",
+    "refund": "refund",
+    "give-back": "held_refund",
+    "reverse": "reversal",
+    "charge": "charge",
+}
+"""What an act that may need two people is asked for as."""
+_SENT: Final = ("refund", "give-back")
+
+
+def _second(
+    shop: Shop, act: StaffAct, found: ContractView, given: dict[str, Any], voice: Voice, at: datetime
+) -> str:
     """That somebody else has to agree, where what is given away, sent out or charged is above the limit."""
     if act.stake is None:
         return ""
     limit = settings.FENQI_CONCESSION_LIMIT_MINOR
     stake = act.stake(found, given)
-    if stake <= limit:
+    before = requests.alone_before(acts.seen(shop, found.contract_id), _KINDS[act.name], at)
+    if stake + before <= limit:
         return ""
-    said = {"amount": voice.money(stake), "limit": format_money(limit, found.terms.currency)}
-    if act.name in ("refund", "give-back"):
+    said = {"amount": voice.money(stake + before), "limit": format_money(limit, found.terms.currency)}
+    if before:
+        said["before"] = voice.money(before)
+        if act.name in _SENT:
+            return (
+                gettext(
+                    "With %(before)s of today it comes to %(amount)s, above %(limit)s: it is asked for, and somebody else has to agree. Do not send it before they have."
+                )
+                % said
+            )
+        return (
+            gettext(
+                "With %(before)s that one person decided before it comes to %(amount)s, above %(limit)s: it is asked for, and somebody else has to agree."
+            )
+            % said
+        )
+    if act.name in _SENT:
         return (
             gettext(
                 "%(amount)s is above %(limit)s: it is asked for, and somebody else has to agree. Do not send it before they have."

@@ -59,6 +59,7 @@ from fenqi_server.shops.models import Shop
 
 __all__ = [
     "DAYS_BETWEEN_DUE_DAYS",
+    "LATE_CHARGE",
     "MAX_REASON",
     "Acted",
     "DueDayPreview",
@@ -554,6 +555,10 @@ def goodwill(
     return perform(shop, contract, at, make, check=check, actor=actor, reason=reason)
 
 
+LATE_CHARGE: Final = "late:"
+"""How the number of what is charged for being late begins, as days are closed: nobody else's begins so."""
+
+
 def more_than_owed(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
     """The answer to giving away more than is owed."""
     asked, owed = format_money(asked_minor, currency), format_money(owed_minor, currency)
@@ -583,6 +588,13 @@ def charge(
     """Charge a cost that the disclosure named as one that may arise. Penalties stay within the law's most."""
     by_whom(actor, reason)
     named(charge_id, "charge_id")
+    if charge_id.startswith(LATE_CHARGE):
+        raise BadInput(
+            "charge_id",
+            charge_id,
+            f"a number that does not begin with {LATE_CHARGE}",
+            "choose another number",
+        )
     money(amount_minor, shop.currency)
 
     def make(_: Stored, dates: dict[str, Any]) -> Event:

@@ -1,26 +1,26 @@
 """What leaves the shop or falls to a customer because staff say so: refunds, payments taken back, charges.
 
-Up to `FENQI_CONCESSION_LIMIT_MINOR` one person does it. Above it the same thing is a request, which waits for somebody else
+Up to `FENQI_CONCESSION_LIMIT_MINOR` a contract and day one person does it. Above it the same thing is a request, which waits for somebody else
 (`requests.ask`); whoever agrees does it then, with the number that it was asked with. What was done meanwhile is not done twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from django.db import transaction
 
 from fenqi.calendars import local_date
-from fenqi.contracts.events import PaymentReversed
+from fenqi.contracts.events import Charged, PaymentReversed, RefundPaid, UnappliedRefunded
 from fenqi.texts import Text
 from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, returns, service, unapplied
 from fenqi_server.servicing.acts import Acted
 from fenqi_server.servicing.service import Refusal
-from fenqi_server.servicing.storage import has_payment
+from fenqi_server.servicing.storage import Stored, has_payment
 from fenqi_server.shops.models import Shop
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "UnmatchedRefundAsked",
     "amount_of",
     "done_meanwhile",
+    "done_on",
     "foreseen",
     "kind_of",
     "perform",
@@ -96,6 +97,7 @@ class ChargeAsked(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
 
 OfContract = RefundAsked | HeldRefundAsked | ReversalAsked | ChargeAsked
 Outgoing = OfContract | UnmatchedRefundAsked
+_SENT_OUT: Final = ("refund", "held_refund")
 
 
 def kind_of(asked: Outgoing) -> Literal["refund", "held_refund", "unmatched_refund", "reversal", "charge"]:
@@ -163,6 +165,28 @@ def amount_of(shop: Shop, contract: str, payment_ref: str) -> int:
     """How much a payment was; 0 where the contract has none of this number, which cannot be taken back."""
     paid = has_payment(acts.seen(shop, contract), payment_ref)
     return paid.amount_minor if paid is not None else 0
+
+
+def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) -> int:
+    """What was booked on a day that counts with another act of a kind (sent out; taken back; charged by hand), but for the events `besides`."""
+    total = 0
+    for event in contract.events:
+        if event.seq in besides or local_date(event.recorded_at, contract.terms.zone) != day:
+            continue
+        match event:
+            case RefundPaid(amount_minor=minor) if kind in _SENT_OUT:
+                total += minor
+            case UnappliedRefunded(amount_minor=minor, matched_to="") if kind in _SENT_OUT:
+                total += minor
+            case PaymentReversed(payment_id=number) if kind == "reversal":
+                paid = has_payment(contract, number)
+                total += paid.amount_minor if paid is not None else 0
+            case Charged(amount_minor=minor, charge_id=name) if kind == "charge":
+                # What the day close charges nobody decided.
+                total += 0 if name.startswith(acts.LATE_CHARGE) else minor
+            case _:
+                pass
+    return total
 
 
 def foreseen(act: Callable[[], T]) -> T:

@@ -157,6 +157,7 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     decided: str
     note: str
     limit: str
+    together: str
     contract: ContractPage | None
     money: tuple[tuple[str, str], ...]
     money_url: str
@@ -275,6 +276,7 @@ def _page(
             decided=_decided(each, voice),
             note=each.note,
             limit=voice.money(each.limit_minor) if each.needs_second else "",
+            together=voice.money(each.at_stake_minor) if each.before_minor else "",
             contract=page_of(staff, found, voice) if found else None,
             money=_money(unapplied.find(staff.shop, each.unapplied_id), voice) if each.unapplied_id else (),
             money_url=reverse("console:money", args=[each.unapplied_id]) if each.unapplied_id else "",
@@ -365,7 +367,7 @@ def _money(found: Placed, voice: Voice) -> tuple[tuple[str, str], ...]:
 
 
 def _conceded(asked: Concession, each: Request, voice: Voice) -> tuple[tuple[str, str], ...]:
-    facts = [(gettext("Amount"), voice.money(each.at_stake_minor))]
+    facts = [(gettext("Amount"), voice.money(asked.amount_minor or each.at_stake_minor))]
     if asked.part is not None:
         facts.append((gettext("What of"), part_name(asked.part)))
     return (*facts, (gettext("Why"), asked.reason))

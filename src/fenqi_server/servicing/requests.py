@@ -3,6 +3,7 @@
 A customer asks to return goods, or for help with paying. Somebody of the shop approves, which does it in the same transaction, or
 declines and says why. Until then whoever asked may take it back. What staff give away (`concede`), send out, take back or charge (`ask`)
 beyond `FENQI_CONCESSION_LIMIT_MINOR` waits here for a second person; the database refuses the row of whoever agrees with themselves.
+What one person decided before counts with it (`alone_before`): a large amount is not several small ones.
 
 A shop run by one person alone (`single_operator`) has nobody else. There the asker may agree once the request has waited a day, visibly.
 
@@ -66,6 +67,7 @@ __all__ = [
     "ReturnAsked",
     "ReturnLine",
     "Taken",
+    "alone_before",
     "approve",
     "ask",
     "ask_for_unmatched",
@@ -103,6 +105,7 @@ Kind = Literal[
     "reversal",
     "charge",
 ]
+_GIVEN_AWAY: Final = ("goodwill", "waiver", "write_off")
 State = Literal["open", "approved", "declined", "withdrawn"]
 ReturnReason = Literal["unwanted", "defective", "wrong_item", "late", "other"]
 HardshipReason = Literal["income", "illness", "family", "disaster", "other"]
@@ -233,6 +236,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def by_customer(self) -> bool:
         return self.asked_by == CUSTOMER
+
+    @property
+    def before_minor(self) -> int:
+        """What of the stake one person decided before."""
+        asked = self.asked
+        own = 0 if isinstance(asked, HardshipAsked | ReturnAsked) else asked.amount_minor
+        return self.at_stake_minor - own if own else 0
 
     @property
     def needs_second(self) -> bool:
@@ -432,37 +442,55 @@ def open_request(
 
 
 def concede(shop: Shop, contract: str, asked: Concession, at: datetime, *, actor: str) -> Request:
-    """Give something away: at once up to the limit, above it when somebody else agrees. Raises as the act itself does."""
+    """Give something away: at once up to the limit, above it when somebody else agrees. Raises as the act itself does.
+
+    The limit is for all that one person gives away of the contract.
+    """
     acts.by_whom(actor, asked.reason)
     acts.named(asked.reference, "reference")
     if actor == CUSTOMER:
         raise BadInput("actor", actor, "one of the staff")
     if asked.kind != "write_off":
         acts.money(asked.amount_minor, shop.currency)
+    elif asked.amount_minor:
+        raise BadInput("amount_minor", asked.amount_minor, "nothing: all that is owed is written off")
     if (asked.kind == "waiver") != (asked.part is not None):
         raise BadInput("part", asked.part or "nothing", "fee, penalty or interest for a waiver, nothing else")
 
     def act() -> Request:
         stored = acts.hold(shop, contract)
         state = stored.latest(local_date(at, shop.time_zone))
-        stake = state.balance_minor if asked.kind == "write_off" else asked.amount_minor
+        minor = state.balance_minor if asked.kind == "write_off" else asked.amount_minor
         for each in _rows(
             "WHERE r.customer_id = %s AND r.contract_id = %s AND r.body ->> 'reference' = %s",
             [stored.customer_id, stored.contract_id, asked.reference],
         ):
-            if each.asked != asked or each.asked_by != actor:
+            if _as_said(each.asked) != asked or each.asked_by != actor:
                 raise acts.reference_used(asked.reference, stored.terms.currency)
             return each
         if _open_of(_of_contract(stored), asked.kind):
             raise _is_open(stored.terms.currency)
         if state.status != "active":
             raise _nothing_owed(stored)
-        if stake > state.balance_minor:
-            raise acts.more_than_owed(stake, state.balance_minor, stored.terms.currency)
-        made = _insert(shop, _of_contract(stored), asked.kind, asked, "", stake, actor, at)
-        return made if made.needs_second else approve(shop, made.request_id, at, actor=actor)
+        if minor > state.balance_minor:
+            raise acts.more_than_owed(minor, state.balance_minor, stored.terms.currency)
+        stake = minor + alone_before(stored, asked.kind, at)
+        what = msgspec.structs.replace(asked, amount_minor=minor)
+        made = _insert(shop, _of_contract(stored), asked.kind, what, "", stake, actor, at)
+        if made.needs_second:
+            # What stands in its way is said now, not to whoever agrees.
+            outgoing.foreseen(lambda: _perform(shop, made, None, at, actor, asked.reason))
+            return made
+        return approve(shop, made.request_id, at, actor=actor)
 
     return in_transaction(act)
+
+
+def _as_said(asked: Asked) -> Asked:
+    """As it was asked for: of a write-off nobody says how much, which is kept with it."""
+    if isinstance(asked, Concession) and asked.kind == "write_off":
+        return msgspec.structs.replace(asked, amount_minor=0)
+    return asked
 
 
 def ask(
@@ -479,20 +507,22 @@ def ask(
         raise BadInput("actor", actor or "nobody", "one of the staff")
 
     def act() -> Acted | Request:
-        subject = _of_contract(acts.hold(shop, contract))
+        stored = acts.hold(shop, contract)
+        subject = _of_contract(stored)
         what = asked
         if isinstance(what, ReversalAsked):
             minor = outgoing.amount_of(shop, contract, what.reference)
             what = msgspec.structs.replace(what, amount_minor=minor)
-        if what.amount_minor <= settings.FENQI_CONCESSION_LIMIT_MINOR:
+        kind = outgoing.kind_of(what)
+        stake = what.amount_minor + alone_before(stored, kind, at)
+        if stake <= settings.FENQI_CONCESSION_LIMIT_MINOR:
             return outgoing.perform(shop, contract, what, at, actor=actor, on=on)
         foretold = outgoing.foreseen(lambda: outgoing.perform(shop, contract, what, at, actor=actor))
         if foretold.repeated:
             return foretold
         acts.by_whom(actor, what.reason)
-        kind = outgoing.kind_of(what)
         return _waiting(subject, kind, what, actor) or _insert(
-            shop, subject, kind, what, "", what.amount_minor, actor, at
+            shop, subject, kind, what, "", stake, actor, at
         )
 
     return in_transaction(act)
@@ -557,6 +587,31 @@ def ask_for_unmatched(
         )
 
     return in_transaction(act)
+
+
+def alone_before(contract: Stored, kind: Kind, at: datetime) -> int:
+    """What counts with another act of a kind: what was given away on the contract without a second person, at any time;
+    or what was sent out of it, taken back or charged today without one.
+    """
+    values: dict[str, object] = {"customer": contract.customer_id, "contract": contract.contract_id}
+    with connection.cursor() as cursor:
+        if kind in _GIVEN_AWAY:
+            cursor.execute(
+                # Of write-offs of before the amount stands with the stake alone.
+                "SELECT coalesce(sum(coalesce(nullif((r.body ->> 'amount_minor')::bigint, 0), r.at_stake_minor)), 0)::bigint"
+                " FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
+                " WHERE r.customer_id = %(customer)s AND r.contract_id = %(contract)s AND r.kind = ANY (%(kinds)s)"
+                " AND d.verdict = 'approved' AND r.at_stake_minor <= r.limit_minor",
+                {**values, "kinds": list(_GIVEN_AWAY)},
+            )
+            return int(cursor.fetchone()[0])
+        cursor.execute(
+            "SELECT d.event_seq FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
+            " WHERE r.customer_id = %(customer)s AND r.contract_id = %(contract)s AND d.event_seq IS NOT NULL",
+            values,
+        )
+        by_two = {seq for (seq,) in cursor.fetchall()}
+    return outgoing.done_on(contract, kind, local_date(at, contract.terms.zone), by_two)
 
 
 def _waiting(subject: _Subject, kind: Kind, asked: Asked, actor: str) -> Request | None:
@@ -951,19 +1006,31 @@ def _nothing_owed(stored: Stored) -> Refusal:
 
 def _own_request(request: Request, currency: str) -> Refusal:
     stake, limit = format_money(request.at_stake_minor, currency), format_money(request.limit_minor, currency)
-    return Refusal(
-        "own_request",
-        Text("须由另一人审批", "Somebody else has to agree"),
-        Text(
+    if request.before_minor:
+        detail = Text(
+            f"连同此前由一人决定的，合计{stake}，超过一人可决定的{limit}，须由另一人审批。",
+            f"With what one person decided before it comes to {stake}, more than the {limit} that one person decides: somebody else has to "
+            "agree.",
+        )
+        alone = Text(
+            f"连同此前由一人决定的，合计{stake}，超过一人可决定的{limit}，须由另一人审批；只有一名员工的店铺须等待24小时。",
+            f"With what one person decided before it comes to {stake}, more than the {limit} that one person decides: somebody else has to "
+            "agree, or, in a shop of one person, a day has to go by.",
+        )
+    else:
+        detail = Text(
+            f"金额{stake}超过一人可决定的{limit}，须由另一人审批。",
+            f"{stake} is more than the {limit} that one person decides: somebody else has to agree.",
+        )
+        alone = Text(
             f"金额{stake}超过一人可决定的{limit}，须由另一人审批；只有一名员工的店铺须等待24小时。",
             f"{stake} is more than the {limit} that one person decides: somebody else has to agree, or, in a shop of one person, a day "
             "has to go by.",
         )
-        if request.alone
-        else Text(
-            f"金额{stake}超过一人可决定的{limit}，须由另一人审批。",
-            f"{stake} is more than the {limit} that one person decides: somebody else has to agree.",
-        ),
+    return Refusal(
+        "own_request",
+        Text("须由另一人审批", "Somebody else has to agree"),
+        alone if request.alone else detail,
         asked_minor=request.at_stake_minor,
         owed_minor=request.limit_minor,
         currency=currency,

@@ -179,7 +179,7 @@ def _charge(shop: Shop, customer_id: UUID, contract_id: UUID, today: date, at: d
     if stored is None or stored.terms.late is None:
         return 0
     state = stored.latest(today)
-    charge_id = f"late:{today}"
+    charge_id = f"{acts.LATE_CHARGE}{today}"
     if (
         state.status != "active"
         or (state.paused_until is not None and today < state.paused_until)

@@ -18,7 +18,7 @@ import pytest
 from fenqi_server.cli import Failure
 from fenqi_server.commands.database import require_safe_settings
 from fenqi_server.embedded import EmbeddedError, OtherMajor, discard
-from fenqi_server.embedded.cluster import _status
+from fenqi_server.embedded.cluster import _buffers_mb, _status
 from fenqi_server.embedded.placement import SOCKET_PATH_BYTES, account, place_socket
 
 # A program of its own that holds a cluster until it is told to end, or is killed.
@@ -278,3 +278,20 @@ def test_a_socket_folder_outside_a_long_home_fits(place):
         assert len(bytes(folder / ".s.PGSQL.5432")) <= SOCKET_PATH_BYTES
     finally:
         folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "megabytes"), [(2**29, 128), (4 * 2**30, 512), (16 * 2**30, 2048), (64 * 2**30, 2048)]
+)
+def test_the_database_keeps_an_eighth_of_the_memory_within_bounds(memory_bytes, megabytes):
+    assert _buffers_mb(memory_bytes) == megabytes
+
+
+def test_a_durable_server_is_fit_for_large_jobs_and_an_operator_has_the_last_word(start):
+    cluster = start(durable=True)
+    for name, value in (("max_wal_size", "2GB"), ("wal_writer_delay", "10ms"), ("fsync", "on")):
+        assert _ask(cluster.superuser_url, f"SHOW {name}") == value
+    with psycopg.connect(cluster.superuser_url, autocommit=True) as session:
+        session.execute("ALTER SYSTEM SET shared_buffers = '32MB'")
+    cluster.stop()
+    assert _ask(start(durable=True).superuser_url, "SHOW shared_buffers") == "32MB"

@@ -93,8 +93,9 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class _Done(msgspec.Struct):
-    """What a chunk did. `busy` are contracts that somebody else holds."""
+    """What a chunk did. `busy` are contracts that somebody else holds; where it is not `full`, it found all that was free."""
 
+    full: bool = False
     contracts: int = 0
     rows: int = 0
     failed: list[UUID] = []
@@ -123,9 +124,13 @@ def close_day(
     failed: list[str] = []
     ran: date | None = None
     passed = date.min
+    day: date | None = None
+    full = False
     while chunks is None or chunks > 0:
         use_shop(shop.id)
-        day = _next_day(shop, on, at, left_out, passed, retry=retry)
+        # After a full chunk there is most likely more of the day; sought anew for each, it is sought past all that was just done.
+        if not full:
+            day = _next_day(shop, on, at, left_out, passed, retry=retry)
         if day is None:
             break
         if ran is not None and ran != day:
@@ -136,8 +141,9 @@ def close_day(
         rows += done.rows
         left_out += done.failed + done.busy
         failed += done.names
-        if not (done.contracts or done.failed or done.busy):
+        if not (done.contracts or done.failed or done.busy) and not full:
             passed = day  # all that is left of it is held by others
+        full = done.full
         if chunks is not None:
             chunks -= 1
     else:
@@ -255,6 +261,7 @@ def _chunk(
         if not found:
             return 0, 0, []
         others.extend((each.customer_id, each.contract_id) for each in found)
+        done.full = len(found) == CHUNK
         events = at_once.events_of(found)
         reached = [
             read

@@ -188,6 +188,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "fenqi_server.headers.SecurityHeadersMiddleware",
+    "fenqi_server.nul.NoNulMiddleware",
     "fenqi_server.policies.service.OneViewMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # API calls go no further: sessions, languages and CSRF are a browser's matters.

@@ -179,6 +179,25 @@ def test_a_return_is_looked_at_done_once_and_paid_out(mall, send, call, contract
     assert prove_shop(mall.shop).ok
 
 
+def test_a_return_and_a_payment_may_be_called_preview_like_any_other(mall, send, call, contract):
+    send("payments", paying(603_600, "preview"))
+    assert send("returns", {"return_id": "preview", "amount_minor": 1_000}).status_code == 201
+    seen = call("POST", f"/v1/contracts/{contract}/return-preview", {"amount_minor": 1_000}, key=mall.key)
+    assert seen.status_code == 200, seen.content
+
+
+def test_an_idempotency_key_is_one_within_a_customer_and_an_api_key(mall, send, contract, at):
+    """As docs/api.md has it."""
+    own = open_one(mall.shop, make_customer(mall.shop, "u-9"), at=AT, order_ref="order-2")
+    others = open_one(mall.shop, make_customer(mall.shop, "u-10"), at=AT, order_ref="order-3")
+    assert send("payments", paying(100), named="k").status_code == 201
+    reused = send("payments", paying(100), named="k", of=own)
+    assert (reused.status_code, decoded(reused)["code"]) == (422, "idempotency_key_reused")
+    assert send("payments", paying(100), named="k", of=others).status_code == 201
+    second = shops.create_key(mall.shop, "till", at=AT)
+    assert send("payments", paying(100), named="k", of=own, key=second).status_code == 201
+
+
 def test_more_than_was_bought_is_refused_with_state_rule_and_way_out(send, look):
     refused = send("returns", {"return_id": "r-1", "amount_minor": 600_001})
     problem = decoded(refused)

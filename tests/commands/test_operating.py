@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fenqi_server.cli import main
+from fenqi_server.shops.scopes import GIVEN_BY_NAME, SCOPES
 
 POLICY = Path(__file__).resolve().parents[2] / "examples" / "policy"
 CART = POLICY.parent / "api" / "corner.json"
@@ -461,3 +462,14 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str], words: list
         main([*words, "--help"])
     assert left.value.code == 0
     assert "examples:\n  fenqi " in capsys.readouterr().out
+
+
+def test_the_help_of_a_key_names_every_scope(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["key", "add", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    usual, by_name = said.partition("Scopes: ")[2].split(
+        " (without --scopes: all of these); and, only where named: "
+    )
+    assert sorted((*usual.split(", "), *by_name.rstrip(".").split(", "))) == sorted(SCOPES)
+    assert set(by_name.rstrip(".").split(", ")) == GIVEN_BY_NAME

@@ -68,7 +68,9 @@ def code(secret: str) -> str:
 
 def enrol(client: Client) -> tuple[str, list[str]]:
     """Sets an authenticator app up: its secret, and the recovery codes."""
-    page = client.get("/console/me/app/").content.decode()
+    shown = client.get("/console/me/app/")
+    assert "no-store" in shown.headers["Cache-Control"], "the secret stands in the page"
+    page = shown.content.decode()
     secret = re.search(r"<code data-secret>(\w+)<", page)[1]  # type: ignore[index]
     answer = client.post("/console/me/app/", {"code": code(secret)})
     assert answer.headers["Location"] == "/console/me/codes/"
@@ -276,6 +278,7 @@ def test_pages_of_the_way_in_need_nothing_inline(ann: User, language: str) -> No
     ):  # fmt: skip
         pages.append(client.get(f"/console/{address}"))
         assert pages[-1].status_code == 200, address
+        assert "no-store" in pages[-1].headers["Cache-Control"], address
     for page in pages:
         text = page.content.decode()
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*(?:src=|application/json))", text)

@@ -47,6 +47,12 @@ def test_what_an_amount_pays_is_said_before_anything_moves(mall: RealShop) -> No
     assert servicing.get(mall.shop, mall.contract, at=AT).state.balance_minor == 643_200
 
 
+def test_a_payment_may_be_called_preview_like_any_other(mall: RealShop) -> None:
+    servicing.pay(mall.shop, mall.contract, 53_600, "received", "preview", AT)
+    page = previewed(mall, mall.signed_in(), choice="other", other="536")
+    assert page.one("ul", data_fq_part="parts").text == "instalment 2: price ¥500.00, fee ¥36.00"
+
+
 def test_the_slip_says_to_the_shop_s_server_what_the_page_said(mall: RealShop) -> None:
     slip = slip_of(previewed(mall, mall.signed_in(), choice="next"))
     said = read(mall, slip)

@@ -152,6 +152,12 @@ def test_a_dry_run_says_the_same_and_writes_nothing(shop: Shop) -> None:
         # The third was paid while the second is open.
         ("36.00,,,972.00", "36.00,50.00,2026-11-21,972.00", "line 3, paid"),
         ("A,u-1,2026-09-01,2", "\x01,u-1,2026-09-01,2", "line 3, contract"),
+        ("A,u-1,2026-09-01,2", "A,u\0,2026-09-01,2", "line 3, customer"),
+        ("A,u-1,2026-09-01,2", "A,4111111111111111,2026-09-01,2", "line 3, customer"),
+        ("A,u-1,2026-09-01,2", "4111 1111 1111 1111,u-1,2026-09-01,2", "line 3, contract"),
+        ("A,u-1,2026-09-01,2", "A,u-1,0001-01-01,2", "line 3, agreed_on"),
+        ("3,2026-12-01", "3,9999-12-31", "line 4, due_on"),
+        ("3,2026-12-01", "3,2066-09-02", "line 4, due_on"),
     ],
 )
 def test_one_wrong_line_refuses_the_whole_file_and_is_named(
@@ -161,6 +167,7 @@ def test_one_wrong_line_refuses_the_whole_file_and_is_named(
     with pytest.raises(BadFile) as refused:
         bring(shop, (HEAD + A).replace(old, new) + B)
     assert place in [each.place for each in refused.value.problems]
+    assert "4111" not in str(refused.value)
     assert count() == before
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
@@ -35,6 +36,8 @@ __all__ = [
     "problems",
 ]
 
+# How msgspec says it of the whole of a request: path, query, headers and body.
+_MISSING_IN_QUERY: Final = re.compile(r"Object missing required field `(\w+)` - at `\$\.parsed_query`")
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
@@ -155,6 +158,9 @@ def _problem_of(exc: Exception) -> ApiProblem:
         return too_large()
     if isinstance(exc, NotAcceptableError):
         return ApiProblem(406, "not_acceptable", "Only JSON is spoken here", "Accept application/json.")
+    missing = _MISSING_IN_QUERY.search(str(exc)) if isinstance(exc, ValidationError) else None
+    if missing:
+        return refused(FieldError(f"/{missing[1]}", "missing", "a value", in_="query"))
     if isinstance(exc, RequestSerializationError | ValidationError):
         return ApiProblem(
             400,

@@ -50,6 +50,7 @@ from fenqi_server.api.schemas import (
     UnappliedOut,
 )
 from fenqi_server.customers import service as customers
+from fenqi_server.days import read_day, read_instant
 from fenqi_server.decisions import service as decisions
 from fenqi_server.decisions.quotes import MAX_TOKEN_LENGTH, BadToken, cart_digest, read_quote
 from fenqi_server.disclosures import service as disclosures
@@ -549,7 +550,7 @@ def day_of(written: str | None, pointer: str) -> date | None:
     if written is None:
         return None
     try:
-        return date.fromisoformat(written)
+        return read_day(written)
     except ValueError:
         raise refused(FieldError(pointer, written[:40], "a date such as 2026-12-01", in_="query")) from None
 
@@ -559,7 +560,7 @@ def instant_of(written: str | None, pointer: str) -> datetime | None:
     if written is None:
         return None
     with suppress(ValueError, OverflowError):
-        at = datetime.fromisoformat(written)
+        at = read_instant(written)
         if at.tzinfo is not None:
             return at.astimezone(UTC)
     raise refused(

@@ -30,6 +30,7 @@ from fenqi_server.books.periods import CloseRefused, Period
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.books.views import TotalsView, happened, totals_of
 from fenqi_server.console.access import Staff, actor, allowed
+from fenqi_server.days import read_day, read_instant
 from fenqi_server.db import use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.shops.models import Shop
@@ -102,14 +103,14 @@ def _voice(shop: Shop) -> Voice:
 
 def _day(text: str) -> date | None:
     """A day of a form; None where it is empty. Raises `ValueError`."""
-    return date.fromisoformat(text) if text else None
+    return read_day(text) if text else None
 
 
 def _instant(text: str, shop: Shop) -> datetime | None:
     """An instant of a form, on the shop's clock where it has no offset. Raises `ValueError`."""
     if not text:
         return None
-    found = datetime.fromisoformat(text)
+    found = read_instant(text)
     return found if found.tzinfo else found.replace(tzinfo=zone_of(shop.time_zone))
 
 

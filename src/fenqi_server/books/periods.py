@@ -28,6 +28,7 @@ from fenqi.problems import BadInput, Problem
 from fenqi_server.books import proofs
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.books.reading import Balance, trial_balance, trial_digest
+from fenqi_server.days import checked
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.policies import audit
@@ -94,7 +95,7 @@ def parse_period(text: str, place: str = "period") -> tuple[date, date]:
     ):
         raise BadInput(place, text, "a month such as 2026-11")
     try:
-        first_on = date(int(year), int(month), 1)
+        first_on = checked(date(int(year), int(month), 1))
     except ValueError:
         raise BadInput(place, text, "a month such as 2026-11") from None
     return first_on, _end_of(first_on)

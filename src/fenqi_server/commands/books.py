@@ -11,6 +11,7 @@ import msgspec
 
 from fenqi.problems import BadInput
 from fenqi_server.commands.shop import shop_of, text_of
+from fenqi_server.days import read_day, read_instant
 
 if TYPE_CHECKING:
     from fenqi.problems import Problem
@@ -174,7 +175,7 @@ def _day(text: str | None, place: str) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        return read_day(text)
     except ValueError:
         raise BadInput(place, text, "a day such as 2026-11-30") from None
 
@@ -186,7 +187,7 @@ def _instant(text: str | None, place: str, shop: Shop) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        found = read_instant(text)
     except ValueError:
         raise BadInput(place, text, "an instant such as 2026-12-05T18:00") from None
     return found if found.tzinfo else found.replace(tzinfo=zone_of(shop.time_zone))

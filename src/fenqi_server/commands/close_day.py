@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
 from typing import Any
 
 from fenqi.problems import BadInput
 from fenqi_server.commands.shop import local_text, shop_of
+from fenqi_server.days import read_day
 
 __all__ = ["add_parser"]
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     on = None
     if arguments.on is not None:
         try:
-            on = date.fromisoformat(arguments.on)
+            on = read_day(arguments.on)
         except ValueError:
             raise BadInput("--on", arguments.on, "a day such as 2026-12-23") from None
     with open_service():

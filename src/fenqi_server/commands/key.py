@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime, timedelta
+import textwrap
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fenqi.calendars import at_local
 from fenqi.problems import BadInput
 from fenqi_server.commands.shop import local_text, shop_of, text_of
+from fenqi_server.days import read_day
+from fenqi_server.shops.scopes import GIVEN_BY_NAME, SCOPES
 
 if TYPE_CHECKING:
     from fenqi_server.shops.models import ApiKey, Shop
@@ -25,11 +28,17 @@ examples:
   fenqi key list --shop corner
   fenqi key revoke 019ab1c2-6f00-7c3e-9d51-0e2f7a6b4c8d
 
-The key is shown once; only its hash is kept. Scopes: evaluations:write, contracts:read, contracts:write,
-payments:write, sessions:write, hand_offs:read, hand_offs:write, webhooks:manage, diagnosis:read, cases:read,
-cases:write, overrides:read, mail:write (without --scopes: all of these); and, only where named: diagnosis:risk,
-overrides:write, servicing:write.
+The key is shown once; only its hash is kept.
+
 """
+
+
+def _scopes_told() -> str:
+    usual = ", ".join(scope for scope in SCOPES if scope not in GIVEN_BY_NAME)
+    by_name = ", ".join(scope for scope in SCOPES if scope in GIVEN_BY_NAME)
+    told = f"Scopes: {usual} (without --scopes: all of these); and, only where named: {by_name}."
+    return textwrap.fill(told, 110, break_on_hyphens=False) + "\n"
+
 
 MAX_LABEL = 80  # what the database keeps of a label
 
@@ -47,12 +56,14 @@ def add_parser(subparsers: Any) -> None:
         "add",
         help="make a key; it is shown this once",
         description="Makes a key and shows it this once.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES + _scopes_told(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add.add_argument("--shop", required=True, metavar="CODE", help="whose key")
     add.add_argument("--label", required=True, help="what it is for, to tell keys apart")
-    add.add_argument("--scopes", nargs="+", metavar="SCOPE", help="what it may do (everything)")
+    add.add_argument(
+        "--scopes", nargs="+", metavar="SCOPE", help="what it may do (all but what is only given by name)"
+    )
     add.add_argument("--live", action="store_true", help="say so for a live shop's key")
     add.add_argument("--expires", metavar="DATE", help="the last day on which it opens, in the shop's zone")
     add.set_defaults(run=run_add)
@@ -89,11 +100,11 @@ def run_add(arguments: argparse.Namespace) -> int:
 
         shop = shop_of(arguments.shop)
         _check_kind(shop, live=arguments.live)
-        usual = [scope for scope in shops.SCOPES if scope not in shops.GIVEN_BY_NAME]
+        usual = [scope for scope in SCOPES if scope not in GIVEN_BY_NAME]
         scopes = tuple(dict.fromkeys(arguments.scopes or usual))
         for scope in scopes:
-            if scope not in shops.SCOPES:
-                raise BadInput("--scopes", scope, "one of " + ", ".join(shops.SCOPES))
+            if scope not in SCOPES:
+                raise BadInput("--scopes", scope, "one of " + ", ".join(SCOPES))
         at = clock.now()
         expires_at = None if arguments.expires is None else _end_of(arguments.expires, shop, at)
         key_id = uuid7(at)
@@ -158,7 +169,7 @@ def _check_kind(shop: Shop, *, live: bool) -> None:
 def _end_of(given: str, shop: Shop, at: datetime) -> datetime:
     """The end of the day `given`, in the shop's zone."""
     try:
-        on = date.fromisoformat(given)
+        on = read_day(given)
         ends_at = datetime.fromtimestamp(at_local(on + timedelta(days=1), 0, shop.time_zone), UTC)
     except (ValueError, OverflowError):
         raise BadInput("--expires", given, "a date such as 2027-11-30") from None

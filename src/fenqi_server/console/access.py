@@ -202,7 +202,10 @@ def entrance(view: V) -> V:
 
     @wraps(view)
     def opened(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
+        response = view(*args, **kwargs)
+        # What stands there is one person's: the secret of an app, their codes.
+        add_never_cache_headers(response)
+        return response
 
     opened.console_entrance = True  # type: ignore[attr-defined]
     return cast(V, opened)

@@ -26,6 +26,7 @@ from fenqi_server.console.home import (
     plans_text,
     reason_line,
 )
+from fenqi_server.days import read_day
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 
@@ -255,7 +256,7 @@ def first_day(shop: Shop, asked: str, now: datetime) -> date:
     today = local_date(now, shop.time_zone)
     if not asked:
         return today - timedelta(days=6)
-    day = date.fromisoformat(asked)
+    day = read_day(asked)
     if abs(day - today) > timedelta(days=400):
         raise ValueError(f"{day}: the time line goes 400 days back and ahead")
     return day

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fenqi.calendars import at_local, local_date, zone_of
 from fenqi_server import clock as installation_clock
+from fenqi_server.days import read_instant
 from fenqi_server.demo import clock
 from fenqi_server.demo.moving import go_to
 from fenqi_server.demo.people import PEOPLE
@@ -174,7 +175,7 @@ def job_name(job: str) -> str:
 
 def _written(text: str, visitor: Visitor) -> datetime | None:
     try:
-        written = datetime.fromisoformat(text)
+        written = read_instant(text)
     except ValueError:
         return None
     if written.tzinfo is None:

@@ -22,6 +22,7 @@ from fenqi_server import clock
 from fenqi_server.budgets import service as budgets
 from fenqi_server.console.access import Staff, actor, allowed
 from fenqi_server.console.home import family_name, layer_name, notice_link, voice_of
+from fenqi_server.days import read_day, read_instant
 from fenqi_server.funders import agreements, health, pilots, windows
 from fenqi_server.funders.breaker import HEALTHS, Told
 from fenqi_server.policies import service as policies
@@ -345,7 +346,7 @@ def _local_minute(at: datetime, zone: str) -> str:
 
 def _written_instant(text: str, zone: str) -> datetime | None:
     try:
-        local = datetime.fromisoformat(text.strip())
+        local = read_instant(text.strip())
     except ValueError:
         return None
     if local.tzinfo is not None:
@@ -427,7 +428,7 @@ def calendar_page(request: HttpRequest) -> HttpResponse:
     asked = request.GET.get("from", "").strip()
     if asked:
         try:
-            first = date.fromisoformat(asked)
+            first = read_day(asked)
             if abs(first - today) > FURTHEST:
                 raise ValueError(asked)
         except ValueError:

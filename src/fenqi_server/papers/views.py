@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from fenqi.calendars import local_date, to_epoch
 from fenqi_server import clock
+from fenqi_server.days import read_day
 from fenqi_server.disclosures.pages import LANGUAGES
 from fenqi_server.papers.addresses import BadAddress, address_of, contract_at
 from fenqi_server.papers.calendar import due_dates as calendar_of
@@ -57,7 +58,7 @@ def _contract(request: HttpRequest, token: str) -> tuple[Shop, ContractView]:
 def _as_of(request: HttpRequest, shop: Shop) -> date:
     written, today = request.GET.get("as_of", ""), local_date(clock.now(), shop.time_zone)
     try:
-        as_of = date.fromisoformat(written) if written else today
+        as_of = read_day(written) if written else today
     except ValueError:
         raise _NoDay(written, today) from None
     if as_of > today:

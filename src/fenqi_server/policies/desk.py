@@ -23,6 +23,7 @@ from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import Staff, allowed
 from fenqi_server.console.home import NoticeLink, family_name, layer_name, notice_link, voice_of
+from fenqi_server.days import read_instant
 from fenqi_server.policies import audit, drafts
 from fenqi_server.policies import service as policies
 from fenqi_server.policies.drafts import Refusal, Standing
@@ -345,7 +346,7 @@ def _when(request: HttpRequest, staff: Staff, at: datetime) -> datetime | None:
     if not written:
         return None
     try:
-        instant = datetime.fromisoformat(written)
+        instant = read_instant(written)
     except ValueError:
         raise Refusal("bad_instant", f"{written[:40]!r} is no instant such as 2026-12-01T10:00") from None
     if instant.tzinfo is None:

@@ -28,6 +28,7 @@ from fenqi_server.portal.telling import part_words, title_of
 from fenqi_server.portal.visitor import PortalVisitor, customer_page, support_words
 from fenqi_server.servicing import payoffs
 from fenqi_server.servicing import service as servicing
+from fenqi_server.servicing.acts import NOBODYS
 from fenqi_server.servicing.service import ContractView as Contract
 from fenqi_server.servicing.service import Refusal
 
@@ -152,12 +153,12 @@ def _preview(found: Contract, amount: int, visitor: PortalVisitor) -> PayPreview
             seq=max(event.seq for event in found.events) + 1,
             occurred_on=visitor.today,
             recorded_at=to_epoch(visitor.at),
-            payment_id="preview",
+            payment_id=NOBODYS,
             amount_minor=amount,
-            settlement="preview",
+            settlement=NOBODYS,
         ),
     ).state(visitor.today)
-    paid = next(payment for payment in state.payments if payment.payment_id == "preview")
+    paid = next(payment for payment in state.payments if payment.payment_id == NOBODYS)
     following = ""
     if state.next_due_on is not None:
         following = gettext("%(amount)s, due on %(on)s") % {

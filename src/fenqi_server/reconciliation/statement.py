@@ -17,6 +17,7 @@ import msgspec
 
 from fenqi.money import CURRENCIES, MAX_MINOR, check_currency
 from fenqi.problems import BadInput, Problem
+from fenqi_server.days import FIRST, LAST, checked
 from fenqi_server.reconciliation.layouts import Kind, Layout
 
 __all__ = ["MAX_BYTES", "MAX_LINES", "Line", "Statement", "StatementRefused", "read_statement"]
@@ -68,7 +69,14 @@ def read_statement(written: bytes, layout: Layout, currency: str) -> Statement:
     """The lines of a file; `currency` is that of lines that name none. Raises `StatementRefused`."""
     if len(written) > MAX_BYTES:
         raise _refused("file", f"{len(written)} bytes", f"at most {MAX_BYTES} bytes", "import it in parts")
-    rows = list(_rows(_decoded(written, layout), layout))[layout.header_rows :]
+    text = _decoded(written, layout)
+    before, nul, _ = text.partition("\x00")
+    if nul:
+        line = len(re.split(r"\r\n|\r|\n", before))
+        raise _refused(
+            f"line {line}", "text with U+0000", "text without control characters", "fetch it again"
+        )
+    rows = list(_rows(text, layout))[layout.header_rows :]
     if not rows:
         raise _refused("file", "empty", "a row of column names")
     number, names = rows[0]
@@ -227,9 +235,9 @@ def _line(number: int, cells: tuple[str, ...], places: dict[str, int], layout: L
         raise BadInput(place, cell(kind.amount), "an amount other than 0")
     fee = _minor(cell(layout.fee) or "0", money, layout, f"line {number}, {layout.fee}", fractions=True)
     try:
-        on = datetime.strptime(cell(layout.date), layout.date_format).date()  # noqa: DTZ007 (the day it says)
+        on = checked(datetime.strptime(cell(layout.date), layout.date_format).date())  # noqa: DTZ007 (the day it says)
     except ValueError:
-        expected = f"a date written as {layout.date_format}"
+        expected = f"a date of the years {FIRST.year} to {LAST.year} written as {layout.date_format}"
         raise BadInput(f"line {number}, {layout.date}", cell(layout.date), expected) from None
     return Line(
         number,

@@ -61,6 +61,7 @@ __all__ = [
     "DAYS_BETWEEN_DUE_DAYS",
     "LATE_CHARGE",
     "MAX_REASON",
+    "NOBODYS",
     "Acted",
     "DueDayPreview",
     "MovedRow",
@@ -85,6 +86,8 @@ __all__ = [
 MAX_REASON: Final = 2000
 DAYS_BETWEEN_DUE_DAYS: Final = 180
 """A customer moves the due day at most this often: each move may put one instalment off by up to a month."""
+NOBODYS: Final = "\x00"
+"""The number of what is only looked at: with U+0000, which nobody can send and nothing can store, it is never a real one's."""
 TOLD_AS: Final[dict[str, str]] = {
     "shipped": "contract.shipped",
     "cancelled": "contract.cancelled",

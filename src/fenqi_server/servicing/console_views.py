@@ -14,6 +14,7 @@ from fenqi.calendars import to_epoch
 from fenqi_server import clock
 from fenqi_server.autopay.attempts import DaySums, waiting_of
 from fenqi_server.console.access import allowed
+from fenqi_server.days import read_day
 from fenqi_server.servicing.closing import Failure, Run, failures_of, runs_of
 from fenqi_server.servicing.month_end import MonthEnd, month_ends
 from fenqi_server.shops.models import Shop
@@ -61,7 +62,7 @@ def closings(request: HttpRequest) -> HttpResponse:
     before, wrong = None, ""
     if given := request.GET.get("before", "").strip():
         try:
-            before = date.fromisoformat(given)
+            before = read_day(given)
         except ValueError:
             wrong = given
     runs = runs_of(shop, before=before, limit=DAYS_SHOWN + 1)

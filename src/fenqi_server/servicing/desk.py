@@ -29,6 +29,7 @@ from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import Staff, allowed
 from fenqi_server.customers import service as customers
+from fenqi_server.days import read_day, read_instant
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import parse_public_id
 from fenqi_server.papers.addresses import token_of
@@ -155,7 +156,7 @@ def _asked(given: dict[str, str]) -> Asked:
         customer=given["customer"] or None,
         order_ref=given["order"] or None,
         overdue={"yes": True, "no": False}.get(given["late"]),
-        due_before=date.fromisoformat(given["due_before"]) if given["due_before"] else None,
+        due_before=read_day(given["due_before"]) if given["due_before"] else None,
         unapplied=True if given["unapplied"] else None,
     )
 
@@ -316,7 +317,7 @@ def contract(request: HttpRequest, contract_id: str) -> HttpResponse:
     asked = {name: request.GET.get(name, "").strip() for name in ("as_of", "known_at", "event")}
     wrong, as_of, known_at = "", None, None
     try:
-        as_of = date.fromisoformat(asked["as_of"]) if asked["as_of"] else None
+        as_of = read_day(asked["as_of"]) if asked["as_of"] else None
         known_at = _instant(asked["known_at"], shop)
     except ValueError:
         wrong = gettext("Write a day like 2026-11-30, and an instant like 2026-12-05T18:00.")
@@ -387,7 +388,7 @@ def _instant(text: str, shop: Shop) -> datetime | None:
     """An instant of a form, on the shop's clock where it has no offset. Raises `ValueError`."""
     if not text:
         return None
-    found = datetime.fromisoformat(text)
+    found = read_instant(text)
     return found if found.tzinfo else found.replace(tzinfo=zone_of(shop.time_zone))
 
 

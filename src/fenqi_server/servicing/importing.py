@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import msgspec
 from django.db import connection
 
-from fenqi.calendars import at_local, local_date, to_epoch
+from fenqi.calendars import add_months, at_local, local_date, to_epoch
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import Confirmed, DueReached, Event, PaymentReceived
 from fenqi.contracts.terms import ContractTerms, pin
@@ -30,8 +30,10 @@ from fenqi.terms.disclosure import disclose
 from fenqi.terms.plan import Fee, Plan, ZeroInterest
 from fenqi.terms.schedule import Charge, Row, Schedule
 from fenqi.texts import Text
+from fenqi_server.api.reading import without_cards
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
+from fenqi_server.days import FIRST, LAST, read_day
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.servicing import storage
 from fenqi_server.servicing.storage import Stored
@@ -58,6 +60,8 @@ IMPORTED: Final = "imported"
 
 MAX_PROBLEMS: Final = 100
 MAX_NAME: Final = 100
+MAX_YEARS: Final = 40
+"""No contract runs longer from the day it was agreed: a due date beyond that is a slip of the pen."""
 _FEE: Final = "agreed_fee"
 
 
@@ -181,13 +185,24 @@ def _line(shop: Shop, number: int, cells: dict[str, str], today: date) -> _Line:
         text = cells[name]
         if not 1 <= len(text) <= MAX_NAME or not (text.isascii() and text.isprintable()):
             raise BadInput(place(name), text, f"1 to {MAX_NAME} printable ASCII characters")
+        if without_cards(text) != text:
+            raise BadInput(
+                place(name),
+                "a number withheld",
+                "no payment card number",
+                "if it is another number, put a letter in front of it",
+            )
         return text
 
     def day(name: str) -> date:
         try:
-            return date.fromisoformat(cells[name])
+            return read_day(cells[name])
         except ValueError:
-            raise BadInput(place(name), cells[name], "a date such as 2026-12-01") from None
+            raise BadInput(
+                place(name),
+                cells[name],
+                f"a date such as 2026-12-01, of the years {FIRST.year} to {LAST.year}",
+            ) from None
 
     def money(name: str) -> int:
         return parse_money(cells[name] or "0", shop.currency, place=place(name))
@@ -212,6 +227,11 @@ def _line(shop: Shop, number: int, cells: dict[str, str], today: date) -> _Line:
         raise BadInput(place("agreed_on"), cells["agreed_on"], f"{today} or before")
     if line.due_on < line.agreed_on:
         raise BadInput(place("due_on"), cells["due_on"], f"{line.agreed_on}, when it was agreed, or later")
+    last = add_months(line.agreed_on, 12 * MAX_YEARS)
+    if line.due_on > last:
+        raise BadInput(
+            place("due_on"), cells["due_on"], f"{last}, {MAX_YEARS} years after it was agreed, or before"
+        )
     if line.price_minor + line.fee_minor == 0:
         raise BadInput(place("price"), cells["price"], "something to pay")
     if line.paid_minor > line.price_minor + line.fee_minor:

@@ -69,7 +69,7 @@ def preview_return(
         seq=len(stored.events) + 1,
         occurred_on=on or today,
         recorded_at=to_epoch(at),
-        return_id="preview",
+        return_id=acts.NOBODYS,
         amount_minor=amount_minor,
         for_other_sellers_minor=for_other_sellers_minor,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,6 +19,7 @@ from fenqi.money import MoneyError, parse_money
 from fenqi.problems import BadInput
 from fenqi_server import clock
 from fenqi_server.console.access import actor, allowed
+from fenqi_server.days import read_day
 from fenqi_server.ids import uuid7
 from fenqi_server.servicing import tills
 from fenqi_server.servicing.acts import MAX_REASON
@@ -74,7 +75,7 @@ def till_count(request: HttpRequest) -> HttpResponse:
     staff, at = staff_at(request), clock.now()
     sent = {name: request.POST.get(name, "").strip() for name in ("day", "till", "counted", "note", "key")}
     try:
-        day, key = date.fromisoformat(sent["day"]), UUID(sent["key"])
+        day, key = read_day(sent["day"]), UUID(sent["key"])
     except ValueError:
         raise Http404("the form names a day and a number of its own") from None
     try:
@@ -124,7 +125,7 @@ def _page(request: HttpRequest, given: str, *, wrong: str = "") -> HttpResponse:
     today = local_date(at, shop.time_zone)
     day = today
     try:
-        day = date.fromisoformat(given) if given else today
+        day = read_day(given) if given else today
     except ValueError:
         wrong = gettext("Write a day like 2026-12-31.")
     found, counted = tills.takings(shop, day), tills.counts_of(shop, day)

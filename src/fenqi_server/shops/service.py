@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from fenqi_server.ids import uuid7
 from fenqi_server.shops.models import ApiKey, Origin, Shop
+from fenqi_server.shops.scopes import GIVEN_BY_NAME, SCOPES
 
 __all__ = [
     "CACHE_SECONDS",
@@ -45,36 +46,6 @@ __all__ = [
 CACHE_SECONDS: Final = 5.0
 MAX_CACHED: Final = 10_000
 TOUCH_SECONDS: Final = 60
-
-SCOPES: Final = (
-    "evaluations:write",
-    "contracts:read",
-    "contracts:write",
-    "payments:write",
-    "servicing:write",
-    "sessions:write",
-    "hand_offs:read",
-    "hand_offs:write",
-    "webhooks:manage",
-    "diagnosis:read",
-    "diagnosis:risk",
-    "cases:read",
-    "cases:write",
-    "overrides:read",
-    "overrides:write",
-    "mail:write",
-    "compensations:read",
-    "compensations:write",
-    "wishes:write",
-    "mandates:read",
-    "mandates:write",
-    "autopay:write",
-    "portal_links:write",
-)
-"""What a key may be allowed to do. A key without a scope is refused with the scope it lacks."""
-
-GIVEN_BY_NAME: Final = frozenset({"diagnosis:risk", "overrides:write", "servicing:write"})
-"""What a key gets only where it is asked for by its name, never along with everything else."""
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from fenqi.calendars import local_date
 from fenqi.money import MoneyError, decimal_text, parse_money
+from fenqi_server.days import read_day
 from fenqi_server.ids import uuid7
 from fenqi_server.servicing import acts, service
 from fenqi_server.servicing.service import ContractView
@@ -67,7 +68,7 @@ def _read(field: Field, text: str, currency: str) -> Any:
             raise WrongField(field.name, gettext("Write an amount such as 500.00.")) from None
     if field.kind == "date":
         try:
-            return date.fromisoformat(text)
+            return read_day(text)
         except ValueError:
             raise WrongField(field.name, gettext("Write a day like 2026-12-31.")) from None
     if field.kind == "whole":

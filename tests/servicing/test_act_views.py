@@ -426,6 +426,8 @@ def test_what_a_person_may_do_is_offered_and_nothing_else(
         "ship",
         "return",
         "cancel",
+        "ask-return",
+        "ask-help",
     }
     assert offered(sun) == offered(ann) | {"pause", "re-age", "charge", "write-off"}
     auditor = as_staff("auditor", shop=shop, username="eve")

@@ -141,6 +141,20 @@ def test_a_phone_comes_back_is_inspected_and_the_rest_of_the_deposit_is_refunded
     assert prove_shop(shop).problems == ()
 
 
+def test_whoever_charged_the_deposit_back_owes_the_damage(shop: Shop, customer: UUID) -> None:
+    contract = running(shop, customer)
+    deposit = state(shop, contract, 1).payments[0]
+    service.reverse(shop, contract, deposit.payment_id, "charged_back", after(1))
+    day = day_of(shop, contract, 12)
+    leases.take_back(shop, contract, after(day))
+    owed = state(shop, contract).balance_minor
+    said = {"deduction_minor": 12_000, "reason": "screen", "evidence": "photo-7", "actor": "lin"}
+    done = leases.inspect(shop, contract, "broken", after(day), **said)
+    assert done.view.state.balance_minor == owed + 12_000
+    assert leases.inspect(shop, contract, "broken", after(day), **said).repeated
+    assert prove_shop(shop).problems == ()
+
+
 def test_after_its_term_a_lease_waits_and_a_renewal_takes_consent(shop: Shop, customer: UUID) -> None:
     contract = running(shop, customer)
     pay_rents(shop, contract, 12)

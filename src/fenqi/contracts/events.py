@@ -449,13 +449,17 @@ class LeaseReturned(_Dated, frozen=True, kw_only=True, tag="lease_returned", gc=
 
 
 class Inspected(_Dated, frozen=True, kw_only=True, tag="inspected", gc=False):
-    """Goods that came back were looked at. `deduction_minor` is kept of the deposit, for a `reason` and on `evidence`."""
+    """Goods that came back were looked at. `deduction_minor` is kept of the deposit, for a `reason` and on `evidence`.
+
+    What is not held of it, since the deposit was charged back, is `owed`; by events of before that was said it is `let_go`.
+    """
 
     finding: str
     deduction_minor: int = 0
     reason: str = ""
     evidence: str = ""
     settlement: str = ""
+    not_held: Literal["let_go", "owed"] = "let_go"
 
 
 class BoughtOut(_Dated, frozen=True, kw_only=True, tag="bought_out", gc=False):

@@ -275,11 +275,11 @@ def _done_before(stored: Stored, event: Event) -> Event | None:
     return None
 
 
-_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement")
+_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement", "not_held")
 
 
 def _said(event: Event) -> dict[str, Any]:
-    """What an event says, apart from when it was told and which batch it left with."""
+    """What an event says, apart from when it was told, which batch it left with and by which of our rules."""
     return {name: value for name, value in _body(event).items() if name not in _WHEN}
 
 

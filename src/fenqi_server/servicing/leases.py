@@ -151,7 +151,8 @@ def inspect(
 ) -> Acted:
     """The goods were looked at. What is deducted from the deposit has a reason and the reference of what shows it.
 
-    What is deducted of a frozen deposit is taken by it, and comes with `settlement`. Raises `NoContract`, `Refusal`, `BadInput`.
+    What is deducted of a frozen deposit is taken by it, and comes with `settlement`. What is deducted beyond what is held, since the deposit was
+    charged back, is owed. Raises `NoContract`, `Refusal`, `BadInput`.
     """
     acts.by_whom(actor, finding)
     check_minor(deduction_minor, shop.currency, place="deduction_minor")
@@ -170,6 +171,7 @@ def inspect(
             reason=reason,
             evidence=evidence,
             settlement=_batch(settlement, channel, today),
+            not_held="owed",
         ),
         actor=actor,
         reason=reason or finding,

@@ -133,6 +133,7 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ("a pledge that is released", "众筹授权已解除", "the pledge was released"),
     ("nothing authorised", "尚无授权", "nothing is authorised"),
     (r"authorised until (?P<d1>\S+)", "授权有效至{d1}", "it is authorised until {d1}"),
+    ("authorised", "已取得授权", "it is authorised"),
     (r"a campaign until (?P<d1>\S+)", "众筹至{d1}结束", "the campaign runs until {d1}"),
     # Rules.
     ("a contract of a lease", "须是租赁合同", "it has to be a lease"),
@@ -223,6 +224,11 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("a pledge that was not captured", "须尚未扣款", "it must not have been captured"),
     ("a pledge that was captured", "须已扣款", "it has to have been captured"),
+    (
+        "an authorisation that has lapsed before another follows it",
+        "原授权失效后才能重新授权",
+        "another authorisation follows only one that has lapsed",
+    ),
     ("a price that is authorised", "价款须已授权", "the price has to be authorised"),
     (r"an authorisation that stands on (?P<d1>\S+)", "授权须在{d1}有效", "the authorisation has to stand on {d1}"),
     (
@@ -334,6 +340,7 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ("release the pledge", "解除众筹授权", "release the pledge"),
     ("release the pledge, and make another", "解除后重新众筹", "release the pledge, and make another"),
     ("capture it first", "先扣款", "capture it first"),
+    ("capture it, or release the pledge", "扣款，或解除众筹授权", "capture it, or release the pledge"),
     ("nothing is owed before it is captured", "扣款前不欠款", "nothing is owed before it is captured"),
     ("make a contract of its own, and have it authorised", "另立合同并重新授权", "make a contract of its own, and have it authorised"),
     ("take the goods back, or reverse the payment", "办理退货，或撤销付款", "take the goods back, or reverse the payment"),

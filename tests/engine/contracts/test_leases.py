@@ -457,6 +457,53 @@ def test_a_deposit_that_was_waived_is_owed_only_by_a_deduction() -> None:
     assert told.state().status == "closed"
 
 
+def back(*, charged_back: bool) -> Told:
+    """Goods that are back after their term, of which only the deposit of 1,000.00 was ever paid."""
+    told = Told(lease_terms()).out().rents(12, paid=False)
+    if charged_back:
+        deposit_charged_back(told)
+    return told.tell(LeaseReturned, told.due_on(12))
+
+
+def deposit_charged_back(told: Told) -> None:
+    paid = next(each.payment_id for each in told.events if isinstance(each, PaymentReceived))
+    told.tell(PaymentReversed, told.due_on(12), payment_id=paid, settlement="s", reason="charged_back")
+
+
+BROKEN = {"finding": "broken", "reason": "glass", "evidence": "photo"}
+RENTS = 12 * 40_000 + 3_000
+"""The rents and sending back."""
+
+
+def test_whoever_charged_the_deposit_back_owes_what_the_damage_comes_to() -> None:
+    told = back(charged_back=True)
+    end = told.due_on(12)
+    assert (told.state().lease.deposit_held_minor, told.state().balance_minor) == (0, RENTS)
+    with pytest.raises(EventRefused, match="no more than that"):
+        told.tell(Inspected, end, deduction_minor=100_001, not_held="owed", **BROKEN)
+    told.tell(Inspected, end, deduction_minor=30_000, not_held="owed", **BROKEN)
+    assert told.state().balance_minor == RENTS + 30_000
+    assert told.posted() == {1120: 30_000, OTHER_INCOME: -30_000}
+    told.pay(end, RENTS + 30_000)
+    assert (told.state().status, told.state().unapplied_minor) == ("closed", 0)
+    # By an event of before that rule there is nothing to keep it of.
+    with pytest.raises(EventRefused, match="no more than that"):
+        back(charged_back=True).tell(Inspected, end, deduction_minor=1, **BROKEN)
+
+
+def test_what_was_kept_of_a_deposit_is_owed_once_the_deposit_is_charged_back() -> None:
+    told = back(charged_back=False)
+    end = told.due_on(12)
+    told.tell(Inspected, end, deduction_minor=30_000, not_held="owed", **BROKEN)
+    assert told.posted() == {DEPOSITS_HELD: 30_000, OTHER_INCOME: -30_000}
+    deposit_charged_back(told)
+    # 1,000.00 are gone; 300.00 of them were ours, and are owed: the income stays.
+    assert told.posted() == {1120: 30_000, DEPOSITS_HELD: 70_000, IN_TRANSIT: -100_000}
+    assert told.state().balance_minor == RENTS + 30_000
+    lease = told.state().lease
+    assert (lease.deposit_held_minor, lease.deposit_lost_minor) == (0, 0)
+
+
 def test_a_deposit_that_is_lost_by_the_terms_is_kept_at_the_end() -> None:
     lost = lease_of(deposit=msgspec.structs.replace(DEPOSIT, at_end="lost"), buyout=None)
     told = Told(lease_terms(lost)).out().rents(12)
@@ -691,6 +738,19 @@ def test_a_pledge_books_nothing_before_it_is_captured() -> None:
         told.tell(PledgeReleased, days(70))
     told.tell(PaymentReversed, days(90), payment_id="cap", settlement="card:2", reason="charged_back")
     assert told.booked() == {PRINCIPAL_RECEIVABLE: 59_900, SALES: -59_900}
+
+
+def test_only_an_authorisation_that_lapsed_is_followed_by_another() -> None:
+    again = {"authorisation": "b", "amount_minor": 59_900}
+    with pytest.raises(EventRefused, match="lapsed"):
+        pledged().tell(Pledged, days(40), **again)
+    told = pledged(days(30))
+    with pytest.raises(EventRefused, match="lapsed"):
+        told.tell(Pledged, days(30), **again)
+    told.tell(Pledged, days(31), **again)
+    assert told.state().pledge.authorisation == "b"
+    told.tell(Captured, days(69), payment_id="cap", settlement="s")
+    assert told.state().status == "closed"
 
 
 def test_a_pledge_that_failed_is_released_and_cannot_be_captured() -> None:

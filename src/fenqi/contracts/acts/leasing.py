@@ -436,7 +436,7 @@ def _close_rows(account: Account, event: Event, outcome: Outcome) -> None:
 
 
 def inspect(account: Account, event: Inspected) -> None:
-    """The goods were looked at; a deduction has a reason, evidence, and the deposit as its most."""
+    """The goods were looked at; a deduction has a reason, evidence, and the deposit as its most: what was agreed of it, held or not."""
     leased = _lease_of(account, event)
     if leased.outcome not in ("returned", "lost") or leased.inspected_on is not None:
         state = (
@@ -460,6 +460,8 @@ def inspect(account: Account, event: Inspected) -> None:
             "name both, or deduct nothing",
         )
     most = leased.whole_deposit if leased.form == "waived" else account.deposit_left
+    if event.not_held == "owed" and leased.form != "waived":
+        most = max(leased.whole_deposit - leased.applied - leased.released - leased.lost, 0)
     if minor > most:
         if event.seq == account.newest:
             raise refused(
@@ -477,7 +479,12 @@ def inspect(account: Account, event: Inspected) -> None:
         account.charge(event.seq, f"inspection {event.seq}", FEE, minor, event.occurred_on)
         account.apply_held(event.seq)
         return
-    _keep(account, event, event.settlement, minor)
+    kept = min(minor, account.deposit_left)
+    _keep(account, event, event.settlement, kept)
+    if minor > kept:
+        # Whoever took the deposit back owes what was kept of it, as one does who did not have to pay it.
+        account.charge(event.seq, f"inspection {event.seq}", FEE, minor - kept, event.occurred_on)
+        account.apply_held(event.seq)
 
 
 def call_off(account: Account, on: date, seq: int) -> None:

@@ -44,7 +44,14 @@ def pledge(account: Account, event: Pledged) -> None:
         raise EventRefused("authorisation", event.authorisation, "the authorisation's reference")
     if event.until is not None and event.until < event.occurred_on:
         raise EventRefused("until", event.until.isoformat(), f"{event.occurred_on} or later")
-    # One that lapsed may be followed by another.
+    stands = held.until is None or event.occurred_on <= held.until
+    if held.authorisation and stands and event.seq == account.newest:
+        raise refused(
+            event,
+            "authorised" if held.until is None else f"authorised until {held.until}",
+            "an authorisation that has lapsed before another follows it",
+            "capture it, or release the pledge",
+        )
     held.authorisation, held.until = event.authorisation, event.until
 
 

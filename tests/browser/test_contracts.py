@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +41,9 @@ def test_contracts_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str)
     shop, at = only_shop(), clock.now()
     contract = open_one(shop, customers.ensure(shop, "browsed", at), at=at)
     servicing.pay(shop, contract, 60_000, "received", LONG, at)
+    # A row with a note beneath its day.
+    due = max(row.due_on for row in servicing.get(shop, contract, at=at).state.rows)
+    servicing.put_off(shop, due, due, due + timedelta(days=2), "an_browsed", "outage", at)
     visitor = visit("good", language)
     visitor.work_as("qian")
     here = f"/console/contracts/{contract}/"

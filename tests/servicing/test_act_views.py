@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 from django.test import Client
+from tests.engine.contracts.made import FREE_3
 from tests.engine.contracts.test_leases import DESK
 from tests.servicing.opened import AT, after, make_customer, make_shop, open_one
 from tests.servicing.test_desk import figure, part, text_of
 from tests.servicing.test_leases import opened as rented
 
+from fenqi.terms.plan import ContingentCost
+from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.policies import audit
 from fenqi_server.servicing import leases, requests, unapplied
@@ -405,6 +408,11 @@ def test_a_pledge_is_released_and_nothing_was_owed(shop: Shop, ann: Client, qian
 def test_only_a_cost_that_was_disclosed_can_be_charged(shop: Shop, contract: str, qian: Client) -> None:
     page = qian.get(f"{HOME}{contract}/charge/")
     assert "There is nothing to choose for “What for”" in text_of(page)
+    cost = ContingentCost("dunning", Text("催收费", "Dunning fee"), Text("催收时", "When demanded"), "shop")
+    plan = msgspec.structs.replace(FREE_3, contingent=(cost,))
+    other = open_one(shop, make_customer(shop, "other"), plan, order_ref="order-2")
+    # By its name, as the customer read it.
+    assert "fee · Dunning fee" in text_of(qian.get(f"{HOME}{other}/charge/"))
 
 
 def test_what_a_person_may_do_is_offered_and_nothing_else(

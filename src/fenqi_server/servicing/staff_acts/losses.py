@@ -52,7 +52,7 @@ def _chargeable(found: ContractView, voice: Voice) -> tuple[tuple[str, str], ...
     return tuple(
         (
             f"{'penalty' if cost.code == late else 'fee'}:{cost.code}",
-            f"{part_name('penalty' if cost.code == late else 'fee')}: {cost.code}",
+            f"{part_name('penalty' if cost.code == late else 'fee')} · {voice.text(cost.name)}",
         )
         for cost in found.terms.plan.contingent
     )

@@ -378,6 +378,21 @@ def test_money_beyond_the_debt_and_money_of_nobody_go_back(mall, send, look):
     assert prove_shop(mall.shop).ok
 
 
+def test_what_had_paid_goes_back_and_is_owed_again(mall, send, look):
+    send("payments", paying(53_600))
+    back = {"refund_id": "f-1", "amount_minor": 50_000, "reason": "paid too early"}
+    done = decoded(send("pay-backs", back))
+    assert (done["event"]["kind"], done["contract"]["balance_minor"]) == ("paid_back", 639_600)
+    assert decoded(send("pay-backs", back))["repeated"]
+    more = send("pay-backs", back | {"refund_id": "f-2", "amount_minor": 3_601})
+    assert (more.status_code, decoded(more)["code"]) == (409, "cannot_follow")
+    assert send("pay-backs", {"refund_id": "f-3", "amount_minor": 1}).status_code == 422
+    send("payments", paying(60_000, "p-2"))
+    waits = send("pay-backs", back | {"refund_id": "f-4", "amount_minor": 50_001})
+    assert (waits.status_code, decoded(waits)["kind"]) == (202, "pay_back")
+    assert prove_shop(mall.shop).ok
+
+
 def test_more_than_one_person_sends_back_or_charges_waits_for_the_console(mall, send, look, staff):
     send("payments", paying(643_200 + 50_001))
     back = {"refund_id": "f-1", "amount_minor": 50_001}
@@ -459,6 +474,7 @@ def test_what_is_another_shops_is_not_there_whatever_is_asked(mall, call, send, 
         ("write-off", {"reference": "g", "reason": "x"}),
         ("recoveries", {"payment_ref": "p", "amount_minor": 1}),
         ("unapplied-refunds", {"refund_id": "r", "amount_minor": 1}),
+        ("pay-backs", {"refund_id": "r", "amount_minor": 1, "reason": "x"}),
         ("requests", hardship()),
     ]
     for path, body in asked:

@@ -207,6 +207,21 @@ def test_what_is_sent_out_above_the_limit_takes_a_second_person(
     assert "the customer is told why" not in text_of(sun.get(declined.headers["Location"]))
 
 
+def test_what_was_paid_goes_back_by_finance_and_is_owed_again(
+    shop: Shop, contract: str, qian: Client, sun: Client
+) -> None:
+    assert "/pay-back/" not in qian.get(f"{HOME}{contract}/").content.decode(), "nothing was paid"
+    servicing.pay(shop, contract, 53_600, "received", "p-1", AT)
+    back = {"amount": "500", "channel": "bank", "reference": "t-1"}
+    assert sun.get(f"{HOME}{contract}/pay-back/").status_code == 403
+    assert "¥5,896.00 ¥6,396.00" in part(act(qian, contract, "pay-back", step="preview", **back), "preview")
+    page = qian.get(act(qian, contract, "pay-back", **back).headers["Location"])
+    assert "¥500.00 that had been paid went back to the customer (t-1)." in part(page, "events")
+    assert balance(shop, contract) == 639_600
+    answer = act(qian, contract, "pay-back", step="preview", amount="37", channel="bank", reference="t-2")
+    assert answer.status_code == 409
+
+
 def test_nobody_agrees_with_themselves_whatever_their_roles(
     shop: Shop, contract: str, as_staff: Staff
 ) -> None:
@@ -426,6 +441,8 @@ def test_what_a_person_may_do_is_offered_and_nothing_else(
         )
 
     assert offered(ann) == {
+        "ask-return",
+        "ask-help",
         "cash",
         "payoff",
         "goodwill",
@@ -434,8 +451,6 @@ def test_what_a_person_may_do_is_offered_and_nothing_else(
         "ship",
         "return",
         "cancel",
-        "ask-return",
-        "ask-help",
     }
     assert offered(sun) == offered(ann) | {"pause", "re-age", "charge", "write-off"}
     auditor = as_staff("auditor", shop=shop, username="eve")

@@ -17,6 +17,7 @@ from fenqi.problems import BadInput
 from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.books.settlement import in_transit
 from fenqi_server.policies import audit
 from fenqi_server.servicing import requests, returns, service, unapplied
 from fenqi_server.servicing.acts import Acted
@@ -24,6 +25,7 @@ from fenqi_server.servicing.outgoing import (
     ChargeAsked,
     HeldRefundAsked,
     OfContract,
+    PayBackAsked,
     RefundAsked,
     ReversalAsked,
 )
@@ -245,6 +247,60 @@ def test_a_charge_above_the_limit_is_due_no_earlier_than_the_agreement(shop: Sho
     assert state.balance_minor == before + 110_000
     event = cast(Any, service.get(shop, contract, at=after(5)).events[-1])
     assert (event.charge_id, event.due_on) == ("c-1", on(5))
+    assert prove_shop(shop).ok
+
+
+# ------------------------------------------------------------------------------------------ what had paid instalments
+
+
+def back(minor: int, reference: str = "f-1") -> PayBackAsked:
+    return PayBackAsked(reference=reference, amount_minor=minor, reason=WHY)
+
+
+def test_what_was_paid_in_advance_goes_back_and_what_was_paid_last_is_owed_again(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 107_200, "received", "p-1", AT)
+    done = ask(shop, contract, back(50_000), 1)
+    # Two of 12 × 536.00 were paid, of each 500.00 price and 36.00 fee: 500.00 of the second go back.
+    state = done.after
+    assert [row.outstanding_minor for row in state.rows[:3]] == [0, 50_000, 53_600]
+    assert (state.balance_minor, state.unapplied_minor) == (643_200 - 57_200, 0)
+    assert accounts(shop)["in_transit"] == 57_200
+    assert in_transit(shop.id, f"bank:{on(1)}") == {"CNY": -50_000}
+    assert ask(shop, contract, back(50_000), 2).repeated
+    with pytest.raises(Refusal) as used:
+        ask(shop, contract, back(40_000), 2)
+    assert used.value.code == "reference_reused"
+    # A payer may well have our number.
+    again = service.pay(shop, contract, 50_000, "received", "f-1", after(3))
+    assert again.applied_minor == 50_000
+    assert accounts(shop)["in_transit"] == 107_200
+
+
+def test_more_of_it_takes_two_and_what_was_not_paid_does_not_go_back(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 107_200, "received", "p-1", AT)
+    with pytest.raises(Refusal) as more:
+        ask(shop, contract, back(107_201))
+    assert more.value.way_out is not None
+    waits = ask(shop, contract, back(107_200))
+    assert (waits.kind, waits.state) == ("pay_back", "open")
+    service.reverse(shop, contract, "p-1", "bounced", after(1))
+    with pytest.raises(Refusal) as gone:
+        requests.approve(shop, waits.request_id, after(2), actor="wu")
+    assert gone.value.code == "cannot_follow"
+    service.pay(shop, contract, 107_200, "received", "p-2", after(3))
+    requests.approve(shop, waits.request_id, after(3), actor="wu")
+    assert service.get(shop, contract, at=after(3)).state.balance_minor == 643_200
+    assert accounts(shop).get("in_transit", 0) == 0
+
+
+def test_a_contract_that_was_paid_off_is_owed_again(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop), FREE_3)
+    service.pay(shop, contract, 600_000, "received", "p-1", AT)
+    assert service.get(shop, contract, at=AT).state.status == "closed"
+    state = ask(shop, contract, back(20_000), 1).after
+    assert (state.status, state.balance_minor, state.rows[-1].outstanding_minor) == ("active", 20_000, 20_000)
     assert prove_shop(shop).ok
 
 

@@ -45,6 +45,7 @@ from fenqi.contracts.events import (
     EventRefused,
     GoodsReturned,
     GoodwillGranted,
+    PaidBack,
     Paused,
     PaymentReceived,
     PaymentReversed,
@@ -394,7 +395,7 @@ class Play:
         `only` are the service's own refusals, of what the core would take.
         """
         status, said = self.post(lived, call, body)
-        if status == 201 and (said.get("repeated") or said.get("state") == "open"):
+        if status == 202 or (status == 201 and (said.get("repeated") or said.get("state") == "open")):
             return  # done before, or for a second person to agree to: the contract stays as it is
         if status != 201 and said["code"] in only:
             with self._lock:
@@ -744,6 +745,27 @@ def _refund_held(play: Play, lived: Lived, event: UnappliedRefunded) -> None:
     )
 
 
+def _pay_back(play: Play, lived: Lived, event: PaidBack) -> None:
+    number = event.payment_id
+    told = PaidBack(
+        **lived.life.dates(),
+        payment_id=f"back:{number}",
+        amount_minor=event.amount_minor,
+        settlement="bank:out",
+    )
+    play.act(
+        lived,
+        "pay-backs",
+        {
+            "refund_id": number,
+            "amount_minor": event.amount_minor,
+            "settlement": "bank:out",
+            "reason": REASON,
+        },
+        lambda _: told,
+    )
+
+
 def _ship(play: Play, lived: Lived, event: Shipped) -> None:
     life = lived.life
     on = min(event.occurred_on, life.today)
@@ -892,6 +914,7 @@ CALLS: Final[dict[type, Callable[[Play, Lived, Any], None]]] = {
     Recovered: _recover,
     Charged: _charge,
     UnappliedRefunded: _refund_held,
+    PaidBack: _pay_back,
     Shipped: _ship,
     Cancelled: _cancel,
     GoodsReturned: _return_goods,

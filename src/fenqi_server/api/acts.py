@@ -37,7 +37,7 @@ from fenqi_server.api.rendering import row_out
 from fenqi_server.api.schemas import Amount, RowOut, Short, _In
 from fenqi_server.servicing import acts, requests
 from fenqi_server.servicing import service as servicing
-from fenqi_server.servicing.outgoing import ChargeAsked, HeldRefundAsked
+from fenqi_server.servicing.outgoing import ChargeAsked, HeldRefundAsked, PayBackAsked
 
 _DONE: Any = ResponseSpec(ActOut, status_code=HTTPStatus.CREATED, headers=REPLAYED)
 _PROBLEMS: Any = problems(400, 401, 403, 404, 409, 413, 422)
@@ -506,6 +506,51 @@ class HeldRefundIn(_In, frozen=True, kw_only=True):
     channel: Channel = "bank"
     settlement: Settlement = ""
     reason: Annotated[str, msgspec.Meta(max_length=acts.MAX_REASON)] = ""
+
+
+class PayBackIn(_In, frozen=True, kw_only=True):
+    """Money that had paid instalments goes back."""
+
+    refund_id: Reference
+    amount_minor: Amount
+    channel: Channel = "bank"
+    settlement: Settlement = ""
+    reason: Reason
+
+
+class PayBackController(ApiController):
+    """Giving back what was paid."""
+
+    scopes: ClassVar[Any] = {"post": "payments:write"}
+    tags: ClassVar[Any] = ["Servicing"]
+
+    @validate(_DONE, WAITS, *_PROBLEMS)
+    def post(
+        self,
+        parsed_path: Path[ContractPath],
+        parsed_body: BodyMsgspec[PayBackIn],
+        parsed_headers: Headers[IdempotencyHeaders],
+    ) -> HttpResponse:
+        """Give back money that had paid instalments: what was paid last, and in advance, is owed again first.
+
+        409 above what was paid, of a lease, and where interest runs daily. Up to the limit of one person it is booked as paid at once. Above
+        it, it waits (202): it is paid when somebody else has agreed in the console (`request.approved`). Needs `Idempotency-Key`.
+        """
+        body = parsed_body
+        asked = PayBackAsked(
+            reference=body.refund_id,
+            amount_minor=body.amount_minor,
+            reason=body.reason,
+            channel=body.channel,
+            settlement=body.settlement,
+        )
+        return done_once(
+            self.request,
+            parsed_path.contract_id,
+            lambda access, at: asked_or_done(
+                requests.ask(access.shop, parsed_path.contract_id, asked, at, actor=access.actor)
+            ),
+        )
 
 
 class HeldRefundController(ApiController):

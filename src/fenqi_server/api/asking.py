@@ -134,7 +134,7 @@ class RequestsController(ApiController):
         """List what was asked for, newest first.
 
         `state` (`open`, `approved`, `declined`, `withdrawn`) and `kind` (`return`, `hardship`, `goodwill`, `waiver`, `write_off`, `refund`,
-        `held_refund`, `unmatched_refund`, `reversal`, `charge`) narrow the list. Pages stay as they are while more is asked: what is new is in front of them.
+        `held_refund`, `unmatched_refund`, `pay_back`, `reversal`, `charge`) narrow the list. Pages stay as they are while more is asked: what is new is in front of them.
         """
         access, _ = acting(self.request)
         query = parsed_query

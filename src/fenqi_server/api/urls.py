@@ -115,6 +115,11 @@ router = Router(
             name="contract-unapplied-refunds",
         ),
         path(
+            "contracts/<str:contract_id>/pay-backs",
+            acts.PayBackController.as_view(),
+            name="contract-pay-backs",
+        ),
+        path(
             "contracts/<str:contract_id>/explanation",
             acts.ExplanationController.as_view(),
             name="contract-explanation",

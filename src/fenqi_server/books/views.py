@@ -42,6 +42,7 @@ _HAPPENED: Final = {
     "cancelled": gettext_noop("Contract cancelled"),
     "goods_returned": gettext_noop("Goods returned"),
     "refund_paid": gettext_noop("Refund paid out"),
+    "paid_back": gettext_noop("Money that had paid instalments went back"),
     "unapplied_refunded": gettext_noop("Money beyond the debt went back"),
     "allocated_by_instruction": gettext_noop("Payment put where it belongs"),
     "goodwill": gettext_noop("Goodwill granted"),

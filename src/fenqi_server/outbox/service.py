@@ -64,6 +64,7 @@ EVENTS: Final = (
     "contract.cancelled",
     "contract.goods_returned",
     "contract.refund_paid",
+    "contract.paid_back",
     "contract.payoff_quoted",
     "contract.due_day_changed",
     "contract.reallocated",

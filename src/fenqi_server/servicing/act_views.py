@@ -169,11 +169,12 @@ _KINDS: Final[dict[str, requests.Kind]] = {
     "write-off": "write_off",
     "refund": "refund",
     "give-back": "held_refund",
+    "pay-back": "pay_back",
     "reverse": "reversal",
     "charge": "charge",
 }
 """What an act that may need two people is asked for as."""
-_SENT: Final = ("refund", "give-back")
+_SENT: Final = ("refund", "give-back", "pay-back")
 
 
 def _second(

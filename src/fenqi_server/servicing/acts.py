@@ -33,6 +33,7 @@ from fenqi.contracts.events import (
     Inspected,
     Instruction,
     LeaseReturned,
+    PaidBack,
     Paused,
     PledgeReleased,
     ReAged,
@@ -62,6 +63,7 @@ __all__ = [
     "LATE_CHARGE",
     "MAX_REASON",
     "NOBODYS",
+    "PAID_BACK",
     "Acted",
     "DueDayPreview",
     "MovedRow",
@@ -73,6 +75,7 @@ __all__ = [
     "hold",
     "instruct",
     "pause",
+    "pay_back",
     "perform",
     "preview_due_day",
     "re_age",
@@ -84,6 +87,8 @@ __all__ = [
 ]
 
 MAX_REASON: Final = 2000
+PAID_BACK: Final = "back:"
+"""Before the number of a transfer by which money that had paid rows went back."""
 DAYS_BETWEEN_DUE_DAYS: Final = 180
 """A customer moves the due day at most this often: each move may put one instalment off by up to a month."""
 NOBODYS: Final = "\x00"
@@ -93,6 +98,7 @@ TOLD_AS: Final[dict[str, str]] = {
     "cancelled": "contract.cancelled",
     "goods_returned": "contract.goods_returned",
     "refund_paid": "contract.refund_paid",
+    "paid_back": "contract.paid_back",
     "payoff_quoted": "contract.payoff_quoted",
     "due_day_changed": "contract.due_day_changed",
     "allocated_by_instruction": "contract.reallocated",
@@ -556,6 +562,40 @@ def goodwill(
             raise more_than_owed(amount_minor, state.balance_minor, stored.terms.currency)
 
     return perform(shop, contract, at, make, check=check, actor=actor, reason=reason)
+
+
+def pay_back(
+    shop: Shop,
+    contract: str,
+    refund_id: str,
+    amount_minor: int,
+    at: datetime,
+    *,
+    settlement: str | None = None,
+    channel: str = "bank",
+    actor: str,
+    reason: str,
+) -> Acted:
+    """Money that had paid instalments went back to the customer: what was paid last, and in advance, is owed again first.
+
+    `settlement` is the batch that it leaves with. Raises `NoContract`, `Refusal` (more than was paid; a lease; interest that runs
+    daily), `BadInput`. What is to be refunded for goods is `returns.refund_paid`; what nothing is owed for, `unapplied.refund_held`.
+    """
+    by_whom(actor, reason)
+    named(refund_id, "refund_id")
+    money(amount_minor, shop.currency)
+    today = local_date(at, shop.time_zone)
+
+    def make(_: Stored, dates: dict[str, Any]) -> Event:
+        # Numbers of payments come from outside: ours must not be one that a payer may have.
+        return PaidBack(
+            **dates,
+            payment_id=f"{PAID_BACK}{refund_id}",
+            amount_minor=amount_minor,
+            settlement=settlement or f"{channel}:{today}",
+        )
+
+    return perform(shop, contract, at, make, actor=actor, reason=reason)
 
 
 LATE_CHARGE: Final = "late:"

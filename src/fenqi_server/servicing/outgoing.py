@@ -14,7 +14,7 @@ import msgspec
 from django.db import transaction
 
 from fenqi.calendars import local_date
-from fenqi.contracts.events import Charged, PaymentReversed, RefundPaid, UnappliedRefunded
+from fenqi.contracts.events import Charged, PaidBack, PaymentReversed, RefundPaid, UnappliedRefunded
 from fenqi.texts import Text
 from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, returns, service, unapplied
@@ -28,6 +28,7 @@ __all__ = [
     "HeldRefundAsked",
     "OfContract",
     "Outgoing",
+    "PayBackAsked",
     "RefundAsked",
     "ReversalAsked",
     "UnmatchedRefundAsked",
@@ -56,6 +57,16 @@ class RefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
 
 class HeldRefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="held_refund"):
     """What a contract holds and nothing is owed for is to go back."""
+
+    reference: str
+    amount_minor: int
+    reason: str
+    channel: Channel = "bank"
+    settlement: str = ""
+
+
+class PayBackAsked(msgspec.Struct, frozen=True, kw_only=True, tag="pay_back"):
+    """Money that had paid instalments is to go back: they are owed again."""
 
     reference: str
     amount_minor: int
@@ -95,12 +106,14 @@ class ChargeAsked(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
     due_on: date | None = None
 
 
-OfContract = RefundAsked | HeldRefundAsked | ReversalAsked | ChargeAsked
+OfContract = RefundAsked | HeldRefundAsked | PayBackAsked | ReversalAsked | ChargeAsked
 Outgoing = OfContract | UnmatchedRefundAsked
-_SENT_OUT: Final = ("refund", "held_refund")
+_SENT_OUT: Final = ("refund", "held_refund", "pay_back")
 
 
-def kind_of(asked: Outgoing) -> Literal["refund", "held_refund", "unmatched_refund", "reversal", "charge"]:
+def kind_of(
+    asked: Outgoing,
+) -> Literal["refund", "held_refund", "unmatched_refund", "pay_back", "reversal", "charge"]:
     """The kind of request that it is."""
     return asked.__struct_config__.tag  # type: ignore[return-value]
 
@@ -120,6 +133,10 @@ def perform(
             )
         case HeldRefundAsked(reference=number, amount_minor=minor, channel=channel, settlement=batch):
             return unapplied.refund_held(
+                shop, contract, number, minor, at, settlement=batch or None, channel=channel, **by
+            )
+        case PayBackAsked(reference=number, amount_minor=minor, channel=channel, settlement=batch):
+            return acts.pay_back(
                 shop, contract, number, minor, at, settlement=batch or None, channel=channel, **by
             )
         case ReversalAsked(reference=number, why=why):
@@ -174,7 +191,7 @@ def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) ->
         if event.seq in besides or local_date(event.recorded_at, contract.terms.zone) != day:
             continue
         match event:
-            case RefundPaid(amount_minor=minor) if kind in _SENT_OUT:
+            case RefundPaid(amount_minor=minor) | PaidBack(amount_minor=minor) if kind in _SENT_OUT:
                 total += minor
             case UnappliedRefunded(amount_minor=minor, matched_to="") if kind in _SENT_OUT:
                 total += minor

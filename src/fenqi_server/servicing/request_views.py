@@ -35,6 +35,7 @@ from fenqi_server.servicing.outgoing import (
     ChargeAsked,
     HeldRefundAsked,
     Outgoing,
+    PayBackAsked,
     RefundAsked,
     ReversalAsked,
     UnmatchedRefundAsked,
@@ -335,7 +336,7 @@ def _facts(each: Request, voice: Voice) -> tuple[tuple[str, str], ...]:
 def _outgoing(asked: Outgoing, voice: Voice) -> tuple[tuple[str, str], ...]:
     facts = [(gettext("Amount"), voice.money(asked.amount_minor))]
     match asked:
-        case RefundAsked() | HeldRefundAsked() | UnmatchedRefundAsked():
+        case RefundAsked() | HeldRefundAsked() | PayBackAsked() | UnmatchedRefundAsked():
             facts.append((gettext("Paid out by"), channel_name(asked.channel)))
             facts.append((gettext("Number of the transfer"), asked.reference))
         case ReversalAsked():

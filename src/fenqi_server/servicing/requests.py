@@ -40,6 +40,7 @@ from fenqi_server.servicing.outgoing import (
     ChargeAsked,
     HeldRefundAsked,
     OfContract,
+    PayBackAsked,
     RefundAsked,
     ReversalAsked,
     UnmatchedRefundAsked,
@@ -104,6 +105,7 @@ Kind = Literal[
     "unmatched_refund",
     "reversal",
     "charge",
+    "pay_back",
 ]
 _GIVEN_AWAY: Final = ("goodwill", "waiver", "write_off")
 State = Literal["open", "approved", "declined", "withdrawn"]
@@ -167,6 +169,7 @@ Asked = (
     | UnmatchedRefundAsked
     | ReversalAsked
     | ChargeAsked
+    | PayBackAsked
 )
 
 
@@ -845,7 +848,7 @@ def _why(request: Request) -> str:
 def _perform(shop: Shop, request: Request, act: Act | None, at: datetime, actor: str, reason: str) -> Acted:
     asked, contract = request.asked, request.contract_id
     by = {"actor": actor, "reason": reason}
-    if isinstance(asked, RefundAsked | HeldRefundAsked | ReversalAsked | ChargeAsked):
+    if isinstance(asked, RefundAsked | HeldRefundAsked | PayBackAsked | ReversalAsked | ChargeAsked):
         _nothing_besides(act)
         if isinstance(asked, ChargeAsked) and asked.due_on is not None:
             # Nobody is late before somebody has agreed.

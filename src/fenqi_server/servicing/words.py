@@ -50,6 +50,7 @@ from fenqi.contracts.events import (
     Waived,
     WrittenOff,
 )
+from fenqi_server.servicing.acts import PAID_BACK
 from fenqi_server.servicing.requests import CUSTOMER
 from fenqi_server.storefront.voice import Voice
 
@@ -388,7 +389,7 @@ _SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
     AllocatedByInstruction: _directed,
     PaidBack: lambda event, voice: (
         gettext("%(amount)s that had been paid went back to the customer (%(id)s).")
-        % _with_amount(event, voice)
+        % {"amount": voice.money(event.amount_minor), "id": event.payment_id.removeprefix(PAID_BACK)}
     ),
     UnappliedRefunded: _unapplied,
     PayoffQuoted: lambda event, voice: (
@@ -455,6 +456,7 @@ def kind_name(kind: str) -> str:
         "held_refund": gettext("Sending unapplied money back"),
         "unmatched_refund": gettext("Sending money without a contract back"),
         "reversal": gettext("Taking a payment back"),
+        "pay_back": gettext("Giving back what was paid"),
         "charge": gettext("Charge above the limit"),
     }.get(kind, kind)
 

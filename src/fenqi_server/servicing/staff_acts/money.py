@@ -15,6 +15,7 @@ from fenqi_server.policies import audit
 from fenqi_server.servicing import outgoing, payoffs, service
 from fenqi_server.servicing.outgoing import (
     HeldRefundAsked,
+    PayBackAsked,
     RefundAsked,
     ReversalAsked,
 )
@@ -173,6 +174,16 @@ def _held_refund(doing: Doing) -> HeldRefundAsked:
     )
 
 
+def _pay_back(doing: Doing) -> PayBackAsked:
+    given = doing.given
+    return PayBackAsked(
+        reference=given["reference"],
+        amount_minor=given["amount"],
+        reason=doing.reason,
+        channel=given["channel"],
+    )
+
+
 def channels() -> tuple[tuple[str, str], ...]:
     """By what money goes back."""
     return (
@@ -295,6 +306,30 @@ MONEY: Final[tuple[StaffAct, ...]] = (
         fits=lambda state: state.unapplied_minor > 0,
         do=lambda doing: asked_or_done(doing, _held_refund(doing)),
         preview=lambda doing: seen_alone(doing, _held_refund(doing)),
+        stake=the_amount,
+    ),
+    StaffAct(
+        name="pay-back",
+        roles=("finance",),
+        group="money",
+        title=gettext_noop("Give back what was paid"),
+        about=gettext_noop(
+            "Money that had paid instalments goes back to the customer, as one who paid in advance may wish. What was paid last is owed again first."
+        ),
+        way_back=gettext_noop("It is not undone here: money that came back is a payment."),
+        fields=lambda shop, found, voice, at: (
+            amount_field(0, found),
+            Field(name="channel", label=gettext("Paid out by"), kind="choice", choices=channels()),
+            Field(name="reference", label=gettext("Number of the transfer"), kind="text"),
+        ),
+        fits=lambda state: (
+            state.lease is None
+            and state.cancelled_on is None
+            and state.written_off_on is None
+            and any(row.paid_minor for row in state.rows)
+        ),
+        do=lambda doing: asked_or_done(doing, _pay_back(doing)),
+        preview=lambda doing: seen_alone(doing, _pay_back(doing)),
         stake=the_amount,
     ),
 )

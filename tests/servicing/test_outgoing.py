@@ -295,6 +295,14 @@ def test_more_of_it_takes_two_and_what_was_not_paid_does_not_go_back(shop: Shop)
     assert accounts(shop).get("in_transit", 0) == 0
 
 
+def test_what_goes_back_in_parts_of_a_day_counts_together(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 107_200, "received", "p-1", AT)
+    assert isinstance(ask(shop, contract, back(30_000)), Acted)
+    waits = ask(shop, contract, back(20_001, "f-2"))
+    assert (waits.state, waits.at_stake_minor) == ("open", 50_001)
+
+
 def test_a_contract_that_was_paid_off_is_owed_again(shop: Shop) -> None:
     contract = open_one(shop, make_customer(shop), FREE_3)
     service.pay(shop, contract, 600_000, "received", "p-1", AT)

@@ -5,18 +5,18 @@ Nothing of `fenqi.contracts` is used but its events and terms as data. It works 
 movements. What stands at the end (rows, what is paid of them, what is held, given up, to be refunded) is reckoned first, and each
 account's balance is read off it.
 
-Only the event that was learnt last is held to what can still follow (`_Book.cannot`): what was taken before stays, and does what it
+Only the event that was learnt last is held to what can still follow (`Book.cannot`): what was taken before stays, and does what it
 still can when something told later changes what it met.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from fenqi.contracts.events import (
     Accelerated,
@@ -48,18 +48,28 @@ from fenqi.contracts.events import (
 )
 from fenqi.contracts.terms import ContractTerms
 
-__all__ = ["Figures", "Refused", "payoff", "penalty_due", "reckon"]
+__all__ = [
+    "PARTS",
+    "RULES",
+    "Book",
+    "Figures",
+    "Line",
+    "Purse",
+    "Refused",
+    "even_shares",
+    "live_through",
+    "months_after",
+    "payoff",
+    "penalty_due",
+    "reckon",
+]
 
-AT_START = ("down_payment", "up_front")
+AT_START = ("down_payment", "up_front", "deposit")
 PARTS = ("penalty", "fee", "interest", "principal")
 
 
 class Refused(Exception):
     """These events cannot all be true."""
-
-
-def _nothing() -> dict[str, int]:
-    return dict.fromkeys(PARTS, 0)
 
 
 @dataclass(slots=True)
@@ -70,7 +80,7 @@ class Line:
     kind: str
     due: date
     owed: dict[str, int]
-    paid: dict[str, int] = field(default_factory=_nothing)
+    paid: dict[str, int]
     put_off_to: date | None = None
     reached: bool = False
     reached_by: int = 0
@@ -81,8 +91,8 @@ class Line:
     charged: int = 0
     interest_kept: int = 0
     """Interest that was earned with another row."""
-    pieces: list[tuple[date, int]] = field(default_factory=list)
-    """Principal that was paid, and when."""
+    pieces: list[tuple[date, str, int]] = field(default_factory=list)
+    """What was paid of what bears penalties, and when."""
 
     @property
     def day(self) -> date:
@@ -113,6 +123,17 @@ class Line:
     def interest_earned(self) -> int:
         """When its day has come, all of it; before, by being paid."""
         return self.owed["interest"] if self.reached else max(self.paid["interest"], self.interest_kept)
+
+    def income(self, part: str) -> int:
+        """What is earned of a part: of the agreed fee, where it is that."""
+        if part == "rent":
+            return self.rent_earned
+        return self.fee_earned if part == "fee" else self.interest_earned
+
+    @property
+    def rent_earned(self) -> int:
+        """When its day has come, all of it; before, by being paid."""
+        return self.owed["rent"] if self.reached else self.paid["rent"]
 
     def settle_income(self) -> None:
         """Never more is earned than is owed, and never less than is paid."""
@@ -153,40 +174,59 @@ class Figures:
     """Attempts that failed, and quotes."""
     running: tuple[int, ...]
     """Numbers of the rows that were not spread over new ones."""
+    more: tuple[Any, ...] = ()
+    """Where a lease or a pledge stands (`tests.trust.rented`)."""
 
 
 def reckon(
-    terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: int | None = None
+    terms: ContractTerms,
+    events: Iterable[Event],
+    as_of: date,
+    known_at: int | None = None,
+    *,
+    book: type[Book] | None = None,
 ) -> Figures:
-    """What the events come to. Raises `Refused`."""
-    return _book(terms, events, as_of, known_at).figures(as_of)
+    """What the events come to, by the rules of a form of contract (left out: of a sale). Raises `Refused`."""
+    return live_through(terms, events, as_of, known_at, book=book).figures(as_of)
 
 
-def payoff(terms: ContractTerms, events: Iterable[Event], on: date) -> tuple[int, int, int]:
+def payoff(
+    terms: ContractTerms, events: Iterable[Event], on: date, *, book: type[Book] | None = None
+) -> tuple[int, int, int]:
     """What settles everything on a day, the charge in it, and what it saves."""
-    book = _book(terms, events, on, None)
-    if book.confirmed_on is None:
+    lived = live_through(terms, events, on, book=book)
+    if lived.confirmed_on is None:
         raise Refused("nothing is agreed that could be paid off")
-    scheduled = sum(line.open for line in book.lines)
-    ahead = sum(line.left("principal") for line in book.lines if line.day > on)
+    scheduled = sum(line.open for line in lived.lines)
+    ahead = sum(line.left("principal") for line in lived.lines if line.day > on)
     charge = round(ahead * Fraction(terms.payoff.charge_rate))
-    book.spare(on)
-    amount = sum(line.open for line in book.lines) + charge
+    lived.spare(on)
+    amount = sum(line.open for line in lived.lines) + charge
     return amount, charge, scheduled - amount
 
 
-def penalty_due(terms: ContractTerms, events: Iterable[Event], on: date) -> int:
+def penalty_due(
+    terms: ContractTerms, events: Iterable[Event], on: date, *, book: type[Book] | None = None
+) -> int:
     """What may be charged for being late by a day, at the agreed rate or the law's, beyond what was charged."""
-    book = _book(terms, events, on, None)
+    lived = live_through(terms, events, on, book=book)
     late = terms.late
     if late is None:
         return 0
     rate = late.annual_rate if late.cap_rate is None else min(late.annual_rate, late.cap_rate)
-    return max(book.penalty_at(Fraction(rate), on) - book.penalties_charged, 0)
+    return max(lived.penalty_at(Fraction(rate), on) - lived.penalties_charged, 0)
 
 
-def _book(terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: int | None) -> _Book:
+def live_through(
+    terms: ContractTerms,
+    events: Iterable[Event],
+    as_of: date,
+    known_at: int | None = None,
+    *,
+    book: type[Book] | None = None,
+) -> Book:
     """Lives through the events. Where a payment was taken back, or it was said what it is for, it all happens again, knowing it."""
+    begin = book or Book
     told = sorted(
         (e for e in events if e.occurred_on <= as_of and (known_at is None or e.recorded_at <= known_at)),
         key=lambda e: (e.occurred_on, e.recorded_at, e.seq),
@@ -194,24 +234,25 @@ def _book(terms: ContractTerms, events: Iterable[Event], as_of: date, known_at: 
     newest = max((event.seq for event in told), default=0)
     gone: dict[str, date] = {}
     meant: dict[str, tuple[Any, ...]] = {}
-    book = _Book(terms, gone, meant, newest)
+    lived = begin(terms, gone, meant, newest)
     past: list[Event] = []
     for event in told:
         if isinstance(event, (PaymentReversed, AllocatedByInstruction)):
             if isinstance(event, PaymentReversed):
-                if event.payment_id not in book.purses or event.payment_id in gone:
+                if not lived.is_payment(event.payment_id) or event.payment_id in gone:
                     raise Refused("reversal")
                 gone = {**gone, event.payment_id: event.occurred_on}
-            elif book.may_be_meant(event):
+            elif lived.may_be_meant(event):
                 meant = {**meant, event.payment_id: event.parts}
-            book = _Book(terms, gone, meant, newest)
+            lived = begin(terms, gone, meant, newest)
             for each in past:
-                book.happen(each)
+                lived.happen(each)
         else:
             past.append(event)
-            book.happen(event)
-        book.close_or_open(event.occurred_on)
-    return book
+            lived.happen(event)
+            continue
+        lived.close_or_open(event.occurred_on)
+    return lived
 
 
 def months_after(on: date, months: int, day: int | None = None) -> date:
@@ -232,7 +273,16 @@ def even_shares(whole: int, count: int, residue: str) -> list[int]:
     return shares
 
 
-class _Book:
+class Book:
+    """A sale, and what it has in common with leases and pledges."""
+
+    parts_of_a_row: ClassVar[tuple[str, ...]] = PARTS
+    bearing: ClassVar[tuple[str, ...]] = ("principal",)
+    """What bears penalties when it is late."""
+    waivable: ClassVar[tuple[str, ...]] = ("fee", "penalty", "interest")
+    agreed_income: ClassVar[str] = "interest"
+    """What rows bear beside fees."""
+
     def __init__(
         self,
         terms: ContractTerms,
@@ -244,14 +294,10 @@ class _Book:
         self.gone = gone
         self.meant = meant
         self.newest = newest
-        self.lines: list[Line] = []
         self.agreed_part = "fee" if terms.interest is None else "interest"
-        for row in terms.rows:
-            owed = _nothing()
-            owed["principal"], owed[self.agreed_part] = row.principal_minor, row.fee_minor
-            self.lines.append(Line(row.number, row.kind, row.due_on, owed))
         self.parts = ["penalty", "fee", "interest"]
         self.parts.insert(3 if terms.allocation.parts[0] == "fee" else 1, "principal")
+        self.lines = self.agreed_lines()
         self.purses: dict[str, Purse] = {}
         self.charges: set[str] = set()
         self.returns: set[str] = set()
@@ -271,18 +317,56 @@ class _Book:
         self.returned = self.returned_of_others = 0
         self.penalties_charged = self.penalties_dropped = 0
         self.charged = self.charges_dropped = 0
-        self.fees_let_go = self.interest_let_go = self.fees_returned = self.interest_returned = 0
+        self.let_go = dict.fromkeys(("fee", "interest", "rent", "fee of a renewal"), 0)
+        self.fees_returned = self.interest_returned = 0
         self.claim = self.claim_principal = self.claim_fee = self.recovered = self.cost = 0
         self.lost_principal = 0
 
     # ------------------------------------------------------------------------------------------- what every event obeys
 
+    def agreed_lines(self) -> list[Line]:
+        lines = []
+        for row in self.terms.rows:
+            owed = self.nothing()
+            owed["principal"], owed[self.agreed_part] = row.principal_minor, row.fee_minor
+            lines.append(Line(row.number, row.kind, row.due_on, owed, self.nothing()))
+        return lines
+
+    def is_payment(self, name: str) -> bool:
+        return name in self.purses
+
+    def income_of(self, line: Line, part: str) -> str:
+        """Which income a part of a row is."""
+        return part
+
+    def part_meant(self, line: Line, part: str) -> str:
+        """Which part of a row an instruction means."""
+        return part
+
+    def nothing(self) -> dict[str, int]:
+        return dict.fromkeys(self.parts_of_a_row, 0)
+
+    def rules(self) -> Mapping[type, Callable[[Any, Any], None]]:
+        return RULES
+
     def happen(self, event: Event) -> None:
-        RULES[type(event)](self, event)
+        rule = self.rules().get(type(event))
+        if rule is None:
+            raise Refused("not of this form of contract")
+        rule(self, event)
         self.close_or_open(event.occurred_on)
 
+    @property
+    def sold(self) -> bool:
+        return self.confirmed_on is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is to come of it but what is owed."""
+        return True
+
     def close_or_open(self, on: date) -> None:
-        if any(line.paid != line.owed for line in self.lines):
+        if not self.over or any(line.paid != line.owed for line in self.lines):
             self.closed_on = None
         elif self.confirmed_on is not None:
             self.closed_on = self.closed_on or on
@@ -603,21 +687,23 @@ class _Book:
             return
         got = dict(purse.used)
         for each in self.meant.get(purse.name, ()):
-            key = (each.row, each.part)
+            line = self.line(each.row)
+            if line is None:
+                continue
+            key = (each.row, self.part_meant(line, each.part))
             had = min(got.get(key, 0), each.amount_minor)
             got[key] = got.get(key, 0) - had
-            line = self.line(each.row)
-            if line is not None:
-                self.fill(purse, line, each.part, each.amount_minor - had, on)
+            self.fill(purse, line, key[1], each.amount_minor - had, on)
         for line, part in self.fen_slots():
             if not purse.unused:
                 break
-            self.fill(purse, line, part, purse.unused, on)
+            if line.owed[part] != line.paid[part]:
+                self.fill(purse, line, part, purse.unused, on)
 
-    def fen_slots(self) -> list[tuple[Line, str]]:
+    def fen_slots(self) -> Iterable[tuple[Line, str]]:
         if self.terms.allocation.along == "rows":
-            return [(line, part) for line in self.lines for part in self.parts]
-        return [(line, part) for part in self.parts for line in self.lines]
+            return ((line, part) for line in self.lines for part in self.parts)
+        return ((line, part) for part in self.parts for line in self.lines)
 
     def fill(self, purse: Purse, line: Line, part: str, most: int, on: date) -> None:
         minor = min(purse.unused, line.left(part), most)
@@ -627,8 +713,8 @@ class _Book:
         line.settle_income()
         purse.unused -= minor
         purse.used[line.number, part] = purse.used.get((line.number, part), 0) + minor
-        if part == "principal":
-            line.pieces.append((on, minor))
+        if part in self.bearing:
+            line.pieces.append((on, part, minor))
 
     def use_what_is_held(self, on: date | None = None) -> None:
         for purse in self.purses.values():
@@ -663,7 +749,7 @@ class _Book:
                 purse.amount -= minor
                 purse.used[line.number, part] = -minor
                 if part == "principal":
-                    line.pieces.append((on, -minor))
+                    line.pieces.append((on, part, -minor))
         self.purses[purse.name] = purse
         self.transit -= event.amount_minor
         self.use_what_is_held(on)
@@ -713,7 +799,8 @@ class _Book:
 
     def add(self, kind: str, due: date, *, reached: bool) -> Line:
         """A row that was not agreed: in the order of its date, numbered on."""
-        line = Line(max(each.number for each in self.lines) + 1, kind, due, _nothing(), reached=reached)
+        number = max(each.number for each in self.lines) + 1
+        line = Line(number, kind, due, self.nothing(), self.nothing(), reached=reached)
         place = len(self.lines)
         while place and self.lines[place - 1].due > due:
             place -= 1
@@ -754,15 +841,16 @@ class _Book:
             since = line.day + timedelta(days=late.grace_days)
             if since >= on:
                 continue
-            if line.left("principal"):
-                days += line.left("principal") * self.late_days(since, on)
-            for paid_on, minor in line.pieces:
+            late_still = sum(line.left(part) for part in self.bearing)
+            if late_still:
+                days += late_still * self.late_days(since, on)
+            for paid_on, _, minor in line.pieces:
                 days += minor * self.late_days(since, min(paid_on, on))
         return round(days * rate / late.year_days)
 
     def waive(self, event: Waived) -> None:
         """What is earned of it costs us goodwill; what is not earned yet never is. What was charged beside goes first."""
-        if event.amount_minor <= 0:
+        if event.amount_minor <= 0 or event.part not in self.waivable:
             raise Refused("waiver")
         self.running()
         lines = self.lines
@@ -788,14 +876,11 @@ class _Book:
                 line.owed["fee"] -= beside
                 self.goodwill += beside
                 minor -= beside
-            before = line.fee_earned + line.interest_earned
+            before = line.income(event.part)
             self.give_up(line, event.part, minor)
-            let_go = before - line.fee_earned - line.interest_earned
+            let_go = before - line.income(event.part)
             self.goodwill += let_go
-            if event.part == "fee":
-                self.fees_let_go += let_go
-            else:
-                self.interest_let_go += let_go
+            self.let_go[self.income_of(line, event.part)] += let_go
 
     # ------------------------------------------------------------------------------------------- when it cannot go on
 
@@ -897,7 +982,10 @@ class _Book:
             raise Refused("not confirmed")
         if not self.owed:
             self.cannot(event, "nothing is owed")
-        self.given_up_on = event.occurred_on
+        self.give_up_what_is_owed(event.occurred_on)
+
+    def give_up_what_is_owed(self, on: date) -> None:
+        self.given_up_on = on
         self.claim += self.owed
         for line in self.lines:
             self.claim_principal += line.left("principal")
@@ -931,9 +1019,18 @@ class _Book:
             owed += line.open
             earned = line.fee_earned + line.charged
             rows.append(
-                (line.number, due, status, line.reached, earned, line.interest_earned, line.owed, line.paid)
+                (
+                    line.number,
+                    due,
+                    status,
+                    line.reached,
+                    earned,
+                    line.income(self.agreed_income),
+                    line.owed,
+                    line.paid,
+                )
             )
-        status = "active" if owed else "closed"
+        status = "closed" if not owed and self.over else "active"
         if agreed_on is None:
             status, overdue, days_late = "unconfirmed", 0, 0
         held = sum(purse.unused for purse in self.purses.values())
@@ -964,21 +1061,29 @@ class _Book:
             ),
             (tuple(self.failures), tuple(self.quotes)),
             tuple(line.number for line in self.lines if line.runs),
+            self.more(as_of),
         )
+
+    def more(self, as_of: date) -> tuple[Any, ...]:
+        return ()
+
+    @property
+    def not_sold_yet(self) -> int:
+        """Rows are there before they are agreed to; what they are the price of is not sold before."""
+        return 0 if self.sold else sum(row.principal_minor for row in self.terms.rows)
 
     def accounts(self, held: int) -> dict[int, int]:
         """Each account's balance, read off what stands. Debits are positive."""
         paid = {part: sum(line.paid[part] for line in self.lines) for part in PARTS}
-        confirmed = self.confirmed_on is not None
         price = sum(row.principal_minor for row in self.terms.rows)
-        sold = price if confirmed else 0
-        others = self.terms.for_other_sellers_minor if confirmed else 0
+        sold = price if self.sold else 0
+        others = self.terms.for_other_sellers_minor if self.sold else 0
         fees = sum(line.fee_earned for line in self.lines)
         charged = sum(line.charged for line in self.lines)
         interest = sum(line.interest_earned for line in self.lines)
         balances = {
             1020: self.transit,
-            1110: sum(line.left("principal") for line in self.lines) - (0 if confirmed else price),
+            1110: sum(line.left("principal") for line in self.lines) - self.not_sold_yet,
             1120: fees + charged - paid["fee"],
             1130: interest - paid["interest"],
             1140: sum(line.left("penalty") for line in self.lines),
@@ -987,8 +1092,8 @@ class _Book:
             2120: -self.refund_due,
             4010: others - sold,
             4020: self.returned - self.returned_of_others,
-            4110: self.fees_returned - fees - self.fees_let_go,
-            4120: self.interest_returned - interest - self.interest_let_go,
+            4110: self.fees_returned - fees - self.let_go["fee"],
+            4120: self.interest_returned - interest - self.let_go["interest"],
             4130: self.penalties_dropped - self.penalties_charged,
             4150: -self.recovered,
             4190: self.charges_dropped - self.charged,
@@ -999,28 +1104,28 @@ class _Book:
         return {code: minor for code, minor in balances.items() if minor}
 
 
-RULES: dict[type, Callable[[_Book, Any], None]] = {
-    Confirmed: _Book.confirm,
-    Shipped: _Book.ship,
-    Cancelled: _Book.cancel,
-    Disbursed: _Book.disburse,
-    GoodsReturned: _Book.take_goods_back,
-    RefundPaid: _Book.pay_refund,
-    DueReached: _Book.reach,
-    DueMoved: _Book.put_off,
-    DueDayChanged: _Book.change_day,
-    Paused: _Book.pause,
-    PaymentReceived: _Book.receive,
-    GoodwillGranted: _Book.receive,
-    Recovered: _Book.receive,
-    PaymentFailed: _Book.fail,
-    PayoffQuoted: _Book.remember,
-    PaidBack: _Book.pay_back,
-    UnappliedRefunded: _Book.refund,
-    Charged: _Book.charge,
-    Waived: _Book.waive,
-    ReAged: _Book.re_age,
-    ReAmortised: _Book.re_amortise,
-    Accelerated: _Book.call_due,
-    WrittenOff: _Book.write_off,
+RULES: dict[type, Callable[[Book, Any], None]] = {
+    Confirmed: Book.confirm,
+    Shipped: Book.ship,
+    Cancelled: Book.cancel,
+    Disbursed: Book.disburse,
+    GoodsReturned: Book.take_goods_back,
+    RefundPaid: Book.pay_refund,
+    DueReached: Book.reach,
+    DueMoved: Book.put_off,
+    DueDayChanged: Book.change_day,
+    Paused: Book.pause,
+    PaymentReceived: Book.receive,
+    GoodwillGranted: Book.receive,
+    Recovered: Book.receive,
+    PaymentFailed: Book.fail,
+    PayoffQuoted: Book.remember,
+    PaidBack: Book.pay_back,
+    UnappliedRefunded: Book.refund,
+    Charged: Book.charge,
+    Waived: Book.waive,
+    ReAged: Book.re_age,
+    ReAmortised: Book.re_amortise,
+    Accelerated: Book.call_due,
+    WrittenOff: Book.write_off,
 }

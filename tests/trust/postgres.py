@@ -29,7 +29,8 @@ import msgspec
 import psycopg
 from tests.trust.model import Figures, reckon
 from tests.trust.proxy import FAULTS, Proxy
-from tests.trust.simulation import EVENTS, Life, begin, step
+from tests.trust.sales import EVENTS, Life, begin
+from tests.trust.simulation import step
 
 from fenqi.contracts.contract import replay
 from fenqi.contracts.events import (

@@ -79,13 +79,17 @@ def refused(event: Event, state: str, rule: str, way_out: str) -> EventRefused:
 
 
 class Credit:
-    """Something that pays: money, or what stands for it. `paid` holds slots and amounts; `later` those by a later event, and its day."""
+    """Something that pays: money, or what stands for it. `paid` holds slots and amounts; `later` those by a later event, and its day.
+
+    `noted`: it says what a deposit, goods or a waiver settled, and is no payment that could be taken back.
+    """
 
     __slots__ = (
         "amount",
         "later",
         "money",
         "name",
+        "noted",
         "on",
         "paid",
         "purpose",
@@ -102,6 +106,7 @@ class Credit:
         self.amount = amount
         self.purpose = purpose
         self.money = money
+        self.noted = False
         self.paid: list[tuple[int, int]] = []
         self.later: list[tuple[int, date, int, int]] = []
         self.unapplied = amount
@@ -111,6 +116,7 @@ class Credit:
     def copy(self) -> Credit:
         twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
         twin.paid, twin.later = self.paid.copy(), self.later.copy()
+        twin.noted = self.noted
         twin.unapplied, twin.recovered, twin.reversed_on = self.unapplied, self.recovered, self.reversed_on
         return twin
 
@@ -383,6 +389,8 @@ class Account:
                 self.earned[row] -= charged
                 self.move(seq, _OF_CHARGES.get(kind, kind), charged * sign, row)
             earned = self.earned
+            if self.leased is not None and row in self.leased.later_rows:
+                kind = _OF_CHARGES.get(kind, kind)
         elif part == INTEREST:
             earned = self.interest_earned
             if row in self.interest_kept:
@@ -556,7 +564,7 @@ class Account:
     def note(self, seq: int, on: date, name: str, purpose: Purpose, paid: list[tuple[int, int]]) -> None:
         """Remember what was paid by something that is no money, to say later what paid each row."""
         credit = Credit(name, seq, on, sum(minor for _, minor in paid), purpose, False)
-        credit.paid, credit.unapplied = paid, 0
+        credit.paid, credit.unapplied, credit.noted = paid, 0, True
         self.credits[name] = credit
 
     def _fetch(self) -> None:
@@ -846,14 +854,13 @@ class Account:
         self.earned[row] += minor
         kind: MovementKind = "fee_earned"
         if self.leased is not None and row in self.leased.later_rows:
-            self.fees_charged[row] = self.fees_charged.get(row, 0) + minor
             kind = "fee_charged"
         self.move(seq, kind, minor, row)
 
-    def set_free(self, seq: int, row: int, part: int) -> None:
-        """What was paid of a part of a row pays nothing any more: it is held until something is owed."""
+    def set_free(self, seq: int, row: int, part: int, most: int | None = None) -> None:
+        """What was paid of a part of a row (or so much of it) pays nothing any more: it is held until something is owed."""
         slot = 4 * row + part
-        rest = self.owed[slot] - self.left[slot]
+        rest = self.owed[slot] - self.left[slot] if most is None else most
         for credit in reversed(self.credits.values()):
             freed = 0
             for index, (where, minor) in enumerate(credit.paid):

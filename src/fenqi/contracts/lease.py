@@ -61,6 +61,7 @@ class Leased:
         "applied",
         "asset",
         "buyout",
+        "consents",
         "deposit_row",
         "depreciated",
         "ended_on",
@@ -98,6 +99,7 @@ class Leased:
         self.deposit_row: int | None = None
         self.later_rows: set[int] = set()
         self.renewed = 0
+        self.consents: set[str] = set()
         self.term_ends_on = self.term_end(0)
         self.handed_over_on: date | None = None
         self.ended_on: date | None = None
@@ -114,6 +116,7 @@ class Leased:
         for name in Leased.__slots__:
             setattr(twin, name, getattr(self, name))
         twin.rents, twin.later_rows = self.rents.copy(), self.later_rows.copy()
+        twin.consents = self.consents.copy()
         return twin
 
     @property

@@ -115,6 +115,11 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ("goods that were not looked at", "商品尚未验收", "the goods were not inspected"),
     ("no deposit held", "没有在押的押金", "no deposit is held"),
     ("no consent", "没有客户的同意", "the customer did not agree"),
+    (
+        r"consent (?P<s1>.+), by which it was renewed before",
+        "此前已凭“{s1}”续租",
+        "it was renewed by {s1} before",
+    ),
     ("no act of the customer", "没有客户本人的操作", "there is no act of the customer"),
     ("no renewal agreed", "合同没有约定续租", "no renewal was agreed"),
     (r"a term that ended on (?P<d1>\S+)", "租期已于{d1}届满", "the term ended on {d1}"),

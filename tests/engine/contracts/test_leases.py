@@ -671,6 +671,126 @@ def test_what_is_no_act_of_a_running_lease_is_refused_by_name(kind: Any, fields:
             Told(pinned(FREE_3, 90_000)).tell(lease_act, days(1), **more)
 
 
+# ---------------------------------------------------------------------------------------------- found by the simulation of whole lives
+
+
+COVERS = lease_of(paid="in_advance", deposit=msgspec.structs.replace(DEPOSIT, covers_rent=True))
+
+
+def test_what_a_deposit_paid_is_no_payment_that_could_be_taken_back() -> None:
+    told = Told(lease_terms(COVERS)).out().tell(DueReached, START, row=1)
+    told.tell(DepositApplied, START, application_id="d", amount_minor=40_000)
+    before = told.booked()
+    for _ in range(2):
+        with pytest.raises(EventRefused, match="a payment received"):
+            told.tell(PaymentReversed, days(3), payment_id="d", settlement="s", reason="bounced")
+    assert told.booked() == before
+
+
+def test_a_due_date_is_told_once_after_the_end_too() -> None:
+    told = Told(lease_terms()).out().rents(7)
+    told.tell(LeaseReturned, told.due_on(7))
+    told.tell(DueReached, days(300), row=9)
+    with pytest.raises(EventRefused, match="reached once"):
+        told.tell(DueReached, days(301), row=9)
+    with pytest.raises(EventRefused, match="reached once"):
+        told.tell(DueReached, told.due_on(7), row=7)
+
+
+def test_a_charge_that_is_told_late_is_not_refused_for_a_due_date_of_a_renewal() -> None:
+    # A charge behind the last of 12 rents takes number 13, which was the renewal's first rent, whose day was told.
+    told = Told(lease_terms()).out().rents(12)
+    end = told.due_on(12)
+    told.tell(Renewed, end, periods=2, consent="c-1").rents(13, 13)
+    later = end + timedelta(days=400)
+    told.tell(Charged, days(30), charge_id="c", part="fee", amount_minor=1_500, due_on=later, code="late")
+    assert [(row.number, row.kind) for row in told.state().rows][-3:] == [
+        (14, "rent"),
+        (15, "rent"),
+        (13, "extra"),
+    ]
+    assert told.booked()[LEASE_INCOME] == -(12 * 40_000 + 32_000), "what was paid is earned"
+
+
+def test_a_late_fee_stays_owed_where_the_rent_it_was_charged_with_is_not() -> None:
+    # Rents in advance, the minimum term of 6 over. A late fee of 15.00 on the day after the seventh rent's is charged with the eighth;
+    # the goods come back before that one's day.
+    for paid in (False, True):
+        told = Told(lease_terms(lease_of(paid="in_advance"))).out().rents(7)
+        on = told.due_on(7) + timedelta(days=1)
+        told.tell(Charged, on, charge_id="c", part="fee", amount_minor=1_500, due_on=on, code="late")
+        if paid:
+            told.pay(on, 1_500)
+        told.tell(LeaseReturned, on + timedelta(days=1))
+        state = told.state()
+        assert (state.balance_minor, state.unapplied_minor) == (3_000 + (0 if paid else 1_500), 0)
+        assert told.booked()[OTHER_INCOME] == -4_500, "sending back and the late fee"
+    # The agreed fee of that rent, 12.00 over 12 rents, is not owed: 8 of them are.
+    fee = Fee(
+        code="service", name=Text("服务费", "Service"), payee="shop", amount_minor=1_200, timing="per_period"
+    )
+    told = Told(lease_terms(lease_of(paid="in_advance"), fees=(fee,))).out().rents(7)
+    on = told.due_on(7) + timedelta(days=1)
+    told.tell(Charged, on, charge_id="c", part="fee", amount_minor=1_500, due_on=on, code="late")
+    # 1,600 pay the late fee, and the whole of the eighth rent's fee of 1.00 before its day; nothing is left for its rent.
+    told.pay(on, 1_600).tell(LeaseReturned, on + timedelta(days=1))
+    assert told.state().balance_minor == 3_000 - 100, (
+        "the fee that was paid ahead is free, and pays of sending back"
+    )
+    assert told.booked()[4110] == -700
+
+
+def test_a_fee_of_a_renewal_is_given_up_as_the_income_that_it_was() -> None:
+    fee = Fee(
+        code="service", name=Text("服务费", "Service"), payee="shop", amount_minor=1_200, timing="per_period"
+    )
+    told = Told(lease_terms(fees=(fee,))).out().rents(12)
+    end = told.due_on(12)
+    told.tell(Renewed, end, periods=1, consent="c-1").rents(13, 13, paid=False)
+    assert (told.booked()[4110], told.booked()[OTHER_INCOME]) == (-1_200, -100)
+    told.tell(Waived, days(420), waiver_id="w", part="fee", amount_minor=40)
+    assert told.posted() == {5120: 40, 1120: -40}
+    told.tell(WrittenOff, days(430))
+    assert (told.booked()[4110], told.booked()[OTHER_INCOME]) == (-1_200, -40)
+
+
+def test_money_that_went_out_again_stays_owed_where_a_lease_is_called_off() -> None:
+    # 5.00 came before the agreement, were sent back as nobody's, and then bounced: they are owed again, whatever is rented.
+    told = Told(lease_terms())
+    told.pay(START - timedelta(days=3), 500)
+    told.tell(UnappliedRefunded, START - timedelta(days=2), amount_minor=500, settlement="s", refund_id="u")
+    told.tell(PaymentReversed, START - timedelta(days=1), payment_id="p1", settlement="s", reason="bounced")
+    told.tell(Cancelled, days(1))
+    assert told.booked() == {IN_TRANSIT: -500, PRINCIPAL_RECEIVABLE: 500}
+    assert (told.state().balance_minor, told.state().status) == (500, "active")
+    told.pay(days(2), 500)
+    assert (told.booked(), told.state().status) == ({}, "closed")
+
+
+def test_a_payment_that_is_told_late_is_not_refused_for_a_batch_that_was_not_named() -> None:
+    # The deposit of 1,000, frozen, pays two rents and a half, so that nothing of it is left for the buyout, and no batch is named.
+    # Then it is learnt that the rents had been paid: the deposit is there, and pays of the price of 4,900 - 3 x 400 = 3,700.
+    frozen = lease_of(deposit=msgspec.structs.replace(DEPOSIT, covers_rent=True, form="frozen"))
+    told = Told(lease_terms(frozen)).out().rents(3, paid=False)
+    on = told.due_on(3)
+    told.tell(DepositApplied, on, application_id="d", amount_minor=100_000, settlement="wallet:1")
+    told.tell(BoughtOut, on, price_minor=370_000, consent="c")
+    assert told.state().balance_minor == 370_000 + 20_000
+    told.pay(days(1), 120_000)
+    assert told.state().balance_minor == 370_000 - 100_000
+    assert told.booked()[IN_TRANSIT] == 120_000 + 100_000
+
+
+def test_a_consent_renews_a_lease_once() -> None:
+    told = Told(lease_terms()).out().rents(12)
+    end = told.due_on(12)
+    told.tell(Renewed, end, periods=1, consent="c-1")
+    with pytest.raises(EventRefused, match="by which it was renewed before"):
+        told.tell(Renewed, end, periods=1, consent="c-1")
+    told.tell(Renewed, end, periods=1, consent="c-2")
+    assert told.state().rent_outstanding_minor == 2 * 32_000
+
+
 # ---------------------------------------------------------------------------------------------- what can be agreed
 
 

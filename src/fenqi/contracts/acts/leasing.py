@@ -147,10 +147,14 @@ def fall_due(account: Account, event: DueReached) -> None:
     row = account.place_of(event.row, event)
     if row is None:
         return
+    first = account.reached_by.get(row)
+    if first is not None or (account.reached[row] and leased.ended_on is None):
+        if account.newest in (event.seq, first):
+            raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
+        return
+    account.reached_by[row] = event.seq
     if leased.ended_on is not None:
         return
-    if account.reached[row]:
-        raise EventRefused("event", event.seq, f"row {event.row} to be reached once")
     _reach(account, event.seq, row)
     if row in leased.rents:
         _depreciate(account, event.seq, row)
@@ -173,6 +177,13 @@ def renew(account: Account, event: Renewed) -> None:
             "a renewal that the customer agreed to, this time (网络交易监督管理办法 18)",
             "ask for it, and name what was said",
         )
+    if event.consent in leased.consents:
+        raise refused(
+            event,
+            f"consent {event.consent}, by which it was renewed before",
+            "a renewal that the customer agreed to, this time (网络交易监督管理办法 18)",
+            "ask for it, and name what was said",
+        )
     if leased.pricing.renewal is None:
         raise refused(event, "no renewal agreed", "a lease that can be renewed", "make a contract of its own")
     if event.periods < 1:
@@ -186,6 +197,7 @@ def renew(account: Account, event: Renewed) -> None:
         )
     before = leased.plan.periods + leased.renewed
     leased.renewed += event.periods
+    leased.consents.add(event.consent)
     made = _made(account, event, Ending("return", renewed_periods=leased.renewed))
     for each in made.rows:
         if each.kind != "rent" or each.number <= before:
@@ -229,7 +241,8 @@ def _take(account: Account, event: Event, settlement: str, minor: int) -> None:
     leased = account.leased
     if not minor or leased is None or leased.form != "frozen":
         return
-    if not settlement:
+    if not settlement and event.seq == account.newest:
+        # What was taken before named none where nothing was to be taken: news that came late is not refused for that.
         raise EventRefused("settlement", settlement, "the batch that what is taken of the deposit comes with")
     account.move(event.seq, "deposit_held", minor)
 
@@ -413,10 +426,11 @@ def _end(account: Account, event: Event, outcome: Outcome, made: Schedule) -> in
 
 
 def _drop(account: Account, seq: int, row: int) -> None:
-    """A rent, with its fee, is not owed: what had paid it is free."""
-    for part in (FEE, INTEREST):
-        account.set_free(seq, row, part)
-        account.lessen(seq, row, part, account.left[4 * row + part], EARNED)
+    """A rent, with its agreed fee, is not owed: what had paid it is free. What was charged beside was no rent, and stays."""
+    account.set_free(seq, row, FEE, account.paid_fee(row))
+    account.lessen(seq, row, FEE, account.open_fee(row), EARNED, charges=False)
+    account.set_free(seq, row, INTEREST)
+    account.lessen(seq, row, INTEREST, account.left[4 * row + INTEREST], EARNED)
     account.reached[row] = True
     account.closed.add(row)
 
@@ -488,16 +502,21 @@ def inspect(account: Account, event: Inspected) -> None:
 
 
 def call_off(account: Account, on: date, seq: int) -> None:
-    """Before the goods go out nothing was rented: nothing is owed, and everything paid is free."""
+    """Before the goods go out nothing was rented: nothing is owed, and everything paid is free.
+
+    Money that went out and is owed again was never rent: it stays owed.
+    """
     leased = account.leased
     assert leased is not None
     start = len(account.movements)
     leased.ended_on, leased.outcome = on, "cancelled"
     for row in account.sequence:
-        for part in (PENALTY, FEE, INTEREST, PRINCIPAL):
+        parts = (PENALTY, FEE, INTEREST, PRINCIPAL) if row == leased.deposit_row else (PENALTY, FEE, INTEREST)
+        for part in parts:
             account.set_free(seq, row, part)
             account.lessen(seq, row, part, account.left[4 * row + part], EARNED)
         account.reached[row] = True
+    account.apply_held(seq, on)
     account.gather(seq, start)
 
 

@@ -107,7 +107,7 @@ def fail(account: Account, event: PaymentFailed) -> None:
 def reverse(account: Account, event: PaymentReversed, run: Callable[[Account, list[Event]], None]) -> None:
     """Without the payment, everything up to now went otherwise: the event's movements are the difference."""
     credit = account.credits.get(event.payment_id)
-    if credit is None:
+    if credit is None or credit.noted:
         raise EventRefused("payment_id", event.payment_id, "a payment received on or before that day")
     if credit.reversed_on is not None:
         raise EventRefused("payment_id", event.payment_id, "a payment that was not reversed before")

@@ -295,6 +295,8 @@ BUGS: Final = (
     Bug("a deduction needs no evidence", leasing.inspect, "event.reason.strip() and event.evidence.strip()", "event.reason.strip()", "lease"),
     Bug("a deposit that was waived is kept", leasing.inspect, 'if leased.form == "waived":\n        # Nothing', "if False:\n        # Nothing", "lease"),
     Bug("what is no money fills a deposit", Account.allocate, "self.leased is None or credit.money", "True", "lease"),
+    Bug("what was charged back is not owed for the damage", leasing.inspect, "if minor > kept:", "if False:", "lease"),
+    Bug("a deposit that paid rents pays for the damage again", leasing.inspect, "leased.whole_deposit - leased.applied", "leased.whole_deposit", "lease"),
     # Leases: how they end.
     Bug("rents of a later time stay owed", leasing._end, "_drop(account, seq, row)", "pass", "lease"),
     Bug("a rent that is not owed is paid all the same", leasing._drop, "account.set_free(seq, row, INTEREST)", "pass", "lease"),
@@ -323,6 +325,7 @@ BUGS: Final = (
     # Pledges.
     Bug("a pledge is sold when it is agreed", agreement.confirm, "account.leased is None and account.pledge is None", "account.leased is None", "pledge"),
     Bug("a pledge of any amount", pledging.pledge, "event.amount_minor != price", "False", "pledge"),
+    Bug("a pledge is authorised twice", pledging.pledge, "if held.authorisation and stands and event.seq == account.newest:", "if False:", "pledge"),
     Bug("a pledge is captured that nobody authorised", pledging.capture, "if not held.authorisation:", "if False:", "pledge"),
     Bug("an authorisation never lapses", pledging.capture, "on > held.until", "False", "pledge"),
     Bug("an authorisation lapses a day early", pledging.capture, "on > held.until", "on >= held.until", "pledge"),

@@ -364,7 +364,7 @@ def _renew(life: Life) -> Event | None:
 
 def _inspect(life: Life) -> Event:
     whole, held, *_ = life.stands.more[7] if life.stands else (0, 0)
-    most = whole if life.stands and life.stands.more[6] == "waived" else held
+    most = life.chance.choice([whole, held])
     minor = life.chance.choice([0, 0, most, most // 3, most + 1])
     proof = life.chance.choice([True] * 7 + [False])
     return Inspected(
@@ -374,6 +374,7 @@ def _inspect(life: Life) -> Event:
         reason="dent" if proof else "",
         evidence=life.chance.choice(["photo-7"] * 9 + [""]),
         settlement=_batch(life),
+        not_held=life.chance.choice(["owed", "owed", "let_go"]),
     )
 
 

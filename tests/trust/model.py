@@ -963,6 +963,8 @@ class Book:
             self.cannot(event, "called already")
             return
         agreed, on = self.terms.acceleration, event.occurred_on
+        if event.demanded_on > on:
+            self.cannot(event, "demanded later")
         late = sum(line.open for line in self.lines if line.day < on)
         price = sum(row.principal_minor for row in self.terms.rows)
         if Fraction(late) < Fraction(price, agreed.part_of_price):

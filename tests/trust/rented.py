@@ -475,16 +475,18 @@ class LeaseBook(Book):
             raise Refused("finding")
         if minor and not (event.reason.strip() and event.evidence.strip()):
             raise Refused("without reason and evidence")
-        most = self.whole_deposit if self.form == "waived" else self.deposit_held
+        held = most = 0 if self.form == "waived" else self.deposit_held
+        if self.form == "waived" or event.not_held == "owed":
+            # Whatever was agreed, held or not, but what paid rents or went back.
+            most = self.whole_deposit - self.applied - self.released
         if minor > most:
             self.cannot(event, "above the deposit")
             minor = most
         self.inspected, self.finding = True, event.finding
-        if minor and self.form == "waived":
-            self.add_charge("fee", minor, event.occurred_on)
+        self.keep(event, min(minor, held))
+        if minor > held:
+            self.add_charge("fee", minor - held, event.occurred_on)
             self.use_what_is_held()
-        else:
-            self.keep(event, minor)
 
     def cancel(self, event: Cancelled) -> None:
         """Nothing was rented, and everything paid is free. What went out again and is owed again stays owed."""
@@ -630,6 +632,8 @@ class PledgeBook(Book):
             raise Refused("not the price")
         if not event.authorisation or (event.until is not None and event.until < event.occurred_on):
             raise Refused("authorisation")
+        if self.authorised is not None and (self.authorised[1] or date.max) >= event.occurred_on:
+            self.cannot(event, "one stands")
         self.authorised = event.authorisation, event.until
 
     def capture(self, event: Captured) -> None:

@@ -477,8 +477,8 @@ class LeaseBook(Book):
             raise Refused("without reason and evidence")
         held = most = 0 if self.form == "waived" else self.deposit_held
         if self.form == "waived" or event.not_held == "owed":
-            # Whatever was agreed, held or not, but what paid rents or went back.
-            most = self.whole_deposit - self.applied - self.released
+            # Whatever was agreed, held or not, but what paid rents, went back, or was kept by the terms.
+            most = self.whole_deposit - self.applied - self.released - self.kept
         if minor > most:
             self.cannot(event, "above the deposit")
             minor = most

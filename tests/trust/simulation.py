@@ -51,6 +51,7 @@ class Break(AssertionError):
     def __init__(
         self, oracle: str, seed: str, number: int, said: str, terms: ContractTerms, told: list[Event]
     ) -> None:
+        self.made_of = (oracle, seed, number, said, terms, told)
         self.oracle = oracle
         self.terms = terms
         self.told = told
@@ -59,6 +60,10 @@ class Break(AssertionError):
             f"{oracle}: {said}\nseed {seed}, contract {number}, plan {terms.plan.id}, parts {terms.allocation.parts}"
             f" along {terms.allocation.along}; the first {len(told)} events show it:\n" + "\n".join(lines)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It may come from another process.
+        return Break, self.made_of
 
 
 # ------------------------------------------------------------------------------------------------------- oracles

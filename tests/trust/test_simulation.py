@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -72,6 +73,7 @@ def test_a_break_names_its_seed_and_the_shortest_beginning_that_shows_it(
     told, said = broken.value.told, str(broken.value)
     assert "seed 6, contract" in said
     assert all(repr(event) in said for event in told)
+    assert str(pickle.loads(pickle.dumps(broken.value))) == said, "it may come from another process"
     assert not holds(broken.value.terms, told)
     assert holds(broken.value.terms, told[:-1])
 

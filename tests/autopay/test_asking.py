@@ -322,13 +322,63 @@ def test_what_the_provider_says_is_revoked_recalls_the_mandates_other_asks_and_n
 
 
 @pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize(("reason", "stands"), [("mandate_revoked", False), ("tool_expired", True)])
+def test_a_harder_reason_after_a_softer_one_ends_the_tries(shop: Shop, reason: str, stands: bool) -> None:
+    customer = make_customer(shop)
+    mandate = allowed(shop, customer, "insufficient")
+    contract = open_one(shop, customer)
+    listen(shop, "autopay.failed")
+    day(shop, 30)
+    (failed,) = attempts.attempts_of(shop, contract)
+    harder = attempts.record(shop, failed.attempt_id, "failed", after(30, 60), reason=reason)
+    assert (harder.state, harder.reason) == ("failed", reason)
+    assert attempts.record(shop, failed.attempt_id, "failed", after(30, 70), reason=reason) == harder
+    assert (mandates.mandate(shop, mandate.mandate_id).withdrawn_at is None) is stands
+    for days in range(31, 35):
+        assert day(shop, days).asked == 0
+    assert states(shop, contract) == [(on(30), DUE, "failed", reason)]
+    with pytest.raises(attempts.Contradiction):
+        attempts.record(shop, failed.attempt_id, "failed", after(31), reason="insufficient_funds")
+    events = service.get(shop, contract, on(40)).events
+    assert sum(isinstance(event, PaymentFailed) for event in events) == 1
+    said = rows(
+        "SELECT body::jsonb -> 'data' ->> 'reason', body::jsonb -> 'data' ->> 'final' FROM outbox_message"
+    )
+    assert sorted(said) == sorted([("insufficient_funds", "false"), (reason, "true")])
+
+
+@pytest.mark.usefixtures("collector")
+def test_what_is_booked_under_an_attempts_id_with_another_amount_contradicts_it(shop: Shop) -> None:
+    customer = make_customer(shop)
+    allowed(shop, customer, "timeout-collected")
+    contract = open_one(shop, customer)
+    day(shop, 30)
+    (found,) = attempts.attempts_of(shop, contract)
+    assert found.state == "unknown"
+    service.pay(shop, contract, 100, "received", found.attempt_id, after(30, 30))
+    attempts.act_due(after(30, 600))
+    assert attempts.attempt(shop, found.attempt_id).state == "unknown", "somebody has to look"
+    assert attempts.act_due(after(30, 601)) == 0, "and it is not asked again at once"
+    with pytest.raises(attempts.Contradiction) as wrong:
+        attempts.record(shop, found.attempt_id, "collected", after(31))
+    assert wrong.value.code == "payment_ref_reused"
+    done = attempts.record(shop, found.attempt_id, "collected", after(31), amount_minor=100)
+    assert (done.state, done.collected_minor) == ("collected", 100)
+    assert service.get(shop, contract, on(31)).state.balance_minor == 12 * DUE - 100
+
+
+@pytest.mark.usefixtures("collector")
 def test_money_that_comes_after_a_failure_is_booked_and_a_contradiction_is_not(shop: Shop) -> None:
     customer = make_customer(shop)
     allowed(shop, customer, "insufficient")
     contract = open_one(shop, customer)
     day(shop, 30)
     (failed,) = attempts.attempts_of(shop, contract)
-    assert attempts.record(shop, failed.attempt_id, "failed", after(30, 60), reason="other") == failed
+    again = attempts.record(shop, failed.attempt_id, "failed", after(30, 60), reason="insufficient_funds")
+    assert again == failed
+    with pytest.raises(attempts.Contradiction, match="insufficient_funds") as wrong:
+        attempts.record(shop, failed.attempt_id, "failed", after(30, 60), reason="other")
+    assert wrong.value.code == "reason_differs"
     assert attempts.record(shop, failed.attempt_id, "unknown", after(30, 60)) == failed
     late = attempts.record(shop, failed.attempt_id, "collected", after(30, 90))
     assert (late.state, late.collected_minor) == ("collected", DUE)

@@ -151,7 +151,9 @@ def test_the_shops_server_is_asked_and_says_what_became_of_it(mall: Any, send: A
     from fenqi_server import clock
     from fenqi_server.servicing import closing, service
 
-    contract = open_one(mall.shop, make_customer(mall.shop, "u-1"), at=AT)
+    customer = make_customer(mall.shop, "u-1")
+    contract = open_one(mall.shop, customer, at=AT)
+    booked = open_one(mall.shop, customer, at=AT, order_ref="order-2")
     send("POST", "mandates", body())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -178,6 +180,12 @@ def test_the_shops_server_is_asked_and_says_what_became_of_it(mall: Any, send: A
         assert decoded(send("POST", say, {"result": "unknown"}))["state"] == "unknown"
         failed = decoded(send("POST", say, {"result": "failed", "reason": "insufficient_funds"}))
         assert (failed["state"], failed["reason"]) == ("failed", "insufficient_funds")
+        differs = send("POST", say, {"result": "failed", "reason": "other"})
+        assert (differs.status_code, decoded(differs)["code"]) == (409, "reason_differs")
+        (known,) = decoded(send("GET", f"autopay-attempts?contract_id={booked}"))["attempts"]
+        service.pay(mall.shop, booked, 1, "received", known["id"], due)
+        other = send("POST", f"autopay-attempts/{known['id']}/outcome", {"result": "collected"})
+        assert (other.status_code, decoded(other)["code"]) == (409, "payment_ref_reused")
         first = send("POST", say, {"result": "collected"}, "once")
         assert decoded(first)["collected_minor"] == 53_600
         assert send("POST", say, {"result": "collected"}, "once").content == first.content

@@ -167,7 +167,8 @@ class OutcomeController(ApiController):
         """Say what became of an attempt: `collected`, `failed` with a reason, or `unknown`. Needs `Idempotency-Key`.
 
         What was collected is booked as a payment, after a failure too. What failed after it was collected is a reversal of
-        that payment, and refused here.
+        that payment, and refused here. A harder reason after a softer one ends the tries (`mandate_revoked`: the mandate); any other reason
+        than the one that is known is 409 `reason_differs`.
         """
         access = access_of(self.request)
         key = idempotency_key(self.request)

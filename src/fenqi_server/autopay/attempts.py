@@ -68,7 +68,7 @@ class NoAttempt(LookupError):
 
 
 class Contradiction(Exception):  # an answer, and nothing was written
-    """An outcome that cannot be after the one that is known. `code`: attempt_collected, amount_differs."""
+    """An outcome that cannot be after the one that is known. `code`: attempt_collected, amount_differs, reason_differs, payment_ref_reused."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -199,6 +199,8 @@ def record(
 
     `collected` books a payment of the attempt's amount, or of `amount_minor` where that is what came: after a failure too, for money
     that arrived is never refused. `failed` after `collected` raises `Contradiction`: a payment that was taken back is reversed.
+    `failed` again for a harder reason (`rules.HARD`, and `mandate_revoked` above all) ends the tries, and the mandate if it is that; for
+    another reason it raises `Contradiction`.
     Raises `NoAttempt`, `fenqi.problems.BadInput`.
     """
     customer_id, name = _parsed(attempt_id)
@@ -247,16 +249,23 @@ def _collected(
         if found.collected_minor != minor:
             raise Contradiction("amount_differs", f"{found.collected_minor} was collected by this attempt")
         return found
-    servicing.pay(
-        shop,
-        found.contract_id,
-        minor,
-        "received",
-        found.attempt_id,
-        at,
-        occurred_on=occurred_on,
-        channel="autopay",
-    )
+    try:
+        servicing.pay(
+            shop,
+            found.contract_id,
+            minor,
+            "received",
+            found.attempt_id,
+            at,
+            occurred_on=occurred_on,
+            channel="autopay",
+        )
+    except servicing.Refusal as refusal:
+        # Money is never refused, but one number is not booked with two amounts.
+        raise Contradiction(
+            refusal.code,
+            "a payment under this attempt's id is booked with another amount; say that amount if it is what came",
+        ) from None
     return _settle(shop, found, "collected", "", at, by, collected_minor=minor)
 
 
@@ -267,7 +276,7 @@ def _failed(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> A
             "this attempt was collected and its payment is booked; if the money was taken back, reverse the payment",
         )
     if found.state == "failed":
-        return found
+        return _failed_otherwise(shop, found, reason, at, by)
     today = local_date(at, shop.time_zone)
     stored = storage.load_for_update(*servicing.parsed(found.contract_id))
     assert stored is not None, "an attempt is for a contract"
@@ -304,24 +313,54 @@ def _failed(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> A
     if reason == "mandate_revoked":
         # After its own outcome is written: this one is not recalled, others of the mandate are.
         withdraw(shop, found.mandate_id, at, by="provider")
+    _tell_failed(shop, done, again, at)
+    return done
+
+
+def _failed_otherwise(shop: Shop, found: Attempt, reason: str, at: datetime, by: str) -> Attempt:
+    """It failed for another reason than was known: a harder one ends what the softer one left to be tried."""
+    if reason == found.reason:
+        return found
+    if _hardness(reason) <= _hardness(found.reason):
+        raise Contradiction(
+            "reason_differs", f"this attempt is known to have failed, and why: {found.reason}"
+        )
+    customer_id, contract_id = servicing.parsed(found.contract_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM autopay_due WHERE customer_id = %s AND contract_id = %s AND first_on = %s AND tries >= %s",
+            [customer_id, contract_id, found.first_on, found.try_],
+        )
+    done = _settle(shop, found, "failed", reason, at, by)
+    if reason == "mandate_revoked":
+        withdraw(shop, found.mandate_id, at, by="provider")
+    _tell_failed(shop, done, None, at)
+    return done
+
+
+def _hardness(reason: str) -> int:
+    """How much a reason ends: nothing, the series of tries, the mandate."""
+    return 2 if reason == "mandate_revoked" else int(reason in HARD)
+
+
+def _tell_failed(shop: Shop, failed: Attempt, again: date | None, at: datetime) -> None:
     enqueue(
         shop,
-        found.customer_id,
+        failed.customer_id,
         "autopay.failed",
         {
-            "attempt_id": found.attempt_id,
-            "contract_id": found.contract_id,
-            "mandate_id": found.mandate_id,
-            "amount_minor": found.amount_minor,
-            "currency": found.currency,
-            "reason": reason,
-            "try": found.try_,
+            "attempt_id": failed.attempt_id,
+            "contract_id": failed.contract_id,
+            "mandate_id": failed.mandate_id,
+            "amount_minor": failed.amount_minor,
+            "currency": failed.currency,
+            "reason": failed.reason,
+            "try": failed.try_,
             "again_on": again and again.isoformat(),
             "final": again is None,
         },
         at,
     )
-    return done
 
 
 def _again_on(shop: Shop, found: Attempt, today: date) -> date | None:
@@ -494,13 +533,23 @@ def _act(
             said = collector.query(ask)
     except NotAnswered:
         said = Answer("unknown")
-    if said.result == "unknown":
-        record(shop, key, "unknown", now, by="collector")
-        _query_later(customer_id, name, queries, now)
-    else:
-        record(
-            shop, key, said.result, now, reason=said.reason, amount_minor=said.amount_minor, by="collector"
-        )
+    if said.result != "unknown":
+        try:
+            record(
+                shop,
+                key,
+                said.result,
+                now,
+                reason=said.reason,
+                amount_minor=said.amount_minor,
+                by="collector",
+            )
+            return
+        except Contradiction as wrong:
+            # Somebody has to look: it stays among what is unknown, which the console counts.
+            log.warning("the attempt %s: %s", key, wrong)
+    record(shop, key, "unknown", now, by="collector")
+    _query_later(customer_id, name, queries, now)
 
 
 def _still_wanted(shop: Shop, found: Attempt, now: datetime) -> bool:

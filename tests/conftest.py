@@ -27,7 +27,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from tests.leftovers import own_folder, sweep
 
 # The same examples in every run, and as much time for each as a busy machine needs.
 hypothesis_settings.register_profile("fenqi", derandomize=True, deadline=None)
@@ -54,7 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Django wants its settings before the first model is imported, which is while tests are collected; the
     # server starts only when the first test asks for it.
-    static = Path(tempfile.mkdtemp(prefix="fenqi-static-"))
+    if not hasattr(config, "workerinput"):  # once, before the processes of a run are there
+        sweep()
+    static = own_folder()
     config.add_cleanup(lambda: shutil.rmtree(static, ignore_errors=True))
     os.environ.update(
         DJANGO_SETTINGS_MODULE="fenqi_server.settings",
@@ -131,7 +133,7 @@ def postgres() -> Iterator[_Server]:
 
     if os.environ.get("FENQI_TEST_DATABASE_URL"):
         raise pytest.UsageError("tests make and drop databases; they run only on a server of their own")
-    home = Path(tempfile.mkdtemp(prefix="fenqi-test-", dir="/tmp"))
+    home = own_folder()
     home.chmod(0o711)  # root's PostgreSQL runs as `nobody`, who has to pass
     cluster = None
     try:

@@ -9,13 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from tests.house.test_readme import holds
+from tests.leftovers import own_folder
 
 from fenqi_server.processes import free_port
 
@@ -68,7 +68,7 @@ def commands(step: Step) -> list[str]:
 @pytest.fixture
 def place() -> Iterator[Path]:
     # Short, and passable by `nobody`, as whom PostgreSQL runs for root.
-    folder = Path(tempfile.mkdtemp(prefix="fqs-", dir="/tmp"))
+    folder = own_folder()
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.leftovers import own_folder
 
 from fenqi_server.embedded import Binaries, Cluster, acquire
 
@@ -15,7 +15,7 @@ from fenqi_server.embedded import Binaries, Cluster, acquire
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A short folder that everyone may pass, for the state folder and root's short one."""
-    folder = Path(tempfile.mkdtemp(prefix="fqe-", dir="/tmp"))
+    folder = own_folder()
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

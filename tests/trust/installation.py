@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+from tests.leftovers import own_folder
 
 from fenqi_server.embedded import Cluster, acquire
 from fenqi_server.embedded.cluster import _status
@@ -169,7 +169,7 @@ class Installation:
     @contextlib.contextmanager
     def made(cls, *, loses: bool = False, fault: Fault | None = None) -> Iterator[Installation]:
         """An installation for as long as the block lasts."""
-        place = Path(tempfile.mkdtemp(prefix="fq-crash-", dir="/tmp"))
+        place = own_folder()
         place.chmod(0o711)  # root's PostgreSQL runs as `nobody`, who has to pass
         made = None
         try:

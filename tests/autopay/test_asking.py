@@ -642,3 +642,20 @@ def test_an_attempt_has_one_outcome_for_one_day(shop: Shop) -> None:
             "INSERT INTO autopay_attempt SELECT customer_id, gen_random_uuid(), shop_id, contract_id, mandate_id, day, due_on,"
             " first_on, try, due_minor, amount_minor, currency, asked_at, state FROM autopay_attempt RETURNING 1"
         )
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_a_contract_is_queued_and_watched_without_writing_the_row_of_its_terms() -> None:
+    shop = make_shop()
+    customer = make_customer(shop)
+    listen(shop, "reminder.due")
+    allowed(shop, customer)
+    open_one(shop, customer)
+    use_shop(shop.id)
+    # Whoever locks a row, as the check of a foreign key does, leaves its number in it.
+    before = rows("SELECT ctid::text, xmax::text FROM servicing_contract")
+    closing.close_day(shop, on(30), after(30), chunks=1)
+    use_shop(shop.id)
+    assert rows("SELECT count(*) FROM autopay_due") == [(1,)]
+    assert rows("SELECT count(*) FROM servicing_watch") == [(1,)]
+    assert rows("SELECT ctid::text, xmax::text FROM servicing_contract") == before

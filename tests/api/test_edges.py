@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.world import AT, decoded
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import make_customer, open_one
+
+import fenqi_server
+
+SERVER = Path(fenqi_server.__file__).parent
 
 
 @pytest.fixture
@@ -108,3 +113,28 @@ def test_what_an_address_has_to_name_is_told_by_its_name(
     assert decoded(answer)["errors"] == [
         {"pointer": f"/{name}", "value": "missing", "expected": "a value", "in": "query"}
     ]
+
+
+# What the program itself wrote: cursors, documents that were checked, and a constant.
+ITS_OWN = {"days.py", "reading.py", "refusals.py", "overrides.py", "announcements.py", "quotes.py"}
+
+
+def test_whatever_people_write_as_a_day_is_read_in_one_place() -> None:
+    rooms = (
+        "api",
+        "books",
+        "console",
+        "funders",
+        "papers",
+        "policies",
+        "portal",
+        "reconciliation",
+        "servicing",
+    )
+    found = [
+        str(file.relative_to(SERVER))
+        for room in rooms
+        for file in (SERVER / room).rglob("*.py")
+        if "fromisoformat(" in file.read_text() and file.name not in ITS_OWN
+    ]
+    assert found == [], "read it with fenqi_server.days"

@@ -186,6 +186,18 @@ def test_a_return_and_a_payment_may_be_called_preview_like_any_other(mall, send,
     assert seen.status_code == 200, seen.content
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "2026-11-25", "9999-12-31"])
+def test_nothing_happened_in_another_age_or_on_a_day_to_come(send, day):
+    for path, body in (
+        ("payments", paying(100, kind="received")),
+        ("shipments", {}),
+        ("returns", {"return_id": "r", "amount_minor": 100}),
+    ):
+        answer = send(path, body | {"occurred_on": day})
+        assert (answer.status_code, decoded(answer)["errors"][0]["pointer"]) == (422, "/occurred_on"), path
+        assert decoded(answer)["errors"][0]["expected"] == "1970-01-01 to 2026-11-24"
+
+
 def test_an_idempotency_key_is_one_within_a_customer_and_an_api_key(mall, send, contract, at):
     """As docs/api.md has it."""
     own = open_one(mall.shop, make_customer(mall.shop, "u-9"), at=AT, order_ref="order-2")

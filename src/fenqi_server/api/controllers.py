@@ -50,7 +50,7 @@ from fenqi_server.api.schemas import (
     UnappliedOut,
 )
 from fenqi_server.customers import service as customers
-from fenqi_server.days import read_day, read_instant
+from fenqi_server.days import FIRST, read_day, read_instant
 from fenqi_server.decisions import service as decisions
 from fenqi_server.decisions.quotes import MAX_TOKEN_LENGTH, BadToken, cart_digest, read_quote
 from fenqi_server.disclosures import service as disclosures
@@ -653,9 +653,9 @@ class PaymentController(ApiController):
             )
             # What lies in one till at the end of a day is counted and taken to the bank together.
             channel, settlement = "cash", f"cash:{till}:{today}"
-        if parsed_body.occurred_on is not None and parsed_body.occurred_on > today:
+        if parsed_body.occurred_on is not None and not FIRST <= parsed_body.occurred_on <= today:
             raise refused(
-                FieldError("/occurred_on", parsed_body.occurred_on.isoformat(), f"{today} or before")
+                FieldError("/occurred_on", parsed_body.occurred_on.isoformat(), f"{FIRST} to {today}")
             )
 
         def act() -> tuple[int, Any]:

@@ -48,6 +48,7 @@ from fenqi.money import check_minor, format_money
 from fenqi.problems import BadInput
 from fenqi.texts import Text
 from fenqi_server.customers import service as customers
+from fenqi_server.days import FIRST
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import audit
@@ -184,8 +185,8 @@ def perform(
     repetition is not checked. With `actor` the act goes into the audit log. Raises `NoContract`, `Refusal`, `BadInput`.
     """
     today = local_date(at, shop.time_zone)
-    if on is not None and on > today:
-        raise BadInput("occurred_on", on.isoformat(), f"{today} or before", "tell it when the day has come")
+    if on is not None and not FIRST <= on <= today:
+        raise BadInput("occurred_on", on.isoformat(), f"{FIRST} to {today}", "tell it when the day has come")
 
     def act() -> Acted:
         stored = hold(shop, contract)

@@ -41,6 +41,7 @@ from fenqi.terms.schedule import Schedule
 from fenqi.texts import Text
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
+from fenqi_server.days import FIRST
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import parse_public_id, public_id, uuid7
 from fenqi_server.outbox.service import enqueue
@@ -339,9 +340,9 @@ def pay(
         raise BadInput("kind", kind, "request or received")
     today = local_date(at, shop.time_zone)
     on = occurred_on or today
-    if on > today:
+    if not FIRST <= on <= today:
         raise BadInput(
-            "occurred_on", on.isoformat(), f"{today} or before", "money arrives on a day that has come"
+            "occurred_on", on.isoformat(), f"{FIRST} to {today}", "money arrives on a day that has come"
         )
     payment = PaymentReceived(
         seq=0,

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection
 from tests.conftest import ROOT
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
@@ -645,10 +645,10 @@ def test_an_attempt_has_one_outcome_for_one_day(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_contract_is_queued_and_watched_without_writing_the_row_of_its_terms() -> None:
+def test_a_days_close_asks_and_reminds_without_writing_the_row_of_a_contracts_terms() -> None:
     shop = make_shop()
     customer = make_customer(shop)
-    listen(shop, "reminder.due")
+    listen(shop, "autopay.collect_requested", "reminder.due")
     allowed(shop, customer)
     open_one(shop, customer)
     use_shop(shop.id)
@@ -659,3 +659,29 @@ def test_a_contract_is_queued_and_watched_without_writing_the_row_of_its_terms()
     assert rows("SELECT count(*) FROM autopay_due") == [(1,)]
     assert rows("SELECT count(*) FROM servicing_watch") == [(1,)]
     assert rows("SELECT ctid::text, xmax::text FROM servicing_contract") == before
+    report = closing.close_day(shop, on(30), after(30))
+    assert (report.asked, report.reminders) == (1, 1)
+    use_shop(shop.id)
+    assert rows("SELECT count(*) FROM autopay_attempt") == [(1,)]
+    assert rows("SELECT count(*) FROM reminders_notice") == [(1,)]
+    assert rows("SELECT ctid::text, xmax::text FROM servicing_contract") == before
+
+
+@pytest.mark.parametrize("table", ["autopay_attempt", "reminders_notice"])
+def test_what_names_a_contract_that_is_not_there_is_refused(shop: Shop, table: str) -> None:
+    customer = make_customer(shop)
+    allowed(shop, customer)
+    use_shop(shop.id)
+    [(mandate,)] = rows("SELECT mandate_id FROM autopay_mandate")
+    values = {
+        "autopay_attempt": "(customer_id, attempt_id, shop_id, contract_id, mandate_id, day, due_on, first_on, try, due_minor,"
+        " amount_minor, currency, asked_at, state) VALUES (%(customer)s, gen_random_uuid(), %(shop)s, gen_random_uuid(),"
+        " %(mandate)s, %(day)s, ARRAY[%(day)s::date], %(day)s, 1, 1, 1, 'CNY', now(), 'asked')",
+        "reminders_notice": "(customer_id, contract_id, stage, about, shop_id, due_on, day, queued_at)"
+        " VALUES (%(customer)s, gen_random_uuid(), 'due', 'x', %(shop)s, %(day)s, %(day)s, now())",
+    }
+    with pytest.raises(ProgrammingError, match="of_a_contract"), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} {values[table]}",
+            {"customer": customer, "shop": shop.id, "mandate": mandate, "day": on(30)},
+        )

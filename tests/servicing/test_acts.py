@@ -413,3 +413,36 @@ def test_whatever_was_done_the_days_that_follow_close_and_the_cached_row_is_what
     assert kept[0] == kept[1]
     assert kept[0][4] is None  # type: ignore[index]
     assert prove_shop(shop).ok
+
+
+def test_goodwill_never_leaves_as_cash(shop: Shop) -> None:
+    called_off, returned = (
+        open_one(shop, make_customer(shop, name), FREE_3, 200_000) for name in ("u-1", "u-2")
+    )
+    for contract in (called_off, returned):
+        service.pay(shop, contract, 10_000, "received", f"p-{contract[-4:]}", AT)
+        acts.goodwill(shop, contract, "g-1", 190_000, AT, **WHO)
+    done = acts.cancel(shop, called_off, after(1))
+    assert done.after.refund_due_minor == 10_000
+    assert acts.cancel(shop, called_off, after(1)).repeated
+    foretold = returns.preview_return(shop, returned, 200_000, after(1))
+    assert (foretold.settled_minor, foretold.refund_minor) == (0, 10_000)
+    booked = returns.confirm_return(shop, returned, "r-1", 200_000, after(1))
+    assert (booked.settled_minor, booked.refund_minor) == (0, 10_000)
+    assert returns.confirm_return(shop, returned, "r-1", 200_000, after(2)).repeated
+    report = prove_shop(shop)
+    assert report.ok, report.problems
+    accounts = dict(report.totals[0].accounts)
+    assert (accounts.get("goodwill", 0), accounts["refund_payable"]) == (0, -20_000)
+
+
+def test_no_more_is_paid_back_than_was_paid_in_money(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop), FREE_3, 200_000)
+    service.pay(shop, contract, 10_000, "received", "p-1", AT)
+    acts.goodwill(shop, contract, "g-1", 190_000, AT, **WHO)
+    with pytest.raises(Refusal) as more:
+        acts.pay_back(shop, contract, "t-1", 10_001, after(1), **WHO)
+    assert "¥100.00" in more.value.detail.en
+    assert acts.pay_back(shop, contract, "t-1", 10_000, after(1), **WHO).after.balance_minor == 10_000
+    with pytest.raises(Refusal):
+        acts.pay_back(shop, contract, "t-2", 1, after(1), **WHO)

@@ -106,7 +106,7 @@ BUGS: Final = (
     Bug("money that came back from being paid back is forgotten", money.pay_back, "event.payment_id in account.void", "False"),
     # Twice.
     Bug("a payment may come twice", money._credit, "event.payment_id in account.credits", "False"),
-    Bug("a payment may be taken back twice", money.reverse, "credit.reversed_on is not None", "False"),
+    Bug("a payment may be taken back twice", money.reverse, "event.payment_id in account.void", "False"),
     Bug("a due date comes twice", dates.reach, "if account.reached[row]:", "if False:"),
     Bug("a contract is confirmed twice", agreement.confirm, "account.confirmed_on is not None", "False"),
     Bug("a fee paid early is earned again on its day", dates.reach, "account.owed[4 * row + FEE] - account.earned[row]", "account.owed[4 * row + FEE]"),

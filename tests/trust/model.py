@@ -153,6 +153,10 @@ class Purse:
     used: dict[tuple[int, str], int] = field(default_factory=dict)
     taken_back: date | None = None
     recovered: int = 0
+    granted: bool = False
+    """We took it on ourselves."""
+    pieces: list[tuple[int, tuple[date, str, int]]] = field(default_factory=list)
+    """The pieces of lines that it paid."""
 
 
 @dataclass(slots=True)
@@ -314,6 +318,7 @@ class Book:
         self.spread_on: date | None = None
         # Money in transit, and what became of everything, as it stands.
         self.transit = self.goodwill = self.lent_again = self.refund_due = 0
+        self.price_back = self.granted_back = 0
         self.returned = self.returned_of_others = 0
         self.penalties_charged = self.penalties_dropped = 0
         self.charged = self.charges_dropped = 0
@@ -406,6 +411,8 @@ class Book:
         if self.shipped_on is not None or self.returned:
             raise Refused("goods went out, or came back")
         self.cancelled_on = event.occurred_on
+        if event.goodwill == "taken_back":
+            self.take_grants_back(event.occurred_on)
         price = sum(row.principal_minor for row in self.terms.rows)
         self.refund_due += price
         for line in self.lines:
@@ -422,6 +429,25 @@ class Book:
             line.settle_income()
         self.returned = sum(row.principal_minor for row in self.terms.rows)
         self.returned_of_others = self.terms.for_other_sellers_minor
+
+    def take_grants_back(self, on: date) -> None:
+        """What we took on ourselves is owed again, and was not granted after all."""
+        for purse in self.purses.values():
+            if not purse.granted or purse.taken_back:
+                continue
+            self.goodwill -= purse.unused
+            for (number, part), minor in purse.used.items():
+                line = self.line(number)
+                assert line is not None
+                # What it had paid may have gone back to the customer since.
+                undone = min(minor, line.paid[part])
+                line.paid[part] -= undone
+                self.goodwill -= undone
+            for number, piece in purse.pieces:
+                line = self.line(number)
+                if line is not None and piece in line.pieces:
+                    line.pieces.remove(piece)
+            purse.used, purse.unused, purse.taken_back, purse.pieces = {}, 0, on, []
 
     def disburse(self, event: Disbursed) -> None:
         raise Refused("nothing more is lent under a contract without interest")
@@ -446,6 +472,8 @@ class Book:
         self.returned_of_others += others
         fee_paid = sum(line.fee_paid + line.paid["interest"] for line in self.lines)
         fee_paid -= self.fees_returned + self.interest_returned
+        if event.goodwill == "taken_back":
+            fee_paid -= self.paid_by(True, "fee", "interest")
         off = self.settle_with_goods(minor)
         claimed = min(minor - off, self.claim_principal, self.claim - self.recovered)
         if claimed:
@@ -455,7 +483,17 @@ class Book:
             self.claim_fee -= fee
             self.claim_principal -= claimed
             self.lost_principal -= claimed
-        self.refund_due += minor - off - claimed
+        back = minor - off - claimed
+        if event.goodwill == "taken_back":
+            # Money goes back first, and no more of it than came for the price.
+            money = max(self.paid_by(False, "principal") + self.recovered - self.price_back, 0)
+            granted = self.paid_by(True, "principal") - self.granted_back
+            not_money = min(max(back - money, 0), max(granted, 0))
+            self.granted_back += not_money
+            self.goodwill -= not_money
+            back -= not_money
+        self.price_back += back
+        self.refund_due += back
         if self.terms.returns.paid_fee == "returned" and bought:
             back = max(round(Fraction(fee_paid * minor, bought)), 0)
             self.refund_due += back
@@ -463,6 +501,15 @@ class Book:
                 self.fees_returned += back
             else:
                 self.interest_returned += back
+
+    def paid_by(self, granted: bool, *parts: str) -> int:
+        """What we granted, or else what money paid of these parts."""
+        return sum(
+            minor
+            for purse in self.purses.values()
+            for (_, part), minor in purse.used.items()
+            if purse.granted is granted and part in parts
+        )
 
     def settle_with_goods(self, minor: int) -> int:
         """Take principal off the rows that are open, and of what is open of their agreed fee the same part."""
@@ -599,6 +646,7 @@ class Book:
             if self.given_up_on is None:
                 raise Refused("not written off")
         purse = Purse(event.payment_id, event.occurred_on, event.amount_minor, is_money, event.amount_minor)
+        purse.granted = not is_money
         if event.payment_id in self.gone:
             self.purses[purse.name] = purse
             purse.taken_back, purse.unused = self.gone[purse.name], 0
@@ -715,6 +763,7 @@ class Book:
         purse.used[line.number, part] = purse.used.get((line.number, part), 0) + minor
         if part in self.bearing:
             line.pieces.append((on, part, minor))
+            purse.pieces.append((line.number, (on, part, minor)))
 
     def use_what_is_held(self, on: date | None = None) -> None:
         for purse in self.purses.values():

@@ -780,14 +780,14 @@ def _ship(play: Play, lived: Lived, event: Shipped) -> None:
 
 
 def _cancel(play: Play, lived: Lived, event: Cancelled) -> None:
-    told = Cancelled(**lived.life.dates(), reason=REASON)
+    told = Cancelled(**lived.life.dates(), reason=REASON, goodwill="taken_back")
     play.act(lived, "cancellation", {"reason": REASON}, lambda _: told)
 
 
 def _return_goods(play: Play, lived: Lived, event: GoodsReturned) -> None:
     life = lived.life
     on = min(event.occurred_on, life.today)
-    told = msgspec.structs.replace(event, **life.dates(on))
+    told = msgspec.structs.replace(event, **life.dates(on), goodwill="taken_back")
     play.act(
         lived,
         "returns",

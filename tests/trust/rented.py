@@ -494,6 +494,8 @@ class LeaseBook(Book):
         if self.handed_over_on is not None:
             raise Refused("the goods are out")
         self.cancelled_on = event.occurred_on
+        if event.goodwill == "taken_back":
+            self.take_grants_back(event.occurred_on)
         for line in self.lines:
             self.charges_dropped += line.charged
             self.penalties_dropped += line.owed["penalty"]

@@ -417,7 +417,12 @@ def ship(life: Life) -> Event:
 
 
 def cancel(life: Life) -> Event:
-    return Cancelled(**life.dates(), reason="changed my mind")
+    return Cancelled(**life.dates(), reason="changed my mind", goodwill=_of_goodwill(life))
+
+
+def _of_goodwill(life: Life) -> Any:
+    """What becomes of what we granted: as it is told today, or as it was before that was said."""
+    return life.chance.choice(["taken_back", "taken_back", "refunded"])
 
 
 def return_goods(life: Life) -> Event:
@@ -434,6 +439,7 @@ def return_goods(life: Life) -> Event:
         return_id=life.name("w"),
         amount_minor=max(minor, 1),
         for_other_sellers_minor=of_others,
+        goodwill=_of_goodwill(life),
     )
 
 

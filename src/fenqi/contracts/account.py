@@ -113,6 +113,17 @@ class Credit:
         self.recovered = 0
         self.reversed_on: date | None = None
 
+    @property
+    def is_goodwill(self) -> bool:
+        """Whether we took it on ourselves."""
+        return not self.money and self.purpose not in ("deposit", "goods_returned")
+
+    def paid_of(self, *parts: int) -> int:
+        """What it paid of these parts of rows."""
+        return sum(minor for slot, minor in self.paid if slot & 3 in parts) + sum(
+            minor for _, _, slot, minor in self.later if slot & 3 in parts
+        )
+
     def copy(self) -> Credit:
         twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
         twin.paid, twin.later = self.paid.copy(), self.later.copy()
@@ -187,6 +198,7 @@ class Account:
         self.fee_back = 0
         self.settled: set[str] = set()
         self.refund_due = 0
+        self.price_back = self.goodwill_back = 0
         self.quotes: dict[str, PayoffQuoted] = {}
         self.failures: list[PaymentFailed] = []
         self.pauses: list[tuple[date, date]] = []
@@ -895,6 +907,23 @@ class Account:
             self.book(seq, [(slot, -freed)], _MONEY if credit.money else _GOODWILL)
             credit.unapplied += freed
             self.move(seq, "unapplied" if credit.money else "goodwill_unapplied", freed)
+
+    def withdraw_goodwill(self, seq: int, on: date) -> None:
+        """What we took on ourselves is owed again, and was not granted after all."""
+        for credit in self.credits.values():
+            if not credit.is_goodwill or credit.reversed_on is not None:
+                continue
+            undone: list[tuple[int, int]] = []
+            for slot, minor in [*credit.paid, *[(slot, minor) for _, _, slot, minor in credit.later]]:
+                # What it had paid may have gone back to the customer since.
+                minor = min(minor, self.owed[slot] - self.left[slot])
+                self.left[slot] += minor
+                self.outstanding += minor
+                undone.append((slot, -minor))
+            self.book(seq, [each for each in undone if each[1]], _GOODWILL)
+            self.move(seq, "goodwill_unapplied", -credit.unapplied)
+            credit.paid, credit.later, credit.unapplied, credit.reversed_on = [], [], 0, on
+        self._line_up()
 
     @property
     def deposit_left(self) -> int:

@@ -85,9 +85,13 @@ class Confirmed(_Dated, frozen=True, kw_only=True, tag="confirmed", gc=False):
 
 
 class Cancelled(_Dated, frozen=True, kw_only=True, tag="cancelled", gc=False):
-    """The sale was called off before anything was shipped: nothing is owed, and what was paid goes back."""
+    """The sale was called off before anything was shipped: nothing is owed, and what was paid goes back.
+
+    What goodwill had paid is `taken_back`, and was `refunded` as money is by events of before that was said.
+    """
 
     reason: str = ""
+    goodwill: Literal["refunded", "taken_back"] = "refunded"
 
 
 class Shipped(_Dated, frozen=True, kw_only=True, tag="shipped", gc=False):
@@ -113,11 +117,15 @@ class Disbursed(_Dated, frozen=True, kw_only=True, tag="disbursed", gc=False):
 
 
 class GoodsReturned(_Dated, frozen=True, kw_only=True, tag="goods_returned", gc=False):
-    """Goods went back, at the price they were bought for. What they settle is agreed (`fenqi.terms.agreed.ReturnTerms`)."""
+    """Goods went back, at the price they were bought for. What they settle is agreed (`fenqi.terms.agreed.ReturnTerms`).
+
+    What was paid of them goes back as far as it was money; what goodwill had paid is `taken_back` (`refunded` as in `Cancelled`).
+    """
 
     return_id: str
     amount_minor: int
     for_other_sellers_minor: int = 0
+    goodwill: Literal["refunded", "taken_back"] = "refunded"
 
     @property
     def reference(self) -> str:

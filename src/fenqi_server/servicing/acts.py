@@ -282,7 +282,7 @@ def _done_before(stored: Stored, event: Event) -> Event | None:
     return None
 
 
-_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement", "not_held")
+_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement", "not_held", "goodwill")
 
 
 def _said(event: Event) -> dict[str, Any]:
@@ -358,7 +358,7 @@ def cancel(shop: Shop, contract: str, at: datetime, *, reason: str = "", actor: 
         shop,
         contract,
         at,
-        lambda _, dates: Cancelled(**dates, reason=reason[:MAX_REASON]),
+        lambda _, dates: Cancelled(**dates, reason=reason[:MAX_REASON], goodwill="taken_back"),
         actor=actor,
         reason=reason,
     )
@@ -596,7 +596,16 @@ def pay_back(
             settlement=settlement or f"{channel}:{today}",
         )
 
-    return perform(shop, contract, at, make, actor=actor, reason=reason)
+    def check(stored: Stored, state: ContractState, event: Event) -> None:
+        # What goodwill paid was never the customer's money.
+        paid = sum(part.total_minor for each in state.payments if each.money for part in each.parts)
+        if amount_minor > paid:
+            more = EventRefused(
+                _kind(event), f"{paid} paid", f"no more than that, not {amount_minor}", "pay that back"
+            )
+            raise refusal_of(more, _kind(event), stored.terms.currency)
+
+    return perform(shop, contract, at, make, check=check, actor=actor, reason=reason)
 
 
 LATE_CHARGE: Final = "late:"

@@ -29,7 +29,7 @@ __all__ = ["Returned", "act_of_return", "confirm_return", "of", "preview_return"
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
     """What a return does: rows before and after, and where its price goes.
 
-    `amount_minor` = `settled_minor` (comes off what is owed) + what was paid of it. `fee_let_go_minor` is fee that was not paid and is
+    `amount_minor` = `settled_minor` (comes off what is owed) + what was paid of it, of which only money is paid out. `fee_let_go_minor` is fee that was not paid and is
     not asked for any more, `fee_returned_minor` fee that was paid and comes back. `refund_minor` is what is paid out for this
     return, `refund_due_minor` everything that is to be paid out then. `view` is None for what was only asked about.
     """
@@ -72,6 +72,7 @@ def preview_return(
         return_id=acts.NOBODYS,
         amount_minor=amount_minor,
         for_other_sellers_minor=for_other_sellers_minor,
+        goodwill="taken_back",
     )
     before = stored.latest(today)
     return _returned(stored.public_id, event, before, acts.foretold(stored, event, today), return_id="")
@@ -129,6 +130,7 @@ def act_of_return(
             return_id=return_id,
             amount_minor=amount_minor,
             for_other_sellers_minor=for_other_sellers_minor,
+            goodwill="taken_back",
         )
 
     return acts.perform(shop, contract, at, make, on=on, actor=actor, reason=reason)
@@ -191,7 +193,7 @@ def _returned(
         contract_id=contract_id,
         return_id=return_id,
         amount_minor=event.amount_minor,
-        settled_minor=sums.get("returned", 0) + sums.get("returned_for_others", 0),
+        settled_minor=sums.get("returned", 0) + sums.get("returned_for_others", 0) + sums.get("goodwill", 0),
         fee_let_go_minor=_costs(before.rows) - _costs(after.rows),
         fee_returned_minor=sums.get("fee_returned", 0) + sums.get("interest_returned", 0),
         refund_minor=after.refund_due_minor - before.refund_due_minor,

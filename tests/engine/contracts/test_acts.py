@@ -173,6 +173,69 @@ def test_a_sale_is_cancelled_only_before_it_is_shipped() -> None:
         told.tell(Shipped, days(3))
 
 
+def test_what_was_granted_is_not_paid_out_when_the_sale_is_called_off() -> None:
+    # Goodwill pays the first instalment, 500.00 and 36.00 of fee; 100.00 of money pay of the second.
+    told = Told(agreed(FLAT_12, 600_000)).tell(GoodwillGranted, days(1), payment_id="g", amount_minor=53_600)
+    told.pay(days(1), 10_000)
+    before = Told(told.terms)
+    before.events = list(told.events)
+    told.tell(Cancelled, days(2), goodwill="taken_back")
+    state = told.state()
+    assert (state.balance_minor, state.refund_due_minor, state.unapplied_minor) == (0, 10_000, 0)
+    assert told.booked() == {IN_TRANSIT: 10_000, REFUND_PAYABLE: -10_000, 4010: -600_000, 4020: 600_000}
+    granted = next(each for each in state.payments if each.payment_id == "g")
+    assert (granted.reversed_on, granted.parts) == (days(2), ())
+    # An event of before that was said means what it meant.
+    before.tell(Cancelled, days(2))
+    assert before.state().refund_due_minor == 63_600
+
+
+def test_nothing_is_paid_out_where_all_was_granted() -> None:
+    told = Told(agreed(FREE_3, 200_000))
+    for number in range(4):
+        told.tell(GoodwillGranted, days(number), payment_id=f"g{number}", amount_minor=50_000)
+    assert told.state().status == "closed"
+    returned = Told(told.terms)
+    returned.events = list(told.events)
+    told.tell(Cancelled, days(5), goodwill="taken_back")
+    returned.tell(GoodsReturned, days(5), return_id="r", amount_minor=200_000, goodwill="taken_back")
+    for each in (told, returned):
+        assert each.state().refund_due_minor == 0
+        assert each.booked() == {4010: -200_000, 4020: 200_000}
+
+
+def test_of_goods_that_were_paid_money_goes_back_first_and_no_more_than_came() -> None:
+    # 900.00 of which 300.00 are another seller's: 300.00 granted, 600.00 paid.
+    terms = agreed(FREE_3, 90_000, for_other_sellers_minor=30_000)
+    told = (
+        Told(terms).tell(GoodwillGranted, days(1), payment_id="g", amount_minor=30_000).pay(days(1), 60_000)
+    )
+    told.tell(GoodsReturned, days(2), return_id="r1", amount_minor=50_000, goodwill="taken_back")
+    assert told.state().refund_due_minor == 50_000
+    assert told.booked()[5120] == 30_000, "it pays for what was kept"
+    told.tell(
+        GoodsReturned,
+        days(3),
+        return_id="r2",
+        amount_minor=40_000,
+        for_other_sellers_minor=30_000,
+        goodwill="taken_back",
+    )
+    # 400.00 go back: 100.00 of money are left, and 300.00 had been granted, of which 3/4 were the other seller's.
+    assert told.state().refund_due_minor == 60_000
+    assert told.booked() == {IN_TRANSIT: 60_000, REFUND_PAYABLE: -60_000, 4010: -60_000, 4020: 60_000}
+
+
+def test_a_fee_that_was_granted_is_not_paid_out_with_the_goods() -> None:
+    # Two fees of 36.00 are paid, one of them by goodwill; half of the goods go back.
+    terms = agreed(FLAT_12, 600_000, returns=ReturnTerms(paid_fee="returned"))
+    told = (
+        Told(terms).tell(GoodwillGranted, days(1), payment_id="g", amount_minor=53_600).pay(days(1), 53_600)
+    )
+    told.tell(GoodsReturned, days(2), return_id="r", amount_minor=300_000, goodwill="taken_back")
+    assert told.state().refund_due_minor == 3_600 // 2
+
+
 def test_paying_off_with_the_fourth_instalment_costs_its_charge_and_spares_the_fees_to_come() -> None:
     # 12,000 in 12 x (1,000 + 72), 3 % of the 8,000 not due yet: 1,072 + 8,240 = 9,312; 8 x 72 - 240 = 336 are saved.
     plan = msgspec.structs.replace(TWELVE, pricing=FlatFee(total_rate=Decimal("0.072")))
@@ -343,6 +406,7 @@ RUNS = [
 LATE = LateTerms(Decimal("0.27"), "late", Decimal("0.24"), "law")
 
 
+_GOODWILL: Any = ("taken_back", "refunded")
 MADE: dict[str, Any] = {
     "pay": lambda d, a, n: PaymentReceived(**d, payment_id=f"p{d['seq']}", amount_minor=a, settlement="s"),
     "pay again": lambda d, a, n: PaymentReceived(
@@ -361,8 +425,10 @@ MADE: dict[str, Any] = {
     "reverse": lambda d, a, n: PaymentReversed(**d, payment_id=f"p{n}", settlement="s", reason="bounced"),
     "due": lambda d, a, n: DueReached(**d, row=n),
     "ship": lambda d, a, n: Shipped(**d),
-    "cancel": lambda d, a, n: Cancelled(**d),
-    "return": lambda d, a, n: GoodsReturned(**d, return_id=f"r{d['seq']}", amount_minor=a),
+    "cancel": lambda d, a, n: Cancelled(**d, goodwill=_GOODWILL[n % 2]),
+    "return": lambda d, a, n: GoodsReturned(
+        **d, return_id=f"r{d['seq']}", amount_minor=a, goodwill=_GOODWILL[n % 2]
+    ),
     "refund": lambda d, a, n: RefundPaid(**d, refund_id=f"f{d['seq']}", amount_minor=a, settlement="s"),
     "unapplied": lambda d, a, n: UnappliedRefunded(
         **d, amount_minor=a, settlement="s", refund_id=f"u{d['seq']}"
@@ -435,6 +501,9 @@ def test_whatever_happens_money_is_taken_and_replay_apply_and_the_book_agree(
         shuffle.shuffle(others)
         assert replay(terms, others, LATER) == state, "the order of arrival does not matter"
         _agrees(terms, state)
+        if all(getattr(each, "goodwill", "taken_back") == "taken_back" for each in events):
+            came = sum(each.amount_minor for each in state.payments if each.money and not each.reversed_on)
+            assert state.refund_due_minor <= came, "no more goes back than came"
 
 
 def _agrees(terms: ContractTerms, state: ContractState) -> None:

@@ -58,7 +58,10 @@ def ship(account: Account, event: Shipped) -> None:
 
 
 def cancel(account: Account, event: Cancelled) -> None:
-    """Nothing is owed any more, and what was paid goes back: the price, fees, interest and penalties."""
+    """Nothing is owed any more, and what was paid goes back: the price, fees, interest and penalties.
+
+    What we took on ourselves is not paid out: it was never the customer's money.
+    """
     check_running(account, event)
     if account.shipped_on is not None:
         raise refused(
@@ -81,12 +84,16 @@ def cancel(account: Account, event: Cancelled) -> None:
                 "take the goods back instead",
             )
         account.cancelled_on = event.occurred_on
+        if event.goodwill == "taken_back":
+            account.withdraw_goodwill(event.seq, event.occurred_on)
         call_off(account, event.occurred_on, event.seq)
         return
     account.cancelled_on = event.occurred_on
     seq = event.seq
     account.stop_interest(event.occurred_on)
     start = len(account.movements)
+    if event.goodwill == "taken_back":
+        account.withdraw_goodwill(seq, event.occurred_on)
     give_back_price(account, seq)
     for row in account.sequence:
         at = 4 * row

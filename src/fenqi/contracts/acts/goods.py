@@ -52,6 +52,10 @@ def take_back(account: Account, event: GoodsReturned) -> None:
         account.paid_fee(row) + account.owed[4 * row + INTEREST] - account.left[4 * row + INTEREST]
         for row in account.sequence
     )
+    if event.goodwill == "taken_back":
+        paid_fee -= sum(
+            credit.paid_of(FEE, INTEREST) for credit in account.credits.values() if credit.is_goodwill
+        )
     settled: list[tuple[int | None, int]] = []
     if account.daily:
         settled += _settle_running(account, event, minor)
@@ -60,7 +64,9 @@ def take_back(account: Account, event: GoodsReturned) -> None:
     claimed = _settle_claim(account, seq, minor - sum(part for _, part in settled))
     if claimed:
         settled.append((None, claimed))
-    _book(account, seq, minor, others, settled)
+    due = minor - sum(part for _, part in settled)
+    granted = _paid_by_goodwill(account, due) if event.goodwill == "taken_back" else 0
+    _book(account, seq, minor, others, settled, granted)
     if account.terms.returns.paid_fee == "returned" and paid_fee > 0:
         back = round_half_even(paid_fee * minor, bought)
         account.fee_back += back
@@ -68,6 +74,17 @@ def take_back(account: Account, event: GoodsReturned) -> None:
         account.move(seq, "fee_returned" if fee else "interest_returned", back)
         account.refund_due += back
     account.gather(seq, start)
+
+
+def _paid_by_goodwill(account: Account, due: int) -> int:
+    """What is not refunded of so much that was paid: money goes back first, and no more than came of it."""
+    money, granted = account.recovered - account.price_back, -account.goodwill_back
+    for credit in account.credits.values():
+        if credit.money:
+            money += credit.paid_of(PRINCIPAL)
+        elif credit.is_goodwill:
+            granted += credit.paid_of(PRINCIPAL)
+    return max(min(due - max(money, 0), granted), 0)
 
 
 def _settle_claim(account: Account, seq: int, minor: int) -> int:
@@ -85,9 +102,16 @@ def _settle_claim(account: Account, seq: int, minor: int) -> int:
 
 
 def _book(
-    account: Account, seq: int, minor: int, others: int, settled: Sequence[tuple[int | None, int]]
+    account: Account,
+    seq: int,
+    minor: int,
+    others: int,
+    settled: Sequence[tuple[int | None, int]],
+    granted: int = 0,
 ) -> None:
-    """`settled` came off the rows; the rest was paid and goes back. Either is the other sellers' in proportion."""
+    """`settled` came off the rows; the rest was paid and goes back, but for what was `granted` of it. Each is the other sellers' in
+    proportion.
+    """
     off = sum(part for _, part in settled)
     off_others = round_half_even(off * others, minor)
     left_others = off_others
@@ -96,10 +120,17 @@ def _book(
         left_others -= share
         account.move(seq, "returned_for_others", share, row)
         account.move(seq, "returned", part - share, row)
-    due = minor - off
-    account.move(seq, "refund_due_for_others", others - off_others)
-    account.move(seq, "refund_due", due - (others - off_others))
+    due, due_others = minor - off, others - off_others
+    granted_others = round_half_even(granted * due_others, due) if granted else 0
+    account.move(seq, "returned_for_others", granted_others)
+    account.move(seq, "returned", granted - granted_others)
+    account.move(seq, "goodwill", -granted)
+    account.goodwill_back += granted
+    due, due_others = due - granted, due_others - granted_others
+    account.move(seq, "refund_due_for_others", due_others)
+    account.move(seq, "refund_due", due - due_others)
     account.refund_due += due
+    account.price_back += due
 
 
 def _settle_rows(account: Account, seq: int, minor: int) -> list[tuple[int, int]]:

@@ -109,7 +109,7 @@ def reverse(account: Account, event: PaymentReversed, run: Callable[[Account, li
     credit = account.credits.get(event.payment_id)
     if credit is None or credit.noted:
         raise EventRefused("payment_id", event.payment_id, "a payment received on or before that day")
-    if credit.reversed_on is not None:
+    if event.payment_id in account.void:
         raise EventRefused("payment_id", event.payment_id, "a payment that was not reversed before")
     _again(account, event, run, void={**account.void, event.payment_id: event.occurred_on})
 

@@ -9,7 +9,7 @@ from tests.api.world import AT, decoded
 from tests.servicing.opened import make_customer, open_one
 
 from fenqi_server.books.proof import prove_shop
-from fenqi_server.servicing import requests
+from fenqi_server.servicing import acts, requests, unapplied
 from fenqi_server.servicing import service as servicing
 
 
@@ -80,4 +80,56 @@ def test_what_a_bank_took_back_is_booked_and_what_was_our_error_waits_above_the_
     assert reverse("p-2", reason="booked_in_error").status_code == 201
     assert reverse("p-9", reason="booked_in_error").status_code == 409
     assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 643_200
+    assert prove_shop(mall.shop).ok
+
+
+def test_what_is_no_money_is_not_taken_back_as_a_payment(mall, contract, reverse):
+    who = {"actor": "lin", "reason": "the parcel was late"}
+    granted = acts.goodwill(mall.shop, contract, "g-1", 50_000, AT, **who).event.payment_id
+    for reason in ("bounced", "booked_in_error"):
+        answer = reverse(granted, reason=reason)
+        assert (answer.status_code, decoded(answer)["code"]) == (409, "no_money")
+    state = servicing.get(mall.shop, contract, at=AT).state
+    assert state.balance_minor == 643_200 - 50_000
+    assert len(servicing.get(mall.shop, contract, at=AT).events) == 2
+
+
+def test_money_whose_number_is_one_of_ours_is_booked_under_another(mall, call, contract, reverse):
+    who = {"actor": "lin", "reason": "the parcel was late"}
+    granted = acts.goodwill(mall.shop, contract, "g-1", 50_000, AT, **who).event.payment_id
+
+    def pay(kind: str, key: str, minor: int = 10_000):
+        body = {"amount_minor": minor, "currency": "CNY", "payment_ref": granted, "kind": kind}
+        headers = {"Idempotency-Key": key}
+        return call("POST", f"/v1/contracts/{contract}/payments", body, key=mall.key, headers=headers)
+
+    asked = pay("request", "a")
+    assert (asked.status_code, decoded(asked)["code"]) == (409, "payment_ref_reused")
+    first = pay("received", "b")
+    assert (first.status_code, decoded(first)["payment_ref"]) == (201, f"{granted} (2)")
+    again = pay("received", "c")
+    assert decoded(again)["payment_ref"] == f"{granted} (2)"
+    assert decoded(pay("received", "d", 9_999))["code"] == "payment_ref_reused"
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 643_200 - 60_000
+    # Money of nobody under that number is matched, undone and matched again.
+    servicing.pay(mall.shop, "order-9", 3_000, "received", granted, AT, settlement="bank:a")
+    money = unapplied.unmatched(mall.shop).money[0].unapplied_id
+    with pytest.raises(servicing.Refusal):
+        unapplied.match(mall.shop, money, contract, AT)
+    assert reverse(f"{granted} (2)").status_code == 201
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 643_200 - 50_000
+    assert prove_shop(mall.shop).ok
+
+
+def test_money_of_nobody_is_matched_whatever_its_number_and_after_an_undone_match(mall, contract):
+    who = {"actor": "lin", "reason": "the parcel was late"}
+    granted = acts.goodwill(mall.shop, contract, "g-1", 50_000, AT, **who).event.payment_id
+    servicing.pay(mall.shop, "order-9", 3_000, "received", granted, AT, settlement="bank:a")
+    money = unapplied.unmatched(mall.shop).money[0].unapplied_id
+    assert unapplied.match(mall.shop, money, contract, AT).payment_id == f"{granted} (2)"
+    assert unapplied.match(mall.shop, money, contract, AT).repeated
+    unapplied.undo_match(mall.shop, money, AT, **who)
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 593_200
+    unapplied.match(mall.shop, money, contract, AT)
+    assert servicing.get(mall.shop, contract, at=AT).state.balance_minor == 590_200
     assert prove_shop(mall.shop).ok

@@ -141,6 +141,19 @@ def test_a_phone_comes_back_is_inspected_and_the_rest_of_the_deposit_is_refunded
     assert prove_shop(shop).problems == ()
 
 
+def test_a_deposit_that_paid_rents_is_not_taken_back_as_a_payment(shop: Shop, customer: UUID) -> None:
+    covers = lease_of(deposit=msgspec.structs.replace(DEPOSIT, covers_rent=True))
+    contract = running(shop, customer, covers)
+    day = day_of(shop, contract, 1)
+    closing.close_day(shop, on(day), after(day))
+    leases.apply_deposit(shop, contract, "a-1", 40_000, after(day), actor="lin", reason="asked")
+    known = len(service.get(shop, contract, on(1_000)).events)
+    with pytest.raises(Refusal) as refused:
+        service.reverse(shop, contract, "deposit:a-1", "bounced", after(day))
+    assert (refused.value.code, refused.value.way_out is not None) == ("no_money", True)
+    assert len(service.get(shop, contract, on(1_000)).events) == known
+
+
 def test_whoever_charged_the_deposit_back_owes_the_damage(shop: Shop, customer: UUID) -> None:
     contract = running(shop, customer)
     deposit = state(shop, contract, 1).payments[0]
@@ -216,6 +229,11 @@ def test_a_pledge_is_captured_once_or_released_and_never_both(shop: Shop, custom
     done = leases.capture(shop, contract, "cap", after(69))
     assert (done.view.state.status, done.view.state.paid_minor) == ("closed", 59_900)
     assert leases.capture(shop, contract, "cap", after(70)).repeated
+    told = service.pay(shop, contract, 59_900, "received", "cap", after(70))
+    assert (told.repeated, told.unapplied_minor) == (True, 0), "what was captured is that payment"
+    with pytest.raises(Refusal) as differs:
+        service.pay(shop, contract, 1, "received", "cap", after(70))
+    assert differs.value.code == "payment_ref_reused"
     leases.release_pledge(shop, other, after(69), reason="too few")
     with pytest.raises(Refusal) as refused:
         leases.capture(shop, other, "cap-2", after(70))

@@ -28,6 +28,7 @@ from fenqi.contracts.events import (
     DueDayChanged,
     Event,
     EventRefused,
+    GoodsReturned,
     GoodwillGranted,
     HandedOver,
     Inspected,
@@ -196,6 +197,7 @@ def perform(
         done = _done_before(stored, event)
         if done is not None:
             return _repeated(shop, stored, done, today)
+        _check_number(stored, event)
         if check is not None:
             check(stored, before, event)
         kind = _kind(event)
@@ -220,6 +222,14 @@ def perform(
         return Acted(event=event, before=before, after=after, view=service.view_of(stored, after))
 
     return in_transaction(act)
+
+
+def _check_number(stored: Stored, event: Event) -> None:
+    """Where interest runs daily, goods and waivers are noted as what paid: a payment of their number would be lost behind them."""
+    interest = stored.terms.interest
+    noted = isinstance(event, GoodsReturned | Waived) and interest is not None and interest.daily
+    if noted and storage.amount_of(stored, event.reference) is not None:
+        raise reference_used(event.reference, stored.terms.currency)
 
 
 def tell(shop: Shop, stored: Stored, event: Event, after: ContractState, at: datetime) -> None:

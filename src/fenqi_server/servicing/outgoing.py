@@ -17,10 +17,10 @@ from fenqi.calendars import local_date
 from fenqi.contracts.events import Charged, PaidBack, PaymentReversed, RefundPaid, UnappliedRefunded
 from fenqi.texts import Text
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, returns, service, unapplied
+from fenqi_server.servicing import acts, returns, service, storage, unapplied
 from fenqi_server.servicing.acts import Acted
 from fenqi_server.servicing.service import Refusal
-from fenqi_server.servicing.storage import Stored, has_payment
+from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
 __all__ = [
@@ -180,8 +180,7 @@ def reverse(
 
 def amount_of(shop: Shop, contract: str, payment_ref: str) -> int:
     """How much a payment was; 0 where the contract has none of this number, which cannot be taken back."""
-    paid = has_payment(acts.seen(shop, contract), payment_ref)
-    return paid.amount_minor if paid is not None else 0
+    return storage.amount_of(acts.seen(shop, contract), payment_ref) or 0
 
 
 def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) -> int:
@@ -196,8 +195,7 @@ def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) ->
             case UnappliedRefunded(amount_minor=minor, matched_to="") if kind in _SENT_OUT:
                 total += minor
             case PaymentReversed(payment_id=number) if kind == "reversal":
-                paid = has_payment(contract, number)
-                total += paid.amount_minor if paid is not None else 0
+                total += storage.amount_of(contract, number) or 0
             case Charged(amount_minor=minor, charge_id=name) if kind == "charge":
                 # What the day close charges nobody decided.
                 total += 0 if name.startswith(acts.LATE_CHARGE) else minor

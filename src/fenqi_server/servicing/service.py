@@ -324,7 +324,7 @@ def pay(
 
     A `request` above what is owed raises `Refusal` with the amount owed, and for a contract that is not there,
     `NoContract`. Money `received` is always booked: what nothing is owed for, and what names no contract of ours, is
-    unapplied cash. The same payment again (same reference, same amount) returns the first result with `repeated`.
+    unapplied cash; under its number with " (2)", where the contract knows that number as something else. The same payment again (same reference, same amount) returns the first result with `repeated`.
 
     `settles` names the payoff quote by which it pays everything off (`fenqi_server.servicing.payoffs`). A request by one that does
     not stand any more, or of less than it says, raises `Refusal`; money received by it is an ordinary payment then.
@@ -375,10 +375,15 @@ def book_payment(
     shop: Shop, contract: Stored, payment: PaymentReceived, kind: PaymentKind, at: datetime, today: date
 ) -> PaymentResult:
     """Add a payment to a contract that is held, in the caller's transaction, and tell the shop. Raises `Refusal`."""
-    booked = storage.has_payment(contract, payment.payment_id)
+    number = storage.free_number(contract, payment.payment_id)
+    if number != payment.payment_id:
+        if kind == "request":
+            raise _number_taken(payment, contract.latest(today).balance_minor, contract.terms.currency)
+        payment = msgspec.structs.replace(payment, payment_id=number)
+    booked = storage.amount_of(contract, payment.payment_id)
     if booked is not None:
         state = contract.latest(today)
-        if booked.amount_minor != payment.amount_minor:
+        if booked != payment.amount_minor:
             raise reference_reused(payment, state.balance_minor, contract.terms.currency)
         return _payment_result(contract, state, payment.payment_id, repeated=True)
     if kind == "request":
@@ -537,7 +542,8 @@ def reverse(
 ) -> ContractView:
     """A payment was taken back whole. What it paid is owed again, and later payments are applied anew.
 
-    Reversing twice is one reversal. Raises `NoContract`, `fenqi.contracts.contract.EventRefused`.
+    Reversing twice is one reversal. Raises `NoContract`, `fenqi.contracts.contract.EventRefused`, and `Refusal` (`no_money`) of what pays
+    and is no money: goodwill, a deposit.
     """
     today = local_date(at, shop.time_zone)
 
@@ -548,6 +554,9 @@ def reverse(
             raise NoContract(contract)
         if any(isinstance(e, PaymentReversed) and e.payment_id == payment_ref for e in stored.events):
             return view_of(stored, stored.latest(today))
+        amount = storage.amount_of(stored, payment_ref)
+        if amount is None and storage.names_no_money(stored, payment_ref):
+            raise _no_money(payment_ref, stored.terms.currency)
         paid = storage.has_payment(stored, payment_ref)
         event = PaymentReversed(
             seq=len(stored.events) + 1,
@@ -558,7 +567,7 @@ def reverse(
             reason=reason,
         )
         state = storage.append(stored, [event], at, today)
-        tell_reversed(shop, stored, event, paid.amount_minor if paid else 0, state, at)
+        tell_reversed(shop, stored, event, amount or 0, state, at)
         return view_of(stored, state)
 
     return in_transaction(act)
@@ -806,6 +815,37 @@ def _above_debt(asked_minor: int, owed_minor: int, currency: str) -> Refusal:
         asked_minor=asked_minor,
         owed_minor=owed_minor,
         currency=currency,
+    )
+
+
+def _number_taken(payment: PaymentReceived, owed_minor: int, currency: str) -> Refusal:
+    return Refusal(
+        "payment_ref_reused",
+        Text("付款编号已使用", "The payment's number was used"),
+        Text(
+            f"编号{payment.payment_id}在本合同中不是付款。请换一个编号。",
+            f"{payment.payment_id} names something else in the contract. Choose another number.",
+        ),
+        asked_minor=payment.amount_minor,
+        owed_minor=owed_minor,
+        currency=currency,
+    )
+
+
+def _no_money(name: str, currency: str) -> Refusal:
+    return Refusal(
+        "no_money",
+        Text("这不是付款", "This is no payment"),
+        Text(
+            f"编号{name}不是客户付的钱，不能按付款撤销。",
+            f"{name} is no money that a customer paid, so it is not taken back as a payment.",
+        ),
+        currency=currency,
+        state=Text("这是减免、押金或退货，不是付款", "it is goodwill, a deposit or goods, and no payment"),
+        rule=Text("只有付款可以撤销", "only a payment is taken back"),
+        way_out=Text(
+            "按各自的方式办理", "what was granted stands; a deposit is reversed as the payment that held it"
+        ),
     )
 
 

@@ -15,10 +15,17 @@ from fenqi.calendars import local_date
 from fenqi.contracts.acts.dates import check_days
 from fenqi.contracts.contract import ContractState, replay
 from fenqi.contracts.events import (
+    BoughtOut,
+    Captured,
+    DepositApplied,
     DueReached,
     Event,
+    GoodsReturned,
+    GoodwillGranted,
+    PaidBack,
     PaymentReceived,
     Recovered,
+    Waived,
     decode_event,
     encode_event,
 )
@@ -404,6 +411,50 @@ def rebuild(customer_id: UUID, contract_id: UUID) -> None:
             " WHERE customer_id = %s AND contract_id = %s",
             [*row.values(), customer_id, contract_id],
         )
+
+
+def free_number(contract: Stored, payment_id: str) -> str:
+    """The number under which money is booked: its own, or with " (2)" where that names something that pays and is no money.
+
+    Money is never refused, and no bank knows our numbers.
+    """
+    taken = names_no_money(contract, payment_id) and amount_of(contract, payment_id) is None
+    return f"{payment_id} (2)" if taken else payment_id
+
+
+def names_no_money(contract: Stored, name: str) -> bool:
+    """Whether something has this name that pays, or was paid back, and is no payment: goodwill, a deposit, and where interest runs
+    daily goods that went back and waivers.
+    """
+    daily = contract.terms.interest is not None and contract.terms.interest.daily
+    for event in contract.events:
+        match event:
+            case GoodwillGranted(payment_id=other) | PaidBack(payment_id=other):
+                pass
+            case DepositApplied(application_id=other):
+                pass
+            case GoodsReturned(return_id=other) | Waived(waiver_id=other) if daily:
+                pass
+            case BoughtOut(seq=seq):
+                other = f"deposit {seq}"
+            case _:
+                continue
+        if other == name:
+            return True
+    return False
+
+
+def amount_of(contract: Stored, payment_id: str) -> int | None:
+    """How much the money with this number is, if it is booked: a payment, something recovered, or a pledge that was captured."""
+    for event in contract.events:
+        match event:
+            case PaymentReceived(payment_id=other) | Recovered(payment_id=other) if other == payment_id:
+                return event.amount_minor
+            case Captured(payment_id=other) if other == payment_id:
+                return sum(row.principal_minor for row in contract.terms.rows)
+            case _:
+                pass
+    return None
 
 
 def has_payment(contract: Stored, payment_id: str) -> PaymentReceived | Recovered | None:

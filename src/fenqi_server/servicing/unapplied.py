@@ -196,6 +196,7 @@ def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service
             payment_ref = _booked_by(stored, passage).payment_id
         else:
             passage = _passage(name, went.times + 1)
+            payment_ref = storage.free_number(stored, payment_ref)
             booked = storage.has_payment(stored, payment_ref)
             if booked is not None and not booked.settlement.startswith(_passage(name, 1)):
                 # A payment of its own has this number: were it the same money, it would be here twice.
@@ -222,6 +223,9 @@ def match(shop: Shop, unapplied_id: str, contract: str, at: datetime) -> service
             settlement=passage,
             channel=_channel(found.settlement),
         )
+        if not went.to and storage.amount_of(stored, payment_ref) is not None:
+            # The price of a pledge was captured under this number.
+            raise service.reference_reused(payment, stored.latest(today).balance_minor, found.currency)
         return service.book_payment(shop, stored, payment, "received", at, today)
 
     return in_transaction(act)

@@ -442,7 +442,7 @@ def test_no_more_is_paid_back_than_was_paid_in_money(shop: Shop) -> None:
     acts.goodwill(shop, contract, "g-1", 190_000, AT, **WHO)
     with pytest.raises(Refusal) as more:
         acts.pay_back(shop, contract, "t-1", 10_001, after(1), **WHO)
-    assert "¥100.00" in more.value.detail.en
+    assert (more.value.code, "¥100.00" in more.value.detail.en) == ("above_paid", True)
     assert acts.pay_back(shop, contract, "t-1", 10_000, after(1), **WHO).after.balance_minor == 10_000
     with pytest.raises(Refusal):
         acts.pay_back(shop, contract, "t-2", 1, after(1), **WHO)

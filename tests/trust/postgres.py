@@ -604,7 +604,9 @@ def _take_back(play: Play, lived: Lived, event: PaymentReversed) -> None:
         settlement=f"cash:front:{life.today}" if channel == "cash" else f"{channel}:{life.today}",
         reason=event.reason,
     )
-    taken = play._tell(lived, event)
+    # Only money is taken back as a payment: goodwill stays granted.
+    granted = any(isinstance(e, GoodwillGranted) and e.payment_id == event.payment_id for e in life.told)
+    taken = not granted and play._tell(lived, event)
     status, said = play.post(lived, "reversals", {"payment_ref": event.payment_id, "reason": event.reason})
     play.expect(lived, taken, status == 201, said)
 
@@ -764,6 +766,8 @@ def _pay_back(play: Play, lived: Lived, event: PaidBack) -> None:
             "reason": REASON,
         },
         lambda _: told,
+        # What goodwill paid is not paid back as money.
+        only=("above_paid",),
     )
 
 

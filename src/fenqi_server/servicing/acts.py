@@ -613,7 +613,9 @@ def pay_back(
             more = EventRefused(
                 _kind(event), f"{paid} paid", f"no more than that, not {amount_minor}", "pay that back"
             )
-            raise refusal_of(more, _kind(event), stored.terms.currency)
+            refusal = refusal_of(more, _kind(event), stored.terms.currency)
+            refusal.code = "above_paid"
+            raise refusal
 
     return perform(shop, contract, at, make, check=check, actor=actor, reason=reason)
 

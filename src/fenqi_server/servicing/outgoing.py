@@ -180,7 +180,11 @@ def reverse(
 
 def amount_of(shop: Shop, contract: str, payment_ref: str) -> int:
     """How much a payment was; 0 where the contract has none of this number, which cannot be taken back."""
-    return storage.amount_of(acts.seen(shop, contract), payment_ref) or 0
+    return _amount(acts.seen(shop, contract), payment_ref)
+
+
+def _amount(contract: Stored, number: str) -> int:
+    return storage.amount_of(contract, number) or storage.paid_back(contract, number) or 0
 
 
 def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) -> int:
@@ -195,7 +199,7 @@ def done_on(contract: Stored, kind: str, day: date, besides: Collection[int]) ->
             case UnappliedRefunded(amount_minor=minor, matched_to="") if kind in _SENT_OUT:
                 total += minor
             case PaymentReversed(payment_id=number) if kind == "reversal":
-                total += storage.amount_of(contract, number) or 0
+                total += _amount(contract, number)
             case Charged(amount_minor=minor, charge_id=name) if kind == "charge":
                 # What the day close charges nobody decided.
                 total += 0 if name.startswith(acts.LATE_CHARGE) else minor

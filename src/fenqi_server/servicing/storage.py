@@ -418,20 +418,26 @@ def free_number(contract: Stored, payment_id: str) -> str:
 
     Money is never refused, and no bank knows our numbers.
     """
-    taken = names_no_money(contract, payment_id) and amount_of(contract, payment_id) is None
-    return f"{payment_id} (2)" if taken else payment_id
+    taken = names_no_money(contract, payment_id) or paid_back(contract, payment_id) is not None
+    return f"{payment_id} (2)" if taken and amount_of(contract, payment_id) is None else payment_id
+
+
+def paid_back(contract: Stored, payment_id: str) -> int | None:
+    """How much of what had been paid went back under this number, if it did."""
+    return next(
+        (e.amount_minor for e in contract.events if isinstance(e, PaidBack) and e.payment_id == payment_id),
+        None,
+    )
 
 
 def names_no_money(contract: Stored, name: str) -> bool:
-    """Whether something has this name that pays, or was paid back, and is no payment: goodwill, a deposit, and where interest runs
+    """Whether something has this name that pays and is no money: goodwill, a deposit, and where interest runs
     daily goods that went back and waivers.
     """
     daily = contract.terms.interest is not None and contract.terms.interest.daily
     for event in contract.events:
         match event:
-            case GoodwillGranted(payment_id=other) | PaidBack(payment_id=other):
-                pass
-            case DepositApplied(application_id=other):
+            case GoodwillGranted(payment_id=other) | DepositApplied(application_id=other):
                 pass
             case GoodsReturned(return_id=other) | Waived(waiver_id=other) if daily:
                 pass

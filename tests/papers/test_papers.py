@@ -265,7 +265,7 @@ def test_a_row_that_was_dated_to_the_end_of_time_before_that_was_refused_is_in_t
     get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = make_shop("old")
-    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号")
+    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号", grace_days=3)
     letter = ContingentCost("late", Text("费用", "A cost"), Text("逾期", "If late"), "shop")
     plan = msgspec.structs.replace(FREE_3, contingent=(letter,))
     made = open_one(shop, make_customer(shop), plan=plan, late=late)

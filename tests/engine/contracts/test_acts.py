@@ -293,7 +293,7 @@ def test_a_day_that_an_act_names_is_near_it_when_it_is_told(on: date) -> None:
 
 @pytest.mark.parametrize("on", [date.min, date.max])
 def test_a_row_of_any_year_that_was_stored_before_that_was_refused_is_replayed(on: date) -> None:
-    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号")
+    late = LateTerms(Decimal("0.1"), "late", Decimal("0.24"), "法发〔2017〕22号", grace_days=3)
     told = Told(agreed(FREE_3, 60_000, late=late))
     told.tell(Charged, START, charge_id="c", part="fee", amount_minor=100, due_on=on, code="late")
     told.tell(ReAged, days(1), periods=1, first_due_on=date.max)

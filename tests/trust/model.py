@@ -18,6 +18,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from fenqi.contracts.allocation import Rule
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
@@ -157,6 +158,7 @@ class Purse:
     """We took it on ourselves."""
     pieces: list[tuple[int, tuple[date, str, int]]] = field(default_factory=list)
     """The pieces of lines that it paid."""
+    purpose: str = "repayment"
 
 
 @dataclass(slots=True)
@@ -647,6 +649,8 @@ class Book:
                 raise Refused("not written off")
         purse = Purse(event.payment_id, event.occurred_on, event.amount_minor, is_money, event.amount_minor)
         purse.granted = not is_money
+        if not isinstance(event, Recovered):
+            purse.purpose = event.purpose
         if event.payment_id in self.gone:
             self.purses[purse.name] = purse
             purse.taken_back, purse.unused = self.gone[purse.name], 0
@@ -733,6 +737,11 @@ class Book:
         """What it is meant for first, as far as that is owed and did not get it yet; then by the agreed order."""
         if self.confirmed_on is None or not purse.unused:
             return
+
+        def pay(line: Line, part: str, most: int) -> int:
+            self.fill(purse, line, part, most, on)
+            return purse.unused
+
         got = dict(purse.used)
         for each in self.meant.get(purse.name, ()):
             line = self.line(each.row)
@@ -742,11 +751,86 @@ class Book:
             had = min(got.get(key, 0), each.amount_minor)
             got[key] = got.get(key, 0) - had
             self.fill(purse, line, key[1], each.amount_minor - had, on)
+        rule = self.rule_of(purse.purpose)
+        if rule is not None:
+            self.by_rule(rule, rule.order, rule.future, on, lambda line, part: line.left(part), pay)
+            return
         for line, part in self.fen_slots():
             if not purse.unused:
                 break
             if line.owed[part] != line.paid[part]:
                 self.fill(purse, line, part, purse.unused, on)
+
+    def rule_of(self, purpose: str) -> Rule | None:
+        """The rule for payments of a purpose, or else the one for all that have none."""
+        rules = {rule.purpose: rule for rule in self.terms.allocation.rules}
+        return rules.get(purpose) or rules.get(None)
+
+    def by_rule(
+        self,
+        rule: Rule,
+        order: tuple[str, ...],
+        future: str,
+        on: date,
+        open_of: Callable[[Line, str], int],
+        pay: Callable[[Line, str, int], int],
+    ) -> None:
+        """Twelve buckets: when a row is due, seen from a day, and which part. `pay` says what money is left.
+
+        Along parts, each bucket for itself; along rows, all parts of a row that are due then, before the next row.
+        """
+        steps: list[tuple[str, list[str]]] = []
+        for bucket in order:
+            when, _, part = bucket.rpartition("_")
+            found = next((parts for each, parts in steps if each == when), None)
+            if rule.along == "parts" or found is None:
+                steps.append((when, [part]))
+            else:
+                found.append(part)
+        for when, parts in steps:
+            while True:
+                lines = [
+                    line
+                    for line in self.lines
+                    if self.when(line, on) == when and any(open_of(line, part) for part in parts)
+                ]
+                if not lines:
+                    break
+                lines = self.of_the_future(lines, future, on) if when == "in_advance" else lines[:1]
+                rest = 1
+                for part in parts:
+                    for line, share in zip(
+                        lines, self.equal(pay(lines[0], part, 0), len(lines)), strict=True
+                    ):
+                        rest = pay(line, part, min(share, open_of(line, part)))
+                if not rest:
+                    return
+
+    def when(self, line: Line, on: date) -> str:
+        return "past_due" if line.day < on else "due" if line.day == on else "in_advance"
+
+    def of_the_future(self, lines: list[Line], future: str, on: date) -> list[Line]:
+        """Of what is not due yet: the next row, the last, the one that runs and else the last, or all."""
+        if future == "re_amortise":
+            return lines
+        if future == "next":
+            return lines[:1]
+        if future == "next_last":
+            running = []
+            for line in lines:
+                before = [each.day for each in self.lines[: self.lines.index(line)] if each.runs]
+                if not before or before[-1] <= on:
+                    running.append(line)
+            if running:
+                return running
+        return lines[-1:]
+
+    def equal(self, money: int, count: int) -> list[int]:
+        """Half to even each, and the last takes the difference."""
+        each = round(Fraction(money, count))
+        if each * (count - 1) > money:
+            each = money // count
+        return [each] * (count - 1) + [money - each * (count - 1)]
 
     def fen_slots(self) -> Iterable[tuple[Line, str]]:
         if self.terms.allocation.along == "rows":
@@ -790,15 +874,27 @@ class Book:
             slots = [(line, part) for group in (ahead, today, late) for line in group for part in parts]
         else:
             slots = [(line, part) for group in (ahead, today, late) for part in parts for line in group]
-        for line, part in slots:
-            minor = min(wanted, line.paid[part])
+
+        def give(line: Line, part: str, most: int) -> int:
+            nonlocal wanted
+            minor = min(wanted, most, line.paid[part])
             if minor:
                 line.paid[part] -= minor
                 wanted -= minor
                 purse.amount -= minor
-                purse.used[line.number, part] = -minor
+                purse.used[line.number, part] = purse.used.get((line.number, part), 0) - minor
                 if part == "principal":
                     line.pieces.append((on, part, -minor))
+            return wanted
+
+        rule = self.rule_of("repayment")
+        if rule is None:
+            for line, part in slots:
+                give(line, part, wanted)
+        else:
+            # The last bucket first, and the last of the rows to come where the next one was paid first.
+            future = {"next": "last", "last": "next"}.get(rule.future, rule.future)
+            self.by_rule(rule, rule.order[::-1], future, on, lambda line, part: line.paid[part], give)
         self.purses[purse.name] = purse
         self.transit -= event.amount_minor
         self.use_what_is_held(on)

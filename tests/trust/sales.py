@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+import msgspec
 from tests.trust import model
 from tests.trust.model import PARTS, Book, Figures
 
-from fenqi.contracts.allocation import Allocation
+from fenqi.contracts.allocation import Allocation, Bucket, Rule, check_allocation
+from fenqi.contracts.contract import Running
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
@@ -69,6 +71,7 @@ __all__ = [
     "COSTS",
     "EVENTS",
     "FAULTS",
+    "RULED",
     "SALES",
     "STARTS",
     "Form",
@@ -199,6 +202,8 @@ class Life:
     stands: Figures | None = None
     marks: list[str] = field(default_factory=list)
     latest: date = date.min
+    running: Running | None = None
+    """The engine's own account of what was told so far."""
 
     @property
     def state(self) -> str:
@@ -717,6 +722,37 @@ def _follows(life: Life, state: str) -> list[type]:
     return found
 
 
+@cache
+def _ruled(seed: str) -> tuple[tuple[ContractTerms, date], ...]:
+    """The same sales, with payments allocated by rules of twelve buckets."""
+    chance = random.Random(f"{seed}:rules")
+    made = []
+    for terms, start in agreements(seed):
+        rules = []
+        for purpose in chance.choice([(None,), (None, "merchant_refund"), ("repayment", "goodwill")]):
+            order = list(get_args(Bucket))
+            if chance.random() < 0.7:
+                chance.shuffle(order)
+            rules.append(
+                Rule(
+                    tuple(order),
+                    purpose,
+                    chance.choice(["next", "last", "next_last", "re_amortise"]),
+                    chance.choice(["rows", "parts"]),
+                )
+            )
+        allocation = msgspec.structs.replace(terms.allocation, rules=tuple(rules))
+        assert not check_allocation(allocation)
+        made.append((msgspec.structs.replace(terms, allocation=allocation), start))
+    return tuple(made)
+
+
+def _begin_ruled(seed: str, number: int) -> Life:
+    life = begin(seed, number)
+    life.terms, life.today = life.chance.choice(_ruled(seed))
+    return life
+
+
 SALES: Final = Form(
     Book,
     STATES,
@@ -728,6 +764,10 @@ SALES: Final = Form(
     _follows,
     rare=("called due", "cancelled", "written off"),
 )
+
+
+RULED: Final = replace(SALES, begin=_begin_ruled)
+"""Sales whose payments are allocated by rules of twelve buckets."""
 
 
 # ------------------------------------------------------------------------------------------------ of every form

@@ -397,7 +397,7 @@ def test_what_had_paid_goes_back_and_is_owed_again(mall, send, look):
     assert (done["event"]["kind"], done["contract"]["balance_minor"]) == ("paid_back", 639_600)
     assert decoded(send("pay-backs", back))["repeated"]
     more = send("pay-backs", back | {"refund_id": "f-2", "amount_minor": 3_601})
-    assert (more.status_code, decoded(more)["code"]) == (409, "cannot_follow")
+    assert (more.status_code, decoded(more)["code"]) == (409, "above_paid")
     assert send("pay-backs", {"refund_id": "f-3", "amount_minor": 1}).status_code == 422
     send("payments", paying(60_000, "p-2"))
     waits = send("pay-backs", back | {"refund_id": "f-4", "amount_minor": 50_001})

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,17 +126,21 @@ def _written_by(place: Path) -> tuple[str, int]:
     return row[0], int(row[1])
 
 
-def _running_below(place: Path) -> list[str]:
-    """Command lines of processes that carry the folder in their words or their environment."""
-    found = []
+def _processes_below(place: Path) -> dict[int, str]:
+    """Processes that carry the folder in their words or their environment, with their command lines."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes()
             if words and bytes(place) in words + (process / "environ").read_bytes():
-                found.append(words.replace(b"\0", b" ").decode())
+                found[int(process.name)] = words.replace(b"\0", b" ").decode()
         except OSError:
             continue
     return found
+
+
+def _running_below(place: Path) -> list[str]:
+    return list(_processes_below(place).values())
 
 
 def _gone(place: Path) -> bool:
@@ -159,6 +164,10 @@ def place():
     folder = own_folder()
     folder.chmod(0o711)
     yield folder
+    # Where a test failed midway, its programs still run.
+    for process in _processes_below(folder):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -163,7 +163,7 @@ def test_a_link_that_ran_out_says_so_and_the_way_on(browser, mall, post):
     [
         ({"address": "nobody"}, "Write an e-mail address"),
         ({"address": "x" * 300 + "@example.com"}, "at most 200 characters"),
-        ({"address": "ann\u0000@example.com"}, "invisible character"),
+        ({"address": "ann\u0001@example.com"}, "invisible character"),
         ({"family": "no_such"}, "there is no"),
         ({"channel": "webhook", "address": "https://169.254.169.254/"}, "open internet"),
         ({"channel": "webhook", "address": "https://[::ffff:10.0.0.1]/"}, "open internet"),

@@ -120,6 +120,19 @@ def fail(shop: Shop, contract: str) -> None:
         storage.append(stored, [event], after(1), TODAY)
 
 
+def test_a_contract_paid_whole_comes_due_and_nothing_of_it_runs(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    service.pay(shop, contract, 643_200, "received", "whole", after(1))
+    closing.close_day(shop, FIRST, after(30))
+    assert [run.at_once for run in closing.runs_of(shop) if run.contracts] == [1]
+    cached = rows("SELECT * FROM servicing_state")
+    with transaction.atomic():
+        use_shop(shop.id)
+        storage.rebuild(*parse_public_id(contract, "ct"))
+    assert rows("SELECT * FROM servicing_state") == cached
+    assert rows("SELECT status, next_due_on - %s, accrues_from FROM servicing_state", FIRST) == [("closed", 31, None)]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_contracts_closed_together_and_one_by_one_leave_the_same(
     shop: Shop, seed: int, monkeypatch: pytest.MonkeyPatch

@@ -189,7 +189,8 @@ def read_off(found: Found, events: Events | None, day: date) -> Reached | None:
         if row.due_on <= day:
             new.append((found.last_seq + len(new) + 1, row.number, on, row.fee_minor - fee_paid))
         else:
-            if not still and row.fee_minor:
+            # Of a closed contract everything is earned: nothing runs, though its rows come due.
+            if not still and row.fee_minor and found.status != "closed":
                 runs = (begun, on, row.fee_minor, fee_paid)
             still.append(on)
         begun = on

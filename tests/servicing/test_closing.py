@@ -130,7 +130,9 @@ def test_a_contract_paid_whole_comes_due_and_nothing_of_it_runs(shop: Shop) -> N
         use_shop(shop.id)
         storage.rebuild(*parse_public_id(contract, "ct"))
     assert rows("SELECT * FROM servicing_state") == cached
-    assert rows("SELECT status, next_due_on - %s, accrues_from FROM servicing_state", FIRST) == [("closed", 31, None)]
+    assert rows("SELECT status, next_due_on - %s, accrues_from FROM servicing_state", FIRST) == [
+        ("closed", 31, None)
+    ]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -99,7 +99,7 @@ class Leased:
         self.deposit_row: int | None = None
         self.later_rows: set[int] = set()
         self.renewed = 0
-        self.consents: set[str] = set()
+        self.consents: dict[str, int] = {}
         self.term_ends_on = self.term_end(0)
         self.handed_over_on: date | None = None
         self.ended_on: date | None = None

@@ -15,6 +15,7 @@ from fenqi.ledger.accounts import BANK, CONVERSION
 from fenqi.ledger.entries import Entries, FeeNotListed, check_fees, fees_of
 from fenqi.money import Money
 from fenqi.problems import BadInput
+from fenqi_server.db import array_of
 from fenqi_server.ids import uuid7
 
 __all__ = ["FIRST_OPEN", "Transaction", "balances_of", "convert", "post", "post_many"]
@@ -200,12 +201,7 @@ def post_many(shop_id: UUID, booked: Sequence[Transaction], listed_minor: Sequen
     if not booked:
         return
     columns = [
-        [
-            "{" + ",".join(map(str, getattr(each, column))) + "}"
-            if column in _ARRAYS
-            else getattr(each, column)
-            for each in booked
-        ]
+        [array_of(getattr(each, column)) if column in _ARRAYS else getattr(each, column) for each in booked]
         for column in _COLUMNS
     ]
     with connection.cursor() as cursor:

@@ -22,6 +22,7 @@ from fenqi.contracts.allocation import Allocation
 from fenqi.ledger.entries import POSTINGS
 from fenqi.terms.schedule import Charge, Row
 from fenqi_server.books.posting import Transaction, post_many
+from fenqi_server.db import array_of
 from fenqi_server.ids import uuid7
 
 __all__ = ["COLUMNS", "Found", "Reached", "events_of", "read_off", "write"]
@@ -307,8 +308,8 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
                 [each.found.contract_id for each in reached],
                 [each.found.last_seq + len(each.events) for each in reached],
                 [each.next_due_on for each in reached],
-                ["{" + ",".join(map(str, each.booked)) + "}" for each in reached],
-                ["{" + ",".join(map(str, each.booked.values())) + "}" for each in reached],
+                [array_of(each.booked) for each in reached],
+                [array_of(each.booked.values()) for each in reached],
                 [each.told_on for each in reached],
                 *([each.runs[place] if each.runs else None for each in reached] for place in range(4)),
             ],

@@ -26,7 +26,7 @@ from fenqi.ledger.accounts import ACCRUED_INCOME
 from fenqi.ledger.recognition import accrued
 from fenqi.problems import BadInput
 from fenqi_server.books.posting import FIRST_OPEN
-from fenqi_server.db import in_transaction, use_shop
+from fenqi_server.db import array_of, in_transaction, use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.servicing import storage
 from fenqi_server.shops.models import Shop
@@ -262,9 +262,9 @@ def _replay(cursor: Any, given: dict[str, Any], keys: Sequence[tuple[UUID, UUID]
             (
                 customer_id,
                 contract_id,
-                storage.as_array(entries.accounts),
-                storage.as_array(entries.amounts),
-                storage.as_array(-minor for minor in entries.amounts),
+                array_of(entries.accounts),
+                array_of(entries.amounts),
+                array_of(-minor for minor in entries.amounts),
             )
         )
     if lines:

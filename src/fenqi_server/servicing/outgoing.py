@@ -45,8 +45,8 @@ Channel = Literal["bank", "wallet", "cash"]
 T = TypeVar("T")
 
 
-class RefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
-    """What the customer has to get back is to be paid out. `reference` is the number of the transfer."""
+class _SentOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that is to go out. `reference` is the number of the transfer."""
 
     reference: str
     amount_minor: int
@@ -55,35 +55,22 @@ class RefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
     settlement: str = ""
 
 
-class HeldRefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="held_refund"):
+class RefundAsked(_SentOut, frozen=True, kw_only=True, tag="refund"):
+    """What the customer has to get back is to be paid out."""
+
+
+class HeldRefundAsked(_SentOut, frozen=True, kw_only=True, tag="held_refund"):
     """What a contract holds and nothing is owed for is to go back."""
 
-    reference: str
-    amount_minor: int
-    reason: str
-    channel: Channel = "bank"
-    settlement: str = ""
 
-
-class PayBackAsked(msgspec.Struct, frozen=True, kw_only=True, tag="pay_back"):
+class PayBackAsked(_SentOut, frozen=True, kw_only=True, tag="pay_back"):
     """Money that had paid instalments is to go back: they are owed again."""
 
-    reference: str
-    amount_minor: int
-    reason: str
-    channel: Channel = "bank"
-    settlement: str = ""
 
-
-class UnmatchedRefundAsked(msgspec.Struct, frozen=True, kw_only=True, tag="unmatched_refund"):
+class UnmatchedRefundAsked(_SentOut, frozen=True, kw_only=True, tag="unmatched_refund"):
     """Money that named no contract is to go back, whole."""
 
     unapplied_id: str
-    reference: str
-    amount_minor: int
-    reason: str
-    channel: Channel = "bank"
-    settlement: str = ""
 
 
 class ReversalAsked(msgspec.Struct, frozen=True, kw_only=True, tag="reversal"):

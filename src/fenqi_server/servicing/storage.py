@@ -41,7 +41,6 @@ __all__ = [
     "EVENT_SQL",
     "Stored",
     "append",
-    "as_array",
     "cached_row",
     "create",
     "day_of_book",
@@ -320,11 +319,6 @@ def _confirm_closed(contract: Stored, state: ContractState, at: datetime) -> Non
         ],
         at,
     )
-
-
-def as_array(numbers: Iterable[int]) -> str:
-    """Numbers as PostgreSQL reads an array of them from a text: it has no array of arrays of different lengths."""
-    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def day_of_book(

@@ -787,6 +787,16 @@ def test_a_consent_renews_a_lease_once() -> None:
     told.tell(Renewed, end, periods=1, consent="c-1")
     with pytest.raises(EventRefused, match="by which it was renewed before"):
         told.tell(Renewed, end, periods=1, consent="c-1")
+    stored = Told(told.terms)
+    # As it was taken before: two renewals by one consent, and a payment since.
+    stored.events = [
+        *told.events,
+        Renewed(seq=40, occurred_on=end, recorded_at=40, periods=1, consent="c-1"),
+        PaymentReceived(
+            seq=41, occurred_on=end, recorded_at=41, payment_id="x", amount_minor=1, settlement="s"
+        ),
+    ]
+    assert stored.state().rent_outstanding_minor == 2 * 32_000 - 1
     told.tell(Renewed, end, periods=1, consent="c-2")
     assert told.state().rent_outstanding_minor == 2 * 32_000
 

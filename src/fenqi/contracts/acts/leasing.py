@@ -177,7 +177,9 @@ def renew(account: Account, event: Renewed) -> None:
             "a renewal that the customer agreed to, this time (网络交易监督管理办法 18)",
             "ask for it, and name what was said",
         )
-    if event.consent in leased.consents:
+    first = leased.consents.get(event.consent)
+    if first is not None and account.newest in (event.seq, first):
+        # Of what is told now. Renewals that were stored before this was asked stay.
         raise refused(
             event,
             f"consent {event.consent}, by which it was renewed before",
@@ -197,7 +199,7 @@ def renew(account: Account, event: Renewed) -> None:
         )
     before = leased.plan.periods + leased.renewed
     leased.renewed += event.periods
-    leased.consents.add(event.consent)
+    leased.consents.setdefault(event.consent, event.seq)
     made = _made(account, event, Ending("return", renewed_periods=leased.renewed))
     for each in made.rows:
         if each.kind != "rent" or each.number <= before:

@@ -238,7 +238,7 @@ def test_a_payoff_that_rises_only_after_its_quote_has_ended_says_so_too(sparing:
     ("language", "said"),
     [
         ("en", "If you pay off early: The fee of the period"),
-        ("zh", "提前结清时： 已开始的一期手续费仍需支付"),
+        ("zh", "提前结清时：已开始的一期手续费仍需支付"),
     ],
 )
 def test_what_a_contract_costs_says_what_paying_off_spares(

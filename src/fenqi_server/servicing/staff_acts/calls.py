@@ -63,7 +63,11 @@ def _return_fields(shop: Shop, found: ContractView, voice: Voice, _at: datetime)
         # The order's lines are not known of a contract that was imported.
         what = (amount_field(0, found, gettext("The price of what is to go back.")),)
     reasons = tuple((reason, reason_name(reason)) for reason in get_args(ReturnReason))
-    return (*what, Field(name="because", label=gettext("Because"), kind="choice", choices=reasons), _said())
+    return (
+        *what,
+        Field(name="because", label=gettext("The customer’s reason"), kind="choice", choices=reasons),
+        _said(),
+    )
 
 
 def _wanted(doing: Doing) -> ReturnAsked:
@@ -111,7 +115,7 @@ def _help_fields(_shop: Shop, _found: ContractView, _voice: Voice, _at: datetime
     reasons = tuple((reason, reason_name(reason)) for reason in get_args(HardshipReason))
     months = tuple((str(n), ngettext("%(n)s month", "%(n)s months", n) % {"n": n}) for n in _MONTHS)
     return (
-        Field(name="because", label=gettext("Because of"), kind="choice", choices=reasons),
+        Field(name="because", label=gettext("The customer’s reason"), kind="choice", choices=reasons),
         Field(name="months", label=gettext("For how long"), kind="choice", choices=months),
         _said(),
     )

@@ -219,6 +219,18 @@ def test_the_settings_of_a_real_start_are_safe(start):
     require_safe_settings(start(durable=True))
 
 
+def test_lost_passwords_are_said_and_the_data_are_left_alone(start, place):
+    cluster = start()
+    cluster.stop()
+    (place / ".fenqi" / "postgres.json").unlink()
+    with pytest.raises(EmbeddedError, match=r"which held their passwords, is gone.*move .* away"):
+        start()
+    assert (cluster.data_dir / "PG_VERSION").exists()
+    assert not (place / ".fenqi" / "postgres.json").exists(), "nothing new is written over it"
+    cluster.data_dir.parent.rename(place / "aside")
+    assert _ask(start().service_url, "SELECT 1") == 1
+
+
 def test_a_lost_data_folder_is_said_and_not_silently_made_anew(start, place):
     cluster = start()
     cluster.stop()

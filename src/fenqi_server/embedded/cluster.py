@@ -320,7 +320,7 @@ class _Pointer:
         except ValueError as problem:
             raise EmbeddedError(
                 f"{path} is not readable JSON ({problem}). It holds the database's passwords and the way to its data: "
-                f"put back the file, or move the whole folder away to begin anew."
+                f"put back the file, or move the whole folder away, and the data too if they lie elsewhere, to begin anew."
             ) from problem
         # A normal user's data lies inside `state_dir`, so that the folder can be moved.
         if kept.get("home"):
@@ -332,6 +332,11 @@ class _Pointer:
                 )
         else:
             home = place_home(state_dir, runner, root_home)
+            if not kept and (home / "data").exists():
+                raise EmbeddedError(
+                    f"{home} holds the data of {state_dir}, and {path}, which held their passwords, is gone. Bring it back, or "
+                    f"move {home} away to begin with an empty database (`fenqi restore` fills it from a backup)."
+                )
         passwords = kept.get("passwords") or {
             who: secrets.token_urlsafe(24) for who in ("superuser", "owner", "service")
         }

@@ -137,39 +137,39 @@ class TestEachWayToBeUnbalanced:
 
 _SUM = "(SELECT sum(amount) FROM unnest(amounts) AS amount) = 0"
 # What each clause alone refuses. Without it the row would be taken.
-_ONLY_BY: dict[str, tuple[str, str] | None] = {
-    # Without these two the next ones would fail on such an array instead of refusing it.
-    "array_ndims(accounts) = 1": None,
-    "array_ndims(amounts) = 1": None,
-    "cardinality(accounts) = cardinality(amounts)": ("{1020,1110,4110}", "{5,-5}"),
-    "array_position(accounts, NULL) IS NULL": None,
-    "array_position(amounts, NULL) IS NULL": ("{1020,1110,4110}", "{5,-5,NULL}"),
-    "array_position(amounts, 0::bigint) IS NULL": ("{1020,1110,4110}", "{5,-5,0}"),
-    "accounts <@ '{": ("{1020,9999}", "{5,-5}"),
-    _SUM: ("{1020,1110}", "{5,-4}"),
-    # One leg that is not zero does not sum to zero, and no leg has no dimension; a null account is in no chart.
-    "cardinality(accounts) >= 2": None,
+_ONLY_BY: dict[str, tuple[str, str, str | None, str]] = {
+    "array_ndims(amounts) = 1": ("{{1020,1110},{1020,1110}}", "{{5,-5},{5,-5}}", "s", "CNY"),
+    "array_dims(accounts) = array_dims(amounts)": ("{1020,1110,4110}", "{5,-5}", "s", "CNY"),
+    "0::bigint <> ALL (amounts)": ("{1020,1110,4110}", "{5,-5,NULL}", "s", "CNY"),
+    "accounts <@ '{": ("{1020,9999}", "{5,-5}", "s", "CNY"),
+    "(settlement IS NOT NULL": ("{1020,1110}", "{5,-5}", None, "CNY"),
+    "currency ~ ": ("{1020,1110}", "{5,-5}", "s", "cny"),
+    _SUM: ("{1020,1110}", "{5,-4}", "s", "CNY"),
 }
 
 
 def test_every_clause_of_the_check_refuses_what_the_others_would_take(
     shop: Shop, as_owner: psycopg.Connection[Any]
 ) -> None:
-    (source,) = as_owner.execute("SELECT prosrc FROM pg_proc WHERE proname = 'books_entries_ok'").fetchone()  # type: ignore[misc]
-    looked_at = source.partition("IF (")[2].partition(") IS NOT TRUE THEN")[0]
+    (source,) = as_owner.execute(
+        "SELECT prosrc FROM pg_proc WHERE proname = 'books_transaction_ok'"
+    ).fetchone()  # type: ignore[misc]
+    told = "\n".join(line for line in source.splitlines() if not line.strip().startswith("--"))
+    looked_at = told.partition("IF (")[2].partition(") IS NOT TRUE THEN")[0]
     clauses = [clause.strip() for clause in looked_at.split("\n        AND ")]
     # The last one is a loop there.
-    assert " ".join(source.split()).endswith(
+    assert " ".join(told.split()).endswith(
         "FOREACH amount IN ARRAY amounts LOOP total := total + amount; END LOOP; RETURN total = 0; END"
     )
     clauses.append(_SUM)
     assert len(clauses) == len(_ONLY_BY)
     for name, row in _ONLY_BY.items():
         (clause,) = [each for each in clauses if each.startswith(name)]
-        if row is None:
-            continue
         others = " AND ".join(each for each in clauses if each != clause)
-        asked = "SELECT ({}) IS TRUE FROM (SELECT %s::smallint[] AS accounts, %s::bigint[] AS amounts) AS row"
+        asked = (
+            "SELECT ({}) IS TRUE FROM (SELECT %s::smallint[] AS accounts, %s::bigint[] AS amounts,"
+            " %s::text AS settlement, %s::text AS currency) AS row"
+        )
         assert as_owner.execute(asked.format(others), row).fetchone() == (True,), name
         assert as_owner.execute(asked.format(" AND ".join(clauses)), row).fetchone() == (False,), name
 
@@ -180,11 +180,11 @@ def test_every_clause_of_the_check_refuses_what_the_others_would_take(
         "UPDATE books_transaction SET reference = 'changed'",
         "DELETE FROM books_transaction",
         "TRUNCATE books_transaction",
-        "ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_balanced",
+        "ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_ok",
         "ALTER TABLE books_transaction DISABLE ROW LEVEL SECURITY",
         "DROP TABLE books_transaction CASCADE",
-        "CREATE OR REPLACE FUNCTION books_entries_ok(accounts smallint[], amounts bigint[]) RETURNS boolean"
-        " LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+        "CREATE OR REPLACE FUNCTION books_transaction_ok(accounts smallint[], amounts bigint[], settlement text, currency text)"
+        " RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'",
         "INSERT INTO books_account (code, name, class) VALUES (9999, 'mine', 'asset')",
         "UPDATE books_account SET name = 'mine'",
         "UPDATE servicing_event SET occurred_on = '2020-01-01'",
@@ -208,11 +208,24 @@ def test_entries_are_a_view_that_cannot_be_written(shop: Shop) -> None:
         cursor.execute("UPDATE books_entry SET amount_minor = 0")
 
 
-def test_an_event_books_once(shop: Shop) -> None:
+@pytest.mark.parametrize("contract", [None, UUID(int=2)], ids=["of the house", "of a contract"])
+def test_an_event_books_once(shop: Shop, contract: UUID | None) -> None:
     event = uuid7(AT)
-    write(shop, [1020, 1110], [5, -5], event_id=event)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        write(shop, [1020, 1110], [5, -5], event_id=event)
+    name = {"transaction_id": event} if contract else {}
+    write(shop, [1020, 1110], [5, -5], event_id=event, contract_id=contract, **name)
+    with refused("23505"):
+        write(shop, [1020, 1110], [5, -5], event_id=event, contract_id=contract, **name)
+
+
+def test_what_a_contract_s_event_books_has_the_event_s_name(shop: Shop) -> None:
+    with refused("42501"):
+        write(shop, [1020, 1110], [5, -5], contract_id=UUID(int=2))
+    # The end of a month is no event of a contract: its name says which month of which contract, and is there once.
+    for kind in ("accrued", "accrual_reversed"):
+        event = uuid7(AT)
+        write(shop, [1170, 4110], [5, -5], contract_id=UUID(int=2), event_kind=kind, event_id=event)
+        with refused("23505"):
+            write(shop, [1170, 4110], [5, -5], contract_id=UUID(int=2), event_kind=kind, event_id=event)
 
 
 def test_nothing_is_written_for_a_shop_that_was_not_named(shop: Shop) -> None:
@@ -228,13 +241,15 @@ def test_the_chart_is_the_same_in_the_engine_the_table_and_the_check(shop: Shop)
         assert table == sorted((a.code, a.name, a.account_class) for a in CHART.values())
         for code in range(10_000):
             if code % 10 == 0 or code in CHART:
-                cursor.execute("SELECT books_entries_ok(%s::smallint[], '{1,-1}')", [[code, code]])
+                cursor.execute(
+                    "SELECT books_transaction_ok(%s::smallint[], '{1,-1}', 'a', 'CNY')", [[code, code]]
+                )
                 assert cursor.fetchone() == (code in CHART,), code
 
 
 def test_the_function_that_checks_is_immutable_and_every_table_has_its_shop_and_customer(shop: Shop) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT provolatile FROM pg_proc WHERE proname = 'books_entries_ok'")
+        cursor.execute("SELECT provolatile FROM pg_proc WHERE proname = 'books_transaction_ok'")
         assert cursor.fetchall() == [("i",)]
         cursor.execute(
             "SELECT c.relname, c.relrowsecurity, count(t.tgname) FILTER (WHERE NOT t.tgisinternal)"
@@ -318,7 +333,7 @@ class TestConversion:
     def test_a_link_leads_to_a_transaction_of_the_same_customer(self, shop: Shop) -> None:
         first, _ = self.change(shop, Money(10_000, "USD"), Money(70_950, "CNY"))
         for customer, linked in ((1, UUID(int=99)), (2, first)):
-            with refused("23503"):
+            with refused("42501"):
                 write(shop, [1010, 4010], [5, -5], customer_id=UUID(int=customer), linked_id=linked)
 
 
@@ -408,7 +423,7 @@ class TestProof:
                 "fee",
             ),
             (
-                "ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_balanced;"
+                "ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_ok;"
                 " UPDATE books_transaction SET amounts[1] = amounts[1] + 1 WHERE reference = 'a'",
                 "sum in CNY",
             ),

@@ -385,8 +385,12 @@ class TestRaces:
         ]
         for thread, _ in racing:
             thread.join(20)
-        first, second = (answers[0] for _, answers in racing)
-        assert first == second
+        answers = [each for _, (each,) in racing]
+        # Who comes when the other has done is told so; who comes before is told what came of it.
+        late = [each for each in answers if isinstance(each, BadInput)]
+        first, *others = (each for each in answers if each not in late)
+        assert others == [first] * (1 - len(late))
+        assert [each.problem.expected for each in late] in ([], ["a month that is open"])
         assert first.closed_at == DECEMBER
         (entry,) = audit.entries(shop, act="books.close")
         assert entry.actor == first.begun_by

@@ -181,9 +181,9 @@ class TestSumsAlone:
             ("DELETE FROM books_transaction WHERE reference = 'a'", "period 2026-11"),
             ("UPDATE books_period SET balances = '[]', digest = 'sha256:' || repeat('0', 64)", "period 2026-11"),
             ("UPDATE books_transaction SET event_id = gen_random_uuid() WHERE reference = 'b'", "an event of a contract"),
-            ("ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_balanced;"
+            ("ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_ok;"
              " UPDATE books_transaction SET accounts[1] = 9999 WHERE reference = 'b'", "unbalanced"),
-            ("ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_balanced;"
+            ("ALTER TABLE books_transaction DROP CONSTRAINT books_transaction_ok;"
              " UPDATE books_transaction SET amounts = '{}' WHERE reference = 'b'", "unbalanced"),
             ("UPDATE servicing_state SET status = 'closed'", "closed at 0"),
             ("UPDATE servicing_state SET status = 'closed', balance_minor = 0", "since the contract is closed"),

@@ -82,11 +82,11 @@ def post(
 ) -> UUID:
     """Book what an event came to, in the caller's transaction, and return the new transaction's key.
 
-    It counts to `booked_on`, or to the first open day after it where that one's period is closed. A fee is booked only with the `terms` of a contract whose disclosure lists it: anything else raises
+    What an event of a contract books has the event's name, an act of the house one of its own. It counts to `booked_on`, or to the first open day after it where that one's period is closed. A fee is booked only with the `terms` of a contract whose disclosure lists it: anything else raises
     `fenqi.ledger.entries.FeeNotListed`, with nothing written. The database refuses what does not balance, and a second booking of the same event (`django.db.IntegrityError`).
     """
     check_fees(entries, terms)
-    name = uuid7(recorded_at)
+    name = event_id if contract_id is not None else uuid7(recorded_at)
     booked = Transaction(
         customer_id=customer_id,
         transaction_id=name,

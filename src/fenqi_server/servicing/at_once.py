@@ -126,7 +126,7 @@ class _Terms(msgspec.Struct):
 _decoder: Final[msgspec.json.Decoder[_Terms]] = msgspec.json.Decoder(_Terms)
 
 _EVENTS: Final = """
-SELECT e.contract_id, count(*), max(e.seq), array_agg(DISTINCT e.kind),
+SELECT e.contract_id, count(*), max(e.seq), array_agg(DISTINCT e.kind::text),
        array_agg(e.reference) FILTER (WHERE e.kind = 'due_reached'),
        max(e.occurred_on) FILTER (WHERE e.kind = 'payment_received')
   FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)
@@ -243,19 +243,20 @@ SELECT u.customer_id, u.contract_id, u.seq, %s, u.event_id, 'due_reached', u.num
   FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::int[], %s::date[])
        AS u (customer_id, contract_id, seq, event_id, number, occurred_on)
 """
+# As in `servicing_append`, an event follows the last one that there is.
 _UPDATE_STATES: Final = """
 UPDATE servicing_state AS s
-   SET last_seq = u.last_seq, next_due_on = u.next_due_on,
+   SET last_seq = u.last_seq + u.added, next_due_on = u.next_due_on,
        booked_accounts = u.accounts::smallint[], booked_amounts = u.amounts::bigint[],
        -- Where no day is told yet, there is none to come after.
        told_on = CASE WHEN s.told_on IS NOT NULL THEN greatest(s.told_on, u.told_on) END,
        accrues_from = u.runs_from, accrues_to = u.runs_to, accrues_minor = u.runs_minor, accrues_earned = u.runs_earned,
        accrues_as = CASE WHEN u.runs_minor IS NOT NULL THEN %s END
-  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::date[], %s::text[], %s::text[], %s::date[], %s::date[], %s::date[],
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::int[], %s::date[], %s::text[], %s::text[], %s::date[], %s::date[], %s::date[],
               %s::bigint[], %s::bigint[])
-       AS u (customer_id, contract_id, last_seq, next_due_on, accounts, amounts, told_on, runs_from, runs_to, runs_minor,
+       AS u (customer_id, contract_id, last_seq, added, next_due_on, accounts, amounts, told_on, runs_from, runs_to, runs_minor,
              runs_earned)
- WHERE s.customer_id = u.customer_id AND s.contract_id = u.contract_id
+ WHERE s.customer_id = u.customer_id AND s.contract_id = u.contract_id AND s.last_seq = u.last_seq
 """
 
 
@@ -266,7 +267,7 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
         (
             Transaction(
                 customer_id=each.found.customer_id,
-                transaction_id=uuid7(at),
+                transaction_id=name,
                 shop_id=shop_id,
                 event_id=name,
                 event_kind="due_reached",
@@ -306,7 +307,8 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
                 _INCOME,
                 [each.found.customer_id for each in reached],
                 [each.found.contract_id for each in reached],
-                [each.found.last_seq + len(each.events) for each in reached],
+                [each.found.last_seq for each in reached],
+                [len(each.events) for each in reached],
                 [each.next_due_on for each in reached],
                 [array_of(each.booked) for each in reached],
                 [array_of(each.booked.values()) for each in reached],
@@ -314,3 +316,7 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
                 *([each.runs[place] if each.runs else None for each in reached] for place in range(4)),
             ],
         )
+        if cursor.rowcount != len(reached):
+            raise RuntimeError(
+                f"{len(reached)} contracts were held and {cursor.rowcount} of them were as they were read: nothing of the chunk is kept"
+            )

@@ -201,7 +201,7 @@ def create(contract: Stored, currency: str) -> None:
 
 _DATED: Final = ("kind", "seq", "occurred_on", "recorded_at")
 
-_APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 32)})"
+_APPEND: Final = f"SELECT servicing_append({', '.join(['%s'] * 29)})"
 
 
 class _Posted(msgspec.Struct, frozen=True):
@@ -261,12 +261,12 @@ def append(
     assert state is not None, "append without events"
     contract.events, contract.booked = grown.events, before
     row = cached_row(contract, state if contract.terms.interest is None else contract.told())
+    del row["last_seq"]  # each call says it: an event is added where the one before it is the last
     with connection.cursor() as cursor:
         for event, books in zip(new, posted, strict=True):
             cursor.execute(
                 _APPEND,
                 [
-                    contract.shop_id,
                     contract.customer_id,
                     contract.contract_id,
                     at,
@@ -276,7 +276,7 @@ def append(
                     _reference(event, grown.events),
                     event.occurred_on,
                     _body(event),
-                    *_booking(books, contract.terms.currency, at),
+                    *_booking(books, contract.terms.currency, event.occurred_on),
                     *row.values(),
                 ],
             )
@@ -285,16 +285,15 @@ def append(
     return state
 
 
-def _booking(books: _Posted | None, currency: str, at: datetime) -> Sequence[Any]:
-    """What `servicing_append` is given of what an event books."""
+def _booking(books: _Posted | None, currency: str, on: date) -> Sequence[Any]:
+    """What `servicing_append` is given of what an event of the day `on` books."""
     if books is None:
-        return (None,) * 7
+        return (None,) * 6
     return (
-        uuid7(at),
         books.settlement,
         books.reference,
         currency,
-        books.booked_on,
+        books.booked_on if books.booked_on > on else None,
         list(books.entries.accounts),
         list(books.entries.amounts),
     )

@@ -76,9 +76,12 @@ def call_of(shop: Shop, key: Key) -> tuple[str, list[Any]]:
             calls.append((sql, list(values)))
         return execute(sql, values, many, context)
 
-    with pytest.raises(_Undone), transaction.atomic(), connection.execute_wrapper(note):
+    def act() -> None:
         storage.append(held(shop, key), [payment(2, "p")], after(1), TODAY)
         raise _Undone
+
+    with pytest.raises(_Undone), transaction.atomic(), connection.execute_wrapper(note):
+        act()
     (call,) = calls
     return call
 

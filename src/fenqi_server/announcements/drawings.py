@@ -108,7 +108,7 @@ def badge(shop: Shop, now: tuple[Revision, ...], locale: str) -> bytes:
         else gettext("nothing reported")
     )
     left, right = (int(width_of(text) * 11) + 16 for text in (label, value))
-    pen = _Pen(left + right, 20, f"{shop.name.in_(locale)} · {label}: {value}", locale)
+    pen = _Pen(left + right, 20, f"{shop.name.in_(locale)} · {label}{gettext(': ')}{value}", locale)
     pen.add("rect", width=left + right, height=20, rx=3, fill="#8a5a00" if count else "#12603a")
     pen.add("rect", width=left, height=20, rx=3, fill="#33383c")
     pen.write(label, left // 2, 14, 11, "#ffffff", text_anchor="middle")
@@ -135,7 +135,7 @@ def card(shop: Shop, revision: Revision, voice: Voice, address: str) -> bytes:
     document = revision.document
     locale, tone = voice.locale, _TONES[revision.kind]
     title = document.title.in_(locale)
-    pen = _Pen(CARD_WIDTH, CARD_HEIGHT, f"{kind_word(revision.kind)}: {title}", locale)
+    pen = _Pen(CARD_WIDTH, CARD_HEIGHT, f"{kind_word(revision.kind)}{gettext(': ')}{title}", locale)
     pen.add("rect", width=CARD_WIDTH, height=CARD_HEIGHT, fill="#ffffff")
     pen.add("rect", width=24, height=CARD_HEIGHT, fill=tone.band)
     pen.add("circle", cx=108, cy=104, r=36, fill=tone.band)

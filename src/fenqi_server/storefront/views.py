@@ -314,7 +314,9 @@ def _selector(request: HttpRequest, visitor: Visitor, *, error: bool = False) ->
         for plan, offer in offers.items():
             for change in shown.changes_between(shown.find(request.session, before, plan), offer, voice):
                 name = option_name(visitor.policy, plan, voice)
-                changes.append(shown.ChangeView(f"{name}: {change.name}", change.before, change.after))
+                changes.append(
+                    shown.ChangeView(f"{name}{gettext(': ')}{change.name}", change.before, change.after)
+                )
         if not changes:
             notes = [gettext("These are new offers; their figures are the same as before.")]
     expires = min((offer.expires for offer in offers.values()), default=to_epoch(visitor.at))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from django.db import connection, transaction
+from django.utils.translation import gettext
 
 from fenqi.policy.compile import Policy
 from fenqi.texts import LOCALES, Text
@@ -125,7 +126,11 @@ def _better(policy: Policy, found: BettermentRecord, voice: Voice) -> str:
     from fenqi_server.announcements import wording
 
     line = wording.better_line(policy, found, voice)
-    return f"{line.name}: {line.before} → {line.after}"
+    return gettext("%(name)s: %(before)s → %(after)s") % {
+        "name": line.name,
+        "before": line.before,
+        "after": line.after,
+    }
 
 
 def expand_due(now: datetime) -> int:

@@ -239,6 +239,25 @@ class TestSumsAlone:
         assert prove(connection).transactions == 4
 
 
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE servicing_event SET seq = 1 WHERE reference = 'a'", "1 after 1"),
+        ("UPDATE servicing_event SET seq = 7 WHERE reference = 'a'", "7 after 1"),
+        ("UPDATE servicing_state SET last_seq = 3", "3 cached as the last one"),
+    ],
+)
+def test_numbers_behind_which_no_event_can_be_added(
+    committed_db: object, as_owner: psycopg.Connection[Any], tampering: str, told: str
+) -> None:
+    shop = make_shop()
+    service.pay(shop, open_one(shop, make_customer(shop), at=AT), 53_600, "received", "a", AT)
+    assert prove_shop(shop).ok
+    as_owner.execute(tampering)
+    (problem,) = prove_shop(shop).problems
+    assert told in problem.sentence
+
+
 def test_the_report_of_an_empty_book(db: object) -> None:
     report = prove_shop(make_shop())
     assert (report.ok, report.totals, report.transactions, report.contracts) == (True, (), 0, 0)

@@ -419,7 +419,8 @@ SELECT c.customer_id, c.contract_id, c.terms::text,
        (SELECT jsonb_object_agg(b.account, b.total::text) FROM (
                SELECT account, sum(amount_minor) AS total FROM books_entry AS x
                 WHERE x.customer_id = c.customer_id AND x.contract_id = c.contract_id
-                GROUP BY account HAVING sum(amount_minor) <> 0) AS b)::text
+                GROUP BY account HAVING sum(amount_minor) <> 0) AS b)::text,
+       (SELECT s.last_seq FROM servicing_state AS s WHERE s.customer_id = c.customer_id AND s.contract_id = c.contract_id)
   FROM servicing_contract AS c
 """
 _AFTER: Final = (
@@ -455,12 +456,14 @@ def prove_contracts(
                 )
                 last = batch[-1] if batch else last
             rows = cursor.fetchall()
-            for customer_id, contract_id, terms, bodies, booked in rows:
+            for customer_id, contract_id, terms, bodies, booked, last_seq in rows:
                 in_book = {
                     int(account): int(minor) for account, minor in msgspec.json.decode(booked or "{}").items()
                 }
                 events = [decode_event(body) for body in bodies]
-                found += _contract(_name((customer_id, contract_id)), _terms.decode(terms), events, in_book)
+                name = _name((customer_id, contract_id))
+                found += _numbers(name, [event.seq for event in events], last_seq)
+                found += _contract(name, _terms.decode(terms), events, in_book)
             count += len(rows)
             progress(count)
             if these is None:
@@ -483,6 +486,17 @@ def touched(connection: Any, since: Any, most: int) -> list[Key]:
             [since, most],
         )
         return [(customer_id, contract_id) for customer_id, contract_id in cursor.fetchall()]
+
+
+def _numbers(name: str, numbers: Sequence[int], last: int | None) -> list[Problem]:
+    """An event is added where the cached row says that the one before it is the last: where it says otherwise, none can be."""
+    place = f"contract {name}: the numbers of its events"
+    for expected, number in enumerate(numbers, 1):
+        if number != expected:
+            return [Problem(place, f"{number} after {expected - 1}", f"{expected}: each comes once")]
+    if last in (None, len(numbers)):
+        return []
+    return [Problem(place, f"{last} cached as the last one", str(len(numbers)))]
 
 
 def _contract(

@@ -12,7 +12,8 @@ from importlib import import_module
 
 from django.db import migrations
 
-_KINDS = import_module("fenqi_server.servicing.migrations.0013_one_event_a_call")._KINDS
+_BEFORE = import_module("fenqi_server.servicing.migrations.0013_one_event_a_call")
+_KINDS = _BEFORE._KINDS
 
 _UP = f"""
 -- A domain that asks nothing yet is the same text: no row is written anew.
@@ -85,7 +86,31 @@ GRANT EXECUTE ON FUNCTION servicing_append TO fenqi_service;
 """
 
 
+def _function(name: str) -> str:
+    """A function as 0013 made it."""
+    _, begin, after = _BEFORE._UP.partition(f"CREATE FUNCTION {name}(")
+    body, end, _ = after.partition("\nEND $$;\n")
+    return begin + body + end
+
+
+# The release of before calls `servicing_append` with other values: without it a database that went back could not be written.
+_DOWN = f"""
+DROP FUNCTION servicing_append;
+ALTER TABLE servicing_event ALTER COLUMN kind TYPE text, ALTER COLUMN seq TYPE integer, DROP CONSTRAINT servicing_event_once;
+ALTER TABLE servicing_event ADD PRIMARY KEY (customer_id, contract_id, seq),
+    ADD CONSTRAINT servicing_event_once UNIQUE (customer_id, contract_id, kind, reference);
+ALTER TABLE servicing_state ALTER COLUMN status TYPE text;
+DROP DOMAIN servicing_kind, servicing_seq, servicing_status;
+{_function("servicing_event_ok")}
+{_function("servicing_state_ok")}
+ALTER TABLE servicing_event ADD CONSTRAINT servicing_event_known CHECK (servicing_event_ok(seq, kind));
+ALTER TABLE servicing_state ADD CONSTRAINT servicing_state_known CHECK (servicing_state_ok(status));
+{_function("servicing_append")}
+REVOKE ALL ON FUNCTION servicing_append FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION servicing_append TO fenqi_service;
+"""
+
+
 class Migration(migrations.Migration):
     dependencies = [("servicing", "0018_watch_looks"), ("books", "0012_named_by_event")]
-    # There is no way back, as in 0013: nothing is lost by keeping this.
-    operations = [migrations.RunSQL(_UP, migrations.RunSQL.noop)]
+    operations = [migrations.RunSQL(_UP, _DOWN)]

@@ -95,7 +95,18 @@ def rows() -> list[int]:
         return list(cursor.fetchone())
 
 
-CONTRACT, NAME, SEQ, KIND, REFERENCE, DAY, COUNTS_ON, STATUS = 1, 3, 4, 5, 6, 7, 12, 15
+CONTRACT, NAME, SEQ, KIND, REFERENCE, DAY, COUNTS_ON, ACCOUNTS, AMOUNTS, STATUS = (
+    1,
+    3,
+    4,
+    5,
+    6,
+    7,
+    12,
+    13,
+    14,
+    15,
+)
 # With the months closed up to this one, where the event is of 24 November.
 FIRST_OPEN = {10: on(1), 11: date(2026, 12, 1), 12: date(2027, 1, 1)}
 
@@ -147,6 +158,16 @@ class TestAnEventIsAdded:
         with refused("23503"):
             self.add(call, {SEQ: 1, CONTRACT: uuid7(AT)})
         assert rows() == before
+
+    def test_with_all_that_it_books_or_nothing(self, shop: Shop, key: Key) -> None:
+        call = call_of(shop, key)
+        before = rows()
+        for place in (ACCOUNTS, AMOUNTS):
+            with refused("23502"):
+                self.add(call, {place: None})
+        assert rows() == before
+        self.add(call, {ACCOUNTS: None, AMOUNTS: None})
+        assert rows() == [before[0] + 1, before[1], before[2] + 1]
 
     def test_on_the_first_open_day_of_the_book(self, shop: Shop, key: Key) -> None:
         """Its own day is told by leaving it out; a later one stands where no closed month has it."""

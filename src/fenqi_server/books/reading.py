@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,13 +49,6 @@ class Page(msgspec.Struct, frozen=True):
 
 
 _COLUMNS: Final = ", ".join(Transaction.__struct_fields__)
-# How far back a page is looked for: where rows were recorded is known by ranges of pages, and a busy shop's hour is few of them.
-_REACHES: Final[tuple[timedelta | None, ...]] = (
-    timedelta(hours=1),
-    timedelta(days=1),
-    timedelta(days=30),
-    None,
-)
 
 
 def page_of(shop: Shop, *, contract: str = "", before: str = "") -> Page:
@@ -67,30 +60,23 @@ def page_of(shop: Shop, *, contract: str = "", before: str = "") -> Page:
     use_shop(shop.id)
     where: list[str] = ["shop_id = %s"]
     values: list[Any] = [shop.id]
-    reaches: tuple[timedelta | None, ...] = _REACHES
     if contract:
         customer_id, contract_id = parse_public_id(contract, "ct")
         where.append("customer_id = %s AND contract_id = %s")
         values += [customer_id, contract_id]
-        reaches = (None,)
-    instant = None
     if before:
         told, _, name = before.partition("~")
         instant = datetime.fromisoformat(told)
+        # The index is over instants: it is to be entered where the page begins.
         where.append("(recorded_at, transaction_id) < (%s, %s) AND recorded_at <= %s")
         values += [instant, UUID(name), instant]
-    rows: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
-        for reach in reaches:
-            since = "" if reach is None else " AND recorded_at > coalesce(%s, now()) - %s"
-            cursor.execute(
-                f"SELECT {_COLUMNS} FROM books_transaction WHERE {' AND '.join(where)}{since}"
-                " ORDER BY recorded_at DESC, transaction_id DESC LIMIT %s",
-                [*values, *(() if reach is None else (instant, reach)), PAGE + 1],
-            )
-            rows = cursor.fetchall()
-            if len(rows) > PAGE:
-                break
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM books_transaction WHERE {' AND '.join(where)}"
+            " ORDER BY recorded_at DESC, transaction_id DESC LIMIT %s",
+            [*values, PAGE + 1],
+        )
+        rows = cursor.fetchall()
     found = tuple(
         Transaction(**dict(zip(Transaction.__struct_fields__, row, strict=True))) for row in rows[:PAGE]
     )

@@ -36,7 +36,7 @@ DROP FUNCTION servicing_append(uuid, uuid, uuid, timestamptz, uuid, int, text, t
 CREATE FUNCTION servicing_append(
     customer uuid, contract uuid, recorded timestamptz,
     name uuid, nth servicing_seq, event_kind servicing_kind, event_reference text, day date, event_body json,
-    -- What it books: nothing where `entry_accounts` is NULL. It counts to `day`, or to `counts_on` where that is later.
+    -- What it books: nothing where neither accounts nor amounts are given. It counts to `day`, or to `counts_on` where that is later.
     settled_with text, told text, in_currency text, counts_on date, entry_accounts smallint[], entry_amounts bigint[],
     -- The cached row then.
     new_status servicing_status, principal_minor bigint, left_minor bigint, open_on date[], open_amounts bigint[],
@@ -60,7 +60,7 @@ BEGIN
                day, recorded, greatest(day, counts_on, (SELECT p.last_on + 1 FROM books_period AS p
                                                          WHERE p.shop_id = shop AND p.last_on >= day
                                                          ORDER BY p.last_on DESC LIMIT 1))
-         WHERE entry_accounts IS NOT NULL)
+         WHERE entry_accounts IS NOT NULL OR entry_amounts IS NOT NULL)
     UPDATE servicing_state AS s
        SET last_seq = nth, status = new_status,
            principal_outstanding_minor = principal_minor, balance_minor = left_minor,

@@ -33,15 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = ["FIRST_COPY", "Pays", "Script", "copy_contracts", "posted", "script_of", "stocked"]
 
-CONTRACTS: Final = 210_000
+CONTRACTS: Final = 230_000
 SCALE: Final = 50
 CLIENTS: Final = 8
 ROUNDS: Final = 5
-WARM_PER_CLIENT: Final = 300
 PER_CLIENT: Final = {"posted": 3_000, "handled": 1_400}
+# What is run before, and not counted. Of the two million payments between two checkpoints the first ones write whole pages to the log.
+WARM_PER_CLIENT: Final = {"posted": 3_000, "handled": 300}
 HOT_PER_CLIENT: Final = 300
 PAID: Final = CLIENTS * (
-    sum(WARM_PER_CLIENT + ROUNDS * each for each in PER_CLIENT.values()) + 2 * ROUNDS * HOT_PER_CLIENT
+    sum(WARM_PER_CLIENT[name] + ROUNDS * each for name, each in PER_CLIENT.items())
+    + 2 * ROUNDS * HOT_PER_CLIENT
 )
 assert PAID <= CONTRACTS, "each contract is paid once"
 
@@ -201,7 +203,7 @@ def posted() -> Iterator[dict[str, object]]:
         for name, each in PER_CLIENT.items():
             ours.file = files[name]
             for number in range(ROUNDS + 1):
-                count = each if number else WARM_PER_CLIENT
+                count = each if number else WARM_PER_CLIENT[name]
                 turns: dict[str, Callable[[], float]] = {
                     name: lambda count=count: ours.run(count),
                     "tpcb": lambda: _pgbench(

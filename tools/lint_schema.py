@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -286,7 +287,9 @@ def _of(name: str, table: dict[str, str]) -> str | None:
 def main() -> int:
     from fenqi_server.embedded import acquire
 
-    home = Path(tempfile.mkdtemp(prefix="fenqi-lint-", dir="/tmp"))
+    # Ended by `kill` or `timeout`, it still stops its server and removes its folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    home = Path(tempfile.mkdtemp(prefix=f"fenqi-lint-{os.getpid()}-", dir="/tmp"))
     home.chmod(0o711)
     try:
         with acquire(home / ".fenqi", environ={}, root_home=home / "root", durable=False) as cluster:

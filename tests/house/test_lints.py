@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -203,3 +206,34 @@ def test_an_arrow_that_the_plan_does_not_have_is_refused(tmp_path):
     assert said.returncode != 0
     assert "terms imports no other room BROKEN" in said.stdout
     assert "policy -> terms KEPT" in said.stdout
+
+
+@pytest.mark.no_db
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_the_lint_of_the_schema_leaves_nothing_where_it_is_ended(asked):
+    lint = subprocess.Popen(
+        [sys.executable, "tools/lint_schema.py"],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        # Whoever runs the tests behind a shell's `&` passes on that SIGINT is not heard.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        _until(lambda: any(list(home.rglob("postmaster.pid")) for home in _homes(lint.pid)))
+        lint.send_signal(asked)
+        assert lint.wait(timeout=60) != 0
+    finally:
+        lint.kill()
+        lint.wait(timeout=60)
+    assert _homes(lint.pid) == []
+
+
+def _homes(pid: int) -> list[Path]:
+    return list(Path("/tmp").glob(f"fenqi-lint-{pid}-*"))
+
+
+def _until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -101,6 +101,14 @@ def test_a_policys_plan_at_the_list_price_against_cheaper_cash(
         (["--rent", "499x12", "--resale", "3000@x"], "--resale is x: expected a whole number"),
         (["--rent", "499x12", "--renewal", "0.8"], "--renewal is 0.8"),
         (["--rent", "499x12", "--start", "23.11."], "--start is 23.11."),
+        (
+            ["--rent", "499x12", "--start", "9999-06-01"],
+            "--start is 9999-06-01: expected a date of the calendar",
+        ),
+        (
+            ["--rent", "499x12", "--start", "0001-06-01"],
+            "--start is 0001-06-01: expected a date of the calendar",
+        ),
         (["--plan", "a"], "--plan is a: expected a policy with it"),
         (["--instalments", "12"], "--instalments is 12"),
         (["--rent", "4.999x12"], "--rent is 4.999"),

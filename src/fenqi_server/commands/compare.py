@@ -22,6 +22,7 @@ from fenqi.terms.schedule import build_schedule
 from fenqi.texts import Text
 from fenqi_server import clock
 from fenqi_server.cli import print_json
+from fenqi_server.commands.schedule import day_of
 from fenqi_server.commands.table import print_table, shown_percent
 
 EXAMPLES = """\
@@ -112,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the ways side by side, and the sentence that says which to take."""
     currency = check_currency(arguments.currency, place="--currency")
     price = _money(arguments.price, currency, "--price")
-    start = _date(arguments.start) if arguments.start else clock.system_now().date()
+    start = day_of(arguments.start, "--start") if arguments.start else clock.system_now().date()
     months = _number(arguments.months, "--months") if arguments.months else 0
     ways = [outright(price, start)]
     if arguments.rent:
@@ -310,10 +311,3 @@ def _number(written: str, place: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", written):
         raise BadInput(place, written, "a whole number of months")
     return int(written)
-
-
-def _date(written: str) -> date:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        raise BadInput("--start", written, "a date like 2026-11-23") from None

@@ -38,7 +38,7 @@ from fenqi.terms.disclosure import percent
 from fenqi.terms.intervals import IntervalError, UnitPeriod, periods_per_year
 from fenqi.terms.realised import hidden_cost
 from fenqi_server.cli import print_json
-from fenqi_server.commands.schedule import UNDEFINED, amount_of, read_json
+from fenqi_server.commands.schedule import UNDEFINED, amount_of, day_of, read_json
 from fenqi_server.commands.table import print_table, shown_percent
 
 EXAMPLES = """\
@@ -397,7 +397,7 @@ def _from_options(arguments: argparse.Namespace) -> _Asked:
     return _Asked(
         currency,
         _unit(arguments.unit or "month", every, "--every"),
-        _date(arguments.start, "--start") if arguments.start is not None else None,
+        day_of(arguments.start, "--start") if arguments.start is not None else None,
         _written(arguments.advance, "--advance", currency),
         _written(arguments.payment, "--payment", currency),
         _written(arguments.returned or [], "--returned", currency),
@@ -427,7 +427,7 @@ def _written(given: list[list[str]], option: str, currency: str) -> tuple[_Move,
                 parse_money(found["amount"], currency, place=option),
                 _times(int(found["times"] or 1), option),
                 Fraction(found["at"]) if found["at"] is not None else None,
-                _date(found["on"], option) if found["on"] is not None else None,
+                day_of(found["on"], option) if found["on"] is not None else None,
             )
         )
     return tuple(moves)
@@ -457,7 +457,7 @@ def _from_file(arguments: argparse.Namespace) -> _Asked:
     return _Asked(
         currency,
         _unit(unit, every, "/every"),
-        _date(content["start_on"], "/start_on") if "start_on" in content else None,
+        day_of(content["start_on"], "/start_on") if "start_on" in content else None,
         _listed(content, "advances", currency),
         _listed(content, "payments", currency),
         _listed(content, "returned", currency) if "returned" in content else (),
@@ -492,7 +492,7 @@ def _listed(content: dict[str, Any], name: str, currency: str) -> tuple[_Move, .
                 check_minor(amount_of(entry, currency, place), currency, place=f"{place}/amount_minor"),
                 _times(times, f"{place}/times"),
                 None if "on" in entry else _period(entry.get("at"), f"{place}/at"),
-                _date(entry["on"], f"{place}/on") if "on" in entry else None,
+                day_of(entry["on"], f"{place}/on") if "on" in entry else None,
             )
         )
     return tuple(moves)
@@ -505,15 +505,6 @@ def _period(given: object, place: str) -> Fraction:
         found = "missing" if given is None else given
         raise BadInput(place, found, "a time in periods from the start", 'write 1, 1.5 or "1/3"')
     return Fraction(given)
-
-
-def _date(given: object, place: str) -> date:
-    try:
-        if not isinstance(given, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
-            raise ValueError
-        return date.fromisoformat(given)
-    except ValueError:
-        raise BadInput(place, given, "a date of the calendar", "write it like 2026-11-23") from None
 
 
 def _times(times: int, place: str) -> int:

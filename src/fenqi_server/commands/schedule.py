@@ -48,6 +48,7 @@ from fenqi.terms.schedule import Row, Schedule, build_schedule
 from fenqi.texts import Text
 from fenqi_server.cli import print_json
 from fenqi_server.commands.table import shown_percent, table
+from fenqi_server.days import FIRST, LAST, read_day
 
 EXAMPLES = """\
 examples:
@@ -223,7 +224,7 @@ def _ending(written: str) -> Ending:
     if way in ("return", "buy_out") and not at:
         return Ending(way)  # type: ignore[arg-type]  # one of the two
     if way in ("return", "early_buy_out") and at:
-        return Ending(way, _day(at, "--ending"))  # type: ignore[arg-type]  # one of the two
+        return Ending(way, day_of(at, "--ending"))  # type: ignore[arg-type]  # one of the two
     raise BadInput(
         "--ending",
         written,
@@ -446,7 +447,7 @@ def _from_options(arguments: argparse.Namespace) -> Terms:
         **fields,
     )
     _refuse(plan, _OPTIONS)
-    return plan, amount_minor, currency, _day(start, "--start")
+    return plan, amount_minor, currency, day_of(start, "--start")
 
 
 # Plan fields and their options: whole numbers, and words that argparse checked already.
@@ -644,7 +645,7 @@ def _from_file(arguments: argparse.Namespace) -> Terms:
             expected = "one of " + ", ".join(_PRICING_KINDS)
         raise BadInput(pointer, _found(content, pointer), expected) from None
     _refuse(plan, {})
-    return plan, amount_minor, currency, _day(start, "/start_on")
+    return plan, amount_minor, currency, day_of(start, "/start_on")
 
 
 _LEGAL_FORMS: Final[Mapping[str, str]] = {
@@ -695,11 +696,15 @@ def _whole(given: str, place: str) -> int:
     return int(given)
 
 
-def _day(given: str, place: str) -> date:
+def day_of(given: object, place: str) -> date:
+    """A day as people write it, 2026-11-23, of an age in which a shop can be."""
     try:
-        return date.fromisoformat(given)
+        if not isinstance(given, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+            raise ValueError
+        return read_day(given)
     except ValueError:
-        raise BadInput(place, given, "a date such as 2026-11-23") from None
+        expected = f"a date of the calendar from {FIRST} to {LAST}"
+        raise BadInput(place, given, expected, "write it like 2026-11-23") from None
 
 
 def rate_of(given: str, place: str) -> Decimal:

@@ -56,8 +56,9 @@ def django_database(url: str) -> dict[str, Any]:
 
 
 def psycopg_parameters(database: Mapping[str, Any]) -> dict[str, Any]:
-    """The same database for a direct `psycopg.connect(**parameters)`."""
+    """The same database for a direct `psycopg.connect(**parameters)`, with what its address asks for (such as `sslmode`)."""
     named = {
+        **database["OPTIONS"],
         "dbname": database["NAME"],
         "user": database["USER"],
         "password": database["PASSWORD"],

@@ -20,8 +20,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """200 when a *new* database session opens and runs a function; otherwise 503, the cause in the log alone."""
     try:
         with psycopg.connect(
-            **psycopg_parameters(settings.DATABASES["default"]),
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            **{
+                **psycopg_parameters(settings.DATABASES["default"]),
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+            },
             autocommit=True,
         ) as session:
             answered = session.execute("SELECT pg_is_in_recovery()").fetchone()

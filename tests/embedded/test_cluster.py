@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -121,6 +122,25 @@ def test_a_killed_server_is_started_again_over_its_data(start):
     second = start()
     assert second.started
     assert _ask(second.service_url, "SELECT 1") == 1
+
+
+def test_a_server_that_was_killed_is_started_when_the_last_of_its_sessions_has_ended(start, place):
+    first = start()
+    session = psycopg.connect(first.service_url)
+    lingering = session.info.backend_pid
+    os.kill(lingering, signal.SIGSTOP)
+    woken = threading.Timer(1.5, os.kill, (lingering, signal.SIGCONT))
+    os.kill(_status(first.data_dir)[0], signal.SIGKILL)
+    first.stop()
+    woken.start()
+    try:
+        second = start()
+    finally:
+        woken.join()
+        session.close()
+    assert _ask(second.service_url, "SELECT 1") == 1
+    log = (place / ".fenqi" / "postgres.log").read_text()
+    assert "is still in use" in log, "it was tried before the session had ended"
 
 
 def test_a_trace_of_a_server_long_gone_does_not_stop_the_next_though_its_number_lives_on(start):

@@ -144,6 +144,8 @@ def test_a_newcomer_finds_pays_pays_off_returns_and_reads_what_each_cost(
     assert (newcomer.figure("price"), newcomer.figure("cost")) == (249_800, 199_900)
     assert yuan(49_900) in page.inner_text("[data-fq-part=changes]")
 
+    # Its statement names the return by its long number, and fits all the same.
+    newcomer.follow("#documents ~ ul a[href*='/papers/']", "statement")
     # And everything that is owed now is what the one contract says.
     newcomer.go("/account/", "overview after")
     assert newcomer.figure("owed") == 199_900

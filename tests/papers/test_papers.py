@@ -171,6 +171,8 @@ def test_what_went_back_stands_on_all_three(
         [on(8).isoformat(), "R-1", "1000.00"],
         [on(9).isoformat(), "RF-1", "12.00"],
     ]
+    # Numbers that others gave may be of any length, and break rather than run over the side.
+    assert '<td class="wrap-ok">R-1</td>' in get("", query, token=token).content.decode()
     # The day before, neither was known of.
     assert "RF-1" not in get("", f"{query}&as_of={on(7)}", token=token).content.decode()
 
@@ -259,6 +261,26 @@ def test_a_calendar_has_a_day_for_each_row_and_a_moved_one_keeps_its_name(
     assert (moved[name]["DTSTART"].dt, moved[name]["SEQUENCE"]) == (due + timedelta(days=2), 1)
     assert {moved[other]["SEQUENCE"] for other in moved if other != name} == {0}
     assert moved[name]["LAST-MODIFIED"].dt > before[name]["LAST-MODIFIED"].dt
+
+
+def test_another_due_day_and_a_pause_are_news_to_whoever_put_the_dates_into_a_calendar(
+    shop: Shop, contract: str, get: Callable[..., Any]
+) -> None:
+    def drawn(at: Any) -> dict[int, tuple[int, date]]:
+        found = events(get("due-dates.ics", "lang=en", at=at).content)
+        return {
+            int(name.partition("@")[0].rpartition("-")[2]): (event["SEQUENCE"], event["DTSTART"].dt)
+            for name, event in found.items()
+        }
+
+    acts.change_due_day(shop, contract, 8, after(8))
+    moved = drawn(after(9))
+    # From the row of 23 January on, each is due on the 8th; the first stays where it was.
+    assert moved[2] == (1, date(2027, 1, 8))
+    assert {sequence for number, (sequence, _) in moved.items() if number > 1} == {1}
+    acts.pause(shop, contract, 2, after(10), actor="ann", reason="ill")
+    assert drawn(after(11))[2] == (2, date(2027, 3, 8))
+    assert drawn(after(9))[2] == (1, date(2027, 1, 8)), "what had happened by that day"
 
 
 def test_a_row_that_was_dated_to_the_end_of_time_before_that_was_refused_is_in_the_calendar_and_closes(

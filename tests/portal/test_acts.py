@@ -302,7 +302,7 @@ def test_a_return_is_shown_asked_for_taken_back_and_asked_for_again(mall: RealSh
     changes = page.one("section", data_fq_part="changes").text
     assert "Goods for ¥1,000.00 went back." in changes
     assert "You owe ¥1,072.00 less." in changes
-    assert "Instalment 12: principal is ¥0.00, not ¥500.00." in changes
+    assert "Instalment 12: price is ¥0.00, not ¥500.00." in changes
 
 
 @pytest.mark.parametrize(

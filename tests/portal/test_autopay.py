@@ -32,8 +32,8 @@ def mall(db: Any, at: Any) -> RealShop:
     return real_shop()
 
 
-def give(mall: RealShop, customer: Any = None) -> str:
-    made = mandates.give(mall.shop, customer or mall.owner, CARD, 80_000, "v1", AT)
+def give(mall: RealShop, customer: Any = None, tool: Tool = CARD) -> str:
+    made = mandates.give(mall.shop, customer or mall.owner, tool, 80_000, "v1", AT)
     return made.mandate_id
 
 
@@ -226,6 +226,34 @@ def test_the_contract_says_that_it_is_paid_by_itself_and_what_was(
     assert by_itself in paid
     assert asked.attempt_id not in paid
     assert "bank-7" in paid
+
+
+@pytest.mark.parametrize(
+    ("language", "failed"),
+    [
+        ("en", "24 Dec: ¥536.00 could not be collected (not enough money)."),
+        ("zh", "12月24日：扣款¥536.00未成功（余额不足）。"),
+    ],
+)
+def test_an_automatic_payment_that_did_not_work_stands_on_the_contract_s_page(
+    mall: RealShop, language: str, failed: str
+) -> None:
+    give(mall, tool=Tool("pretend:insufficient,ok", "Pretend Bank", "0002"))
+    page = f"/contracts/{mall.contract}/"
+    assert parse(mall.signed_in().get(page).content).all("div", data_fq_part="failures") == []
+    closing.run_due(after(31))
+    attempts.act_due(after(31))
+    with clock.pinned(after(31)):
+        client = mall.signed_in(language=language)
+        assert failed in parse(client.get(page).content).one("div", data_fq_part="failures").text
+    # It is tried again on the next day, and works then.
+    closing.run_due(after(32))
+    attempts.act_due(after(32))
+    with clock.pinned(after(32)):
+        client = mall.signed_in(language=language)
+        shown = parse(client.get(page).content)
+    assert failed in shown.one("div", data_fq_part="failures").text
+    assert "¥536.00" in shown.one("table", data_fq_part="payments").text
 
 
 @pytest.mark.parametrize(

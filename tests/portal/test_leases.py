@@ -103,6 +103,31 @@ def test_what_renting_costs_is_its_rents_and_the_price_of_buying_and_no_deposit_
         assert "deposit" not in told
 
 
+@pytest.mark.parametrize(
+    ("language", "paid_by", "not_so", "new"),
+    [
+        ("en", "from the deposit", "granted by the shop", "Buyout is new, and due on"),
+        ("zh", "押金抵付", "商城减免", "新增买断款"),
+    ],
+)
+def test_what_the_deposit_paid_is_not_said_to_be_granted_by_the_shop(
+    mall: RealShop, phone: str, language: str, paid_by: str, not_so: str, new: str
+) -> None:
+    with clock.pinned(after(200)):
+        offer = leases.preview_buyout(mall.shop, phone, after(200))
+        leases.buy_out(mall.shop, phone, offer.price_minor, "agreed", after(200))
+        token = f"/papers/{token_of(mall.shop.id, phone)}"
+        lang = "en" if language == "en" else "zh-CN"
+        page = words(mall.signed_in(language=language).get(f"/contracts/{phone}/"))
+        file = Client().get(f"{token}/statement.csv?lang={lang}").content.decode("utf-8-sig")
+        for said in (page, words(Client().get(f"{token}/?lang={lang}")), file):
+            assert paid_by in said
+            assert not_so not in said
+            # It has no number that anybody gave.
+            assert not re.search(r"deposit \d", said)
+        assert new in page
+
+
 def test_a_customer_buys_what_is_rented_by_a_button_under_what_it_comes_to(
     mall: RealShop, phone: str
 ) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from fenqi.calendars import format_date
 from fenqi.contracts.contract import ContractState, PaymentState, RowState
 from fenqi.money import format_money
+from fenqi.terms.schedule import RowKind
 from fenqi.texts import Text
 
 __all__ = ["Difference", "PaymentChange", "RowChange", "explain"]
@@ -47,19 +48,29 @@ _FIGURES: Final[tuple[tuple[Figure, str], ...]] = (
     ("deposit_paid", "deposit_paid_minor"),
 )
 _WORDS: Final[dict[Figure, Text]] = {
-    "principal": Text("本金", "principal"),
+    "principal": Text("货款", "price"),
     "fee": Text("手续费", "fee"),
     "interest": Text("利息", "interest"),
-    "penalty": Text("违约金", "penalty"),
-    "principal_paid": Text("已还本金", "principal paid"),
+    "penalty": Text("逾期费", "charge for lateness"),
+    "principal_paid": Text("已还货款", "price paid"),
     "fee_paid": Text("已还手续费", "fee paid"),
     "interest_paid": Text("已还利息", "interest paid"),
-    "penalty_paid": Text("已还违约金", "penalty paid"),
+    "penalty_paid": Text("已还逾期费", "charge for lateness paid"),
     "rent": Text("租金", "rent"),
     "rent_paid": Text("已付租金", "rent paid"),
     "deposit": Text("押金", "deposit"),
     "deposit_paid": Text("已付押金", "deposit paid"),
 }
+_ROWS: Final[dict[RowKind, Text]] = {
+    "down_payment": Text("首付", "Down payment"),
+    "up_front": Text("签约时", "At the start"),
+    "deposit": Text("押金", "Deposit"),
+    "buyout": Text("买断款", "Buyout"),
+    "goods_return": Text("归还商品", "Giving back"),
+    "deposit_return": Text("退还押金", "Deposit back"),
+    "extra": Text("其他费用", "Further charges"),
+}
+"""What is no instalment has a name and no number."""
 
 
 class RowChange(msgspec.Struct, frozen=True):
@@ -70,26 +81,41 @@ class RowChange(msgspec.Struct, frozen=True):
     before: int | date | None
     after: int | date | None
     currency: str
+    kind: RowKind = "instalment"
 
     @property
     def text(self) -> Text:
         """The change in a sentence."""
         zh, en = (self._shown(locale) for locale in ("zh-CN", "en"))
+        name = self._name()
+        if self.figure == "due_on" and self.before is None:
+            return Text(f"新增{name.zh_cn}，{zh[1]}到期。", f"{name.en} is new, and due on {en[1]}.")
+        if self.figure == "due_on" and self.after is None:
+            return Text(
+                f"{name.zh_cn}原于{zh[0]}到期，现已取消。", f"{name.en}, due on {en[0]}, is not asked for any more."
+            )
         if self.figure == "due_on":
             return Text(
-                f"第{self.row}期的到期日由{zh[0]}变为{zh[1]}。",
-                f"Instalment {self.row} is due on {en[1]}, not {en[0]}.",
+                f"{name.zh_cn}的到期日由{zh[0]}变为{zh[1]}。", f"{name.en} is due on {en[1]}, not {en[0]}."
             )
+        if self.figure == self.kind:
+            return Text(f"{name.zh_cn}由{zh[0]}变为{zh[1]}。", f"{name.en} is {en[1]}, not {en[0]}.")
         word = _WORDS[self.figure]
         return Text(
-            f"第{self.row}期的{word.zh_cn}由{zh[0]}变为{zh[1]}。",
-            f"Instalment {self.row}: {word.en} is {en[1]}, not {en[0]}.",
+            f"{name.zh_cn}的{word.zh_cn}由{zh[0]}变为{zh[1]}。",
+            f"{name.en}: {word.en} is {en[1]}, not {en[0]}.",
         )
+
+    def _name(self) -> Text:
+        """What the row is called where rows are listed."""
+        if self.kind == "rent":
+            return Text(f"第{self.row}期租金", f"Rent {self.row}")
+        return _ROWS.get(self.kind) or Text(f"第{self.row}期", f"Instalment {self.row}")
 
     def _shown(self, locale: str) -> tuple[str, str]:
         def show(value: int | date | None) -> str:
             if value is None:
-                return "无" if locale == "zh-CN" else "nothing"
+                return ""
             if isinstance(value, date):
                 return format_date(value, locale)
             return format_money(value, self.currency)
@@ -149,14 +175,16 @@ def explain(before: ContractState, after: ContractState) -> Difference:
 
 def _row(number: int, old: RowState | None, new: RowState | None, currency: str) -> list[RowChange]:
     changes: list[RowChange] = []
+    row = old if new is None else new
+    assert row is not None, "a row stands in one of the two"
     dates = (None if old is None else old.due_on, None if new is None else new.due_on)
     if dates[0] != dates[1]:
-        changes.append(RowChange(number, "due_on", *dates, currency))
+        changes.append(RowChange(number, "due_on", *dates, currency, row.kind))
     for figure, field in _FIGURES:
         was = 0 if old is None else getattr(old, field)
         now = 0 if new is None else getattr(new, field)
         if was != now:
-            changes.append(RowChange(number, figure, was, now, currency))
+            changes.append(RowChange(number, figure, was, now, currency, row.kind))
     return changes
 
 

@@ -6,21 +6,46 @@ into a calendar; that it was paid is another text, of a later LAST-MODIFIED.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext
 
-from fenqi.contracts.contract import RowState
-from fenqi.contracts.events import DueMoved
+from fenqi.contracts.contract import RowState, replay
+from fenqi.contracts.events import (
+    Accelerated,
+    DueDayChanged,
+    DueMoved,
+    EventRefused,
+    LeaseReturned,
+    Paused,
+    ReAged,
+    ReAmortised,
+    Renewed,
+)
+from fenqi.contracts.explanation import explain
 from fenqi_server.ical import calendar_bytes, escaped
 from fenqi_server.servicing.service import ContractView
 from fenqi_server.storefront.selector import row_name
 from fenqi_server.storefront.voice import Voice
 
 __all__ = ["due_dates"]
+
+_DATING: Final = (
+    Accelerated,
+    DueDayChanged,
+    DueMoved,
+    LeaseReturned,
+    Paused,
+    ReAged,
+    ReAmortised,
+    Renewed,
+)
+"""What may give a row another date."""
 
 
 def due_dates(view: ContractView, shop: str, voice: Voice, statement_url: str) -> bytes:
@@ -34,14 +59,34 @@ def due_dates(view: ContractView, shop: str, voice: Voice, statement_url: str) -
         "METHOD:PUBLISH",
         f"X-WR-CALNAME:{escaped(name)}",
     ]
+    moves = _moves(view)
     for row in view.state.rows:
-        lines += _event(row, view, voice, statement_url)
+        lines += _event(row, moves[row.number], view, voice, statement_url)
     return calendar_bytes([*lines, "END:VCALENDAR"])
 
 
-def _event(row: RowState, view: ContractView, voice: Voice, url: str) -> Iterator[str]:
+def _moves(view: ContractView) -> Counter[int]:
+    """How often each row got another date."""
+    moves: Counter[int] = Counter()
+    told = sorted(view.events, key=lambda event: event.seq)
+    for index, event in enumerate(told):
+        if not isinstance(event, _DATING) or event.occurred_on > view.state.as_of:
+            continue
+        try:
+            before = replay(view.terms, told[:index], view.state.as_of)
+            after = replay(view.terms, told[: index + 1], view.state.as_of)
+        except EventRefused:
+            continue
+        moves.update(
+            change.row
+            for change in explain(before, after).rows
+            if change.figure == "due_on" and change.before is not None and change.after is not None
+        )
+    return moves
+
+
+def _event(row: RowState, moves: int, view: ContractView, voice: Voice, url: str) -> Iterator[str]:
     host = urlsplit(settings.FENQI_ORIGIN).hostname or "localhost"
-    moves = [event for event in view.events if isinstance(event, DueMoved) and event.row == row.number]
     # What is said of a row depends on the contract's events and on nothing else: not on who asks, nor on when.
     stamp = _utc(max((event.recorded_at for event in view.events), default=int(view.created_at.timestamp())))
     name = row_name(row.kind, row.number)
@@ -60,7 +105,7 @@ def _event(row: RowState, view: ContractView, voice: Voice, url: str) -> Iterato
     yield f"UID:{view.contract_id}-{row.number}@{host}"
     yield f"DTSTAMP:{stamp}"
     yield f"LAST-MODIFIED:{stamp}"
-    yield f"SEQUENCE:{len(moves)}"
+    yield f"SEQUENCE:{moves}"
     yield f"DTSTART;VALUE=DATE:{row.due_on:%Y%m%d}"
     if row.due_on < date.max:  # without an end, an event lasts its one day (RFC 5545, 3.6.1)
         yield f"DTEND;VALUE=DATE:{row.due_on + timedelta(days=1):%Y%m%d}"

@@ -20,6 +20,7 @@ from fenqi.contracts.events import Event, GoodsReturned, PaidBack, RefundPaid, U
 from fenqi.money import decimal_text
 from fenqi_server.disclosures.printing import Setter, page_width, put_together
 from fenqi_server.servicing.service import ContractView
+from fenqi_server.servicing.words import no_money, reference_of
 from fenqi_server.spreadsheet import ENCODING, no_formula
 from fenqi_server.storefront.selector import row_name
 from fenqi_server.storefront.voice import Voice
@@ -38,7 +39,7 @@ Cell = Amount | date | str
 
 class Table(msgspec.Struct, frozen=True):
     """A table of a statement. `name` says, in the file for a spreadsheet, what a line is. A narrow screen does without the
-    columns in `wide`."""
+    columns in `wide`, and breaks what stands in `long` where it has to: numbers that others gave."""
 
     name: str
     heading: str
@@ -46,6 +47,7 @@ class Table(msgspec.Struct, frozen=True):
     rows: tuple[tuple[Cell, ...], ...]
     foot: tuple[Cell, ...] = ()
     wide: frozenset[int] = frozenset()
+    long: frozenset[int] = frozenset()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,11 +171,12 @@ def _rows(rows: tuple[RowState, ...]) -> Table:
 def _payments(payments: tuple[PaymentState, ...], rows: tuple[RowState, ...], voice: Voice) -> Table:
     names = {row.number: row_name(row.kind, row.number) for row in rows}
     return Table(
+        long=frozenset({1}),
         name=pgettext("a line of a statement", "Payment"),
         heading=gettext("Payments received"),
         head=(gettext("Received"), gettext("Reference"), gettext("Amount"), gettext("What it paid")),
         rows=tuple(
-            (each.occurred_on, each.payment_id, Amount(each.amount_minor), _paid(each, names, voice))
+            (each.occurred_on, reference_of(each), Amount(each.amount_minor), _paid(each, names, voice))
             for each in payments
         ),
     )
@@ -206,6 +209,7 @@ def _money_back(view: ContractView) -> tuple[Table, ...]:
         return ()
     return (
         Table(
+            long=frozenset({1}),
             name=pgettext("a line of a statement", "Return or refund"),
             heading=gettext("Returns and refunds"),
             head=(gettext("Date"), gettext("Reference"), gettext("Amount"), gettext("What it was")),
@@ -230,8 +234,8 @@ def _paid(payment: PaymentState, names: dict[int, str], voice: Voice) -> str:
         )
     if payment.reversed_on is not None:
         said.append(gettext("taken back on %(on)s") % {"on": format_date(payment.reversed_on, voice.locale)})
-    if not payment.money:
-        said.append(gettext("granted by the shop"))
+    if paid_by := no_money(payment):
+        said.append(paid_by)
     return "\n".join(said)
 
 
@@ -256,17 +260,18 @@ class TextTable(msgspec.Struct, frozen=True):
 
         def line(cells: tuple[Cell, ...]) -> tuple[tuple[str, str], ...]:
             return tuple(
-                (shown(cell, voice), _look(like, number in table.wide))
+                (shown(cell, voice), _look(like, number in table.wide, number in table.long))
                 for number, (cell, like) in enumerate(zip(cells, first, strict=False))
             )
 
         return cls(table.heading, line(table.head), tuple(line(row) for row in table.rows), line(table.foot))
 
 
-def _look(cell: Cell, wide: bool) -> str:
+def _look(cell: Cell, wide: bool, long: bool) -> str:
     words = (
         "num" if isinstance(cell, Amount) else "nowrap" if isinstance(cell, date) else "",
         "wide-only" * wide,
+        "wrap-ok" * long,
     )
     return " ".join(filter(None, words))
 

@@ -28,7 +28,7 @@ from fenqi_server.policies import service as policies
 from fenqi_server.reminders.ending import TERM_DAYS
 from fenqi_server.servicing.requests import HardshipAsked, Pause, ReAge, ReAmortise, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
-from fenqi_server.servicing.words import awaited_text
+from fenqi_server.servicing.words import awaited_text, failure_name, no_money, reference_of
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront import orders
 from fenqi_server.storefront.selector import option_name, row_name
@@ -130,6 +130,8 @@ class ContractPage(msgspec.Struct, frozen=True, kw_only=True):
     support: str
     rows: tuple[RowView, ...]
     payments: tuple[PaymentView, ...]
+    failures: tuple[str, ...]
+    """Automatic payments that did not work, each in a line."""
 
 
 def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
@@ -198,6 +200,7 @@ def contract_page(found: Contract, shop: Shop, voice: Voice) -> ContractPage:
         support=reverse("support:new"),
         rows=tuple(_row(row, state, voice) for row in state.rows),
         payments=tuple(_payment(payment, state, voice) for payment in state.payments),
+        failures=_failures(found, voice),
     )
 
 
@@ -444,8 +447,22 @@ def _payment(payment: PaymentState, state: ContractState, voice: Voice) -> Payme
     return PaymentView(
         voice.day(payment.occurred_on),
         voice.money(payment.amount_minor),
-        payment.payment_id,
+        reference_of(payment),
         part_words(payment, state, voice),
+    )
+
+
+def _failures(found: Contract, voice: Voice) -> tuple[str, ...]:
+    failed = (event for event in found.events if isinstance(event, told.PaymentFailed))
+    return tuple(
+        gettext("%(on)s: %(amount)s could not be collected (%(why)s).")
+        % {
+            "on": voice.day(event.occurred_on),
+            "amount": voice.money(event.amount_minor),
+            "why": failure_name(event.reason),
+        }
+        for event in sorted(failed, key=lambda event: (event.occurred_on, event.seq))
+        if event.occurred_on <= found.state.as_of
     )
 
 
@@ -483,8 +500,8 @@ def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tup
         )
     if payment.reversed_on is not None:
         lines.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
-    if not payment.money:
-        lines.append(gettext("granted by the shop"))
+    if paid_by := no_money(payment):
+        lines.append(paid_by)
     return tuple(lines)
 
 

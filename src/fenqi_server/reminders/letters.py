@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext
 from fenqi.calendars import to_epoch
 from fenqi_server.decisions.quotes import BadToken, open_token, seal_token
 from fenqi_server.reminders.queueing import Stage
+from fenqi_server.servicing.words import failure_name
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront.voice import Voice
 from fenqi_server.subscriptions.letters import DJANGO_LANGUAGE
@@ -151,7 +152,7 @@ def _sentence(item: Item, voice: Voice) -> str:
             % values
         )
     if item.stage == "autopay_failed":
-        why = _why(item.reason)
+        why = failure_name(item.reason)
         if item.again_on is not None:
             return gettext(
                 "Order %(order)s: %(amount)s could not be collected from %(tool)s (%(why)s). It is tried again on %(again)s, or you pay it yourself before."
@@ -192,18 +193,6 @@ def _term_ends(item: Item, voice: Voice, values: dict[str, str | int]) -> str:
             "Order %(order)s: your rental ends on %(day)s. Please give the goods back by then. It is not renewed by itself."
         )
     return said % values
-
-
-def _why(reason: str) -> str:
-    words = {
-        "insufficient_funds": gettext("not enough money"),
-        "limit_exceeded": gettext("above the card’s limit"),
-        "tool_expired": gettext("the card has expired"),
-        "tool_invalid": gettext("the card cannot be used any more"),
-        "mandate_revoked": gettext("you took the permission back"),
-        "refused": gettext("the bank refused it"),
-    }
-    return words.get(reason) or gettext("it did not work")
 
 
 def _plain(text: str) -> str:

@@ -46,6 +46,7 @@ from fenqi_server.servicing.words import (
     channel_name,
     event_text,
     kind_name,
+    no_money,
     part_name,
     parts_of,
     request_state,
@@ -243,7 +244,8 @@ class PaymentLine(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     reference: str
     how: str
-    granted: bool
+    granted: str
+    """What paid where no money came."""
     parts: tuple[str, ...]
 
 
@@ -569,7 +571,7 @@ def _payment(payment: PaymentState, found: ContractView, voice: Voice) -> Paymen
         amount=voice.money(payment.amount_minor),
         reference=payment.payment_id,
         how=how,
-        granted=not payment.money,
+        granted=no_money(payment),
         parts=parts_of(payment, voice),
     )
 

@@ -60,10 +60,13 @@ __all__ = [
     "by_name",
     "channel_name",
     "event_text",
+    "failure_name",
     "kind_name",
+    "no_money",
     "part_name",
     "parts_of",
     "reason_name",
+    "reference_of",
     "request_state",
     "reversal_name",
     "row_state",
@@ -171,6 +174,35 @@ def reversal_name(reason: str) -> str:
         "bounced": pgettext("why a payment was taken back", "bounced"),
         "booked_in_error": pgettext("why a payment was taken back", "booked in error"),
     }.get(reason, reason)
+
+
+def no_money(payment: PaymentState) -> str:
+    """What paid where no money came, and empty where money did: a lessee's own deposit is nothing that the shop grants."""
+    if payment.money:
+        return ""
+    words = {
+        "deposit": gettext("from the deposit"),
+        "goods_returned": gettext("by goods that went back"),
+    }
+    return words.get(payment.purpose) or gettext("granted by the shop")
+
+
+def reference_of(payment: PaymentState) -> str:
+    """The number that a payment came with; empty where a deposit paid by itself at the end, which nobody numbered."""
+    return "" if payment.payment_id == f"deposit {payment.event_seq}" else payment.payment_id
+
+
+def failure_name(reason: str) -> str:
+    """Why an automatic payment did not work (`autopay.rules.REASONS`)."""
+    words = {
+        "insufficient_funds": gettext("not enough money"),
+        "limit_exceeded": gettext("above the card’s limit"),
+        "tool_expired": gettext("the card has expired"),
+        "tool_invalid": gettext("the card cannot be used any more"),
+        "mandate_revoked": gettext("the permission was taken back"),
+        "refused": gettext("the bank refused it"),
+    }
+    return words.get(reason) or gettext("it did not work")
 
 
 def parts_of(payment: PaymentState, voice: Voice) -> tuple[str, ...]:
@@ -384,7 +416,7 @@ _SENTENCES: Final[dict[type, Callable[[Any, Voice], str]]] = {
     ),
     PaymentFailed: lambda event, voice: (
         gettext("An attempt to collect %(amount)s failed: %(why)s.")
-        % {"amount": voice.money(event.amount_minor), "why": event.reason}
+        % {"amount": voice.money(event.amount_minor), "why": failure_name(event.reason)}
     ),
     AllocatedByInstruction: _directed,
     PaidBack: lambda event, voice: (

@@ -390,7 +390,7 @@ def test_a_payment_told_late_is_explained_row_by_row() -> None:
         "p1": (((1, 30_000),), ((2, 30_000),)),
         "p2": ((), ((1, 30_000),)),
     }
-    assert found.rows[0].text.en == "Instalment 2: principal paid is ¥300.00, not ¥0.00."
+    assert found.rows[0].text.en == "Instalment 2: price paid is ¥300.00, not ¥0.00."
 
 
 # Everything that may happen, in any order, told on any day.

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.contracts.made import FREE_3, START, days, offer
 
+from fenqi.calendars import format_date
 from fenqi.contracts.allocation import Allocation, Rule, order_of
 from fenqi.contracts.buyout import buyout_quote
 from fenqi.contracts.contract import ContractState, EventRefused, apply, begin, replay
@@ -51,6 +52,7 @@ from fenqi.contracts.events import (
     decode_event,
     encode_event,
 )
+from fenqi.contracts.explanation import explain
 from fenqi.contracts.payoff import payoff_quote
 from fenqi.contracts.terms import ContractTerms, TermsMismatch, pin
 from fenqi.ledger.accounts import (
@@ -299,6 +301,22 @@ def test_rents_paid_ahead_of_an_early_return_are_free_money_again() -> None:
     assert told.state().balance_minor == 0
     assert told.booked()[LEASE_INCOME] == -8 * 40_000
     assert told.booked()[UNAPPLIED_CASH] == -157_000
+
+
+def test_what_a_purchase_changes_is_told_by_the_names_of_its_rows() -> None:
+    told = Told(lease_terms()).out().rents(6)
+    on = told.due_on(6)
+    before = told.state(on)
+    told.tell(BoughtOut, on, price_minor=250_000, consent="click-9")
+    changes = explain(before, told.state(on)).rows
+    # Six rents of 400 are not owed; the price is a row that was not there.
+    said = [change.text for change in changes]
+    assert f"Buyout is new, and due on {format_date(on, 'en')}." in [text.en for text in said]
+    assert f"新增买断款，{format_date(on, 'zh-CN')}到期。" in [text.zh_cn for text in said]
+    assert "Buyout: price is ¥2,500.00, not ¥0.00." in [text.en for text in said]
+    assert "Rent 12 is ¥0.00, not ¥400.00." in [text.en for text in said]
+    assert "第12期租金由¥400.00变为¥0.00。" in [text.zh_cn for text in said]
+    assert not [text.en for text in said if "Instalment" in text.en or "nothing" in text.en]
 
 
 def test_the_goods_are_bought_at_the_end_and_the_deposit_pays_of_the_price() -> None:

@@ -92,7 +92,8 @@ class RowChange(msgspec.Struct, frozen=True):
             return Text(f"新增{name.zh_cn}，{zh[1]}到期。", f"{name.en} is new, and due on {en[1]}.")
         if self.figure == "due_on" and self.after is None:
             return Text(
-                f"{name.zh_cn}原于{zh[0]}到期，现已取消。", f"{name.en}, due on {en[0]}, is not asked for any more."
+                f"{name.zh_cn}原于{zh[0]}到期，现已取消。",
+                f"{name.en}, due on {en[0]}, is not asked for any more.",
             )
         if self.figure == "due_on":
             return Text(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from tests.api.world import AT, decoded
 from tests.engine.contracts.made import FREE_3
 from tests.servicing.opened import make_customer, open_one
 
 import fenqi_server
+from fenqi_server.api.problems import ApiProblem
+from fenqi_server.api.reading import read_body
 
 SERVER = Path(fenqi_server.__file__).parent
 
@@ -113,6 +116,57 @@ def test_what_an_address_has_to_name_is_told_by_its_name(
     assert decoded(answer)["errors"] == [
         {"pointer": f"/{name}", "value": "missing", "expected": "a value", "in": "query"}
     ]
+
+
+class Part(msgspec.Struct):
+    part: Literal["fee", "penalty"]
+
+
+class Body(msgspec.Struct):
+    kind: Literal["", "request", "received"] = ""
+    parts: tuple[Part, ...] = ()
+    named: dict[str, Part | None] = {}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "known"),
+    [
+        ({"kind": "frob"}, "/kind", "one of received, request"),
+        ({"parts": [{"part": "fee"}, {"part": "frob"}]}, "/parts/1/part", "one of fee, penalty"),
+        ({"named": {"a": {"part": "frob"}}}, "/named/.../part", "one of fee, penalty"),
+    ],
+)
+def test_a_word_that_is_none_of_those_known_is_told_with_those_known(
+    body: dict[str, Any], pointer: str, known: str
+) -> None:
+    with pytest.raises(ApiProblem) as told:
+        read_body(msgspec.json.encode(body), Body)
+    (error,) = told.value.body.errors
+    assert (error.pointer, error.expected) == (pointer, known)
+
+
+def test_a_link_in_no_language_of_ours_is_told_which_there_are(mall: Any, call: Any) -> None:
+    body = {"customer": {"ref": "u-9"}, "locale": "fr"}
+    answer = decoded(call("POST", "/v1/portal-links", body, key=mall.key))
+    assert answer["detail"] == "/locale is fr: expected one of en, zh-CN."
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        ("/v1/announcements?phase=frob", "one of now, coming, past"),
+        ("/v1/cases?state=frob", "one of open, answered, closed"),
+    ],
+)
+def test_a_word_in_an_address_that_is_none_of_those_known_is_no_unreadable_body(
+    mall: Any, call: Any, address: str, known: str
+) -> None:
+    answer = call("GET", address, key=mall.key)
+    assert (answer.status_code, decoded(answer)["code"]) == (422, "request_invalid")
+    (error,) = decoded(answer)["errors"]
+    assert (error["value"], error["expected"], error["in"]) == ("frob", known, "query")
+    for kept in ("", address.partition("?")[0] + "?" + address.partition("?")[2].partition("=")[0] + "="):
+        assert call("GET", kept or address.partition("?")[0], key=mall.key).status_code == 200
 
 
 # What the program itself wrote: cursors, documents that were checked, and a constant.

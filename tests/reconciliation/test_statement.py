@@ -124,7 +124,7 @@ def test_a_bill_that_is_cut_off_is_refused() -> None:
         (("p-1,1.00,CNY,23.11.2026,,",), r"line 2, date is 23.11.2026"),
         (
             ("p-1,1.00,CNY,0001-01-01,,",),
-            r"line 2, date is 0001-01-01: expected a date of the years 1970 to 2199",
+            r"line 2, date is 0001-01-01: expected a date of the years 1970 to 2199 written like 2026-11-23$",
         ),
         (("p-1,1.00,CNY,9999-12-31,,",), r"line 2, date is 9999-12-31"),
         (("p-1,1.00,CNY,2026-11-23,,", "p-\0,1.00,CNY,2026-11-23,,"), r"line 3 is text with U\+0000"),

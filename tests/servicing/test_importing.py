@@ -171,6 +171,24 @@ def test_one_wrong_line_refuses_the_whole_file_and_is_named(
     assert count() == before
 
 
+@pytest.mark.parametrize(
+    ("head", "way_out"),
+    [
+        (HEAD.replace(",fee,", ",fees,"), "add fee and leave out fees"),
+        (HEAD.replace("contract,", "", 1), "add contract"),
+        (HEAD.replace("\n", ",note,note\n"), "leave out note, note"),
+        (HEAD.replace("\n", ",fee\n"), "name only once fee"),
+        (HEAD.replace("\n", ",\n"), "give every column its name"),
+        (HEAD.replace(",", ";"), "separate the columns by commas"),
+        (HEAD.replace(",", "\t"), "separate the columns by commas"),
+    ],
+)
+def test_a_wrong_head_is_told_which_columns_are_wrong(shop: Shop, head: str, way_out: str) -> None:
+    with pytest.raises(BadFile) as refused:
+        bring(shop, head + A)
+    assert (refused.value.problem.place, refused.value.problem.way_out) == ("line 1", way_out)
+
+
 def test_every_wrong_line_is_named_at_once_and_another_encoding_too(shop: Shop) -> None:
     with pytest.raises(BadFile) as refused:
         bring(shop, HEAD + A.replace("2026-12-01", "soon") + B.replace("2027-01-20", "later"))

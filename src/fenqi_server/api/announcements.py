@@ -23,6 +23,7 @@ from fenqi_server.announcements.lifecycle import Revision, revisions
 from fenqi_server.announcements.reading import PHASES, Filter, Phase, board, phase_of
 from fenqi_server.api.access import access_of
 from fenqi_server.api.base import ApiController, answer, problems
+from fenqi_server.api.controllers import one_of
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.api.reading import refused
 from fenqi_server.customers import service as customers
@@ -146,7 +147,7 @@ class AnnouncementsOut(msgspec.Struct, frozen=True):
 class AnnouncementsQuery(msgspec.Struct, frozen=True):
     """Which ones. `plan` may name a family; `shop` is needed where there are several."""
 
-    phase: Literal["", "now", "coming", "past"] = ""
+    phase: str = ""
     funder: str = ""
     plan: str = ""
     channel: str = ""
@@ -180,9 +181,10 @@ class AnnouncementsController(ApiController):
 
     tags: ClassVar[Any] = ["Announcements"]
 
-    @validate(ResponseSpec(AnnouncementsOut, status_code=HTTPStatus.OK), *problems(404))
+    @validate(ResponseSpec(AnnouncementsOut, status_code=HTTPStatus.OK), *problems(404, 422))
     def get(self, parsed_query: Query[AnnouncementsQuery]) -> HttpResponse:
-        """List announcements. No key is needed: it is what the public page says."""
+        """List announcements: of one `phase` (`now`, `coming`, `past`), or all. No key is needed: it is what the public page says."""
+        phase = one_of(parsed_query.phase or None, PHASES, "/phase")
         shop, at = _shop(parsed_query.shop), clock.now()
         asked = Filter(
             parsed_query.funder[:80],
@@ -191,7 +193,7 @@ class AnnouncementsController(ApiController):
             parsed_query.region[:80],
         )
         found = board(shop, at, asked)
-        phases = PHASES if not parsed_query.phase else (parsed_query.phase,)
+        phases = PHASES if phase is None else (phase,)
         listed = tuple(_announcement(each, phase) for phase in phases for each in found[phase][:200])
         return answer(self.request, AnnouncementsOut(listed))
 

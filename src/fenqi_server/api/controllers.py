@@ -456,15 +456,21 @@ class ConfirmationController(ApiController):
             raise _refusal(refusal) from None
 
 
-def check_return_url(shop: Shop, url: str) -> None:
-    """Back to a page of ours, or to an origin on the shop's list: never an open redirect."""
-    if not url or (url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()):
+def check_return_url(shop: Shop, url: str, *, ours: bool = True) -> None:
+    """Back to a page of `ours`, or to an origin on the shop's list: never an open redirect."""
+    if not url or (ours and url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()):
         return
     scheme, _, rest = url.partition("://")
     origin = f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
     if not url.isprintable() or "\\" in url or not shops.is_allowed(shop.id, origin):
+        known = "an address on one of the shop's origins"
         raise refused(
-            FieldError("/return_url", url[:120], "a path, or an address on one of the shop's origins")
+            FieldError(
+                "/return_url",
+                url[:120],
+                f"a path, or {known}" if ours else known,
+                "`fenqi shop origin` names one",
+            )
         )
 
 

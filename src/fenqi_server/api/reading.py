@@ -41,6 +41,7 @@ _AT: Final = re.compile(r"^(?P<expected>.*?)(?: - at `(?:key in )?\$(?P<path>.*)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
+_NOT_ONE: Final = re.compile(r"Invalid enum value .*", re.DOTALL)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _making: Final = Lock()
 
@@ -63,7 +64,7 @@ def read_body(raw: bytes, model: type[_T]) -> _T:
             return decoder.decode(raw)
         except msgspec.ValidationError as error:
             # Where the type is wrong, nothing after that was read: it may not be JSON at all.
-            raise refused(_field_error(str(error), raw)) from None
+            raise refused(_field_error(str(error), raw, model)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiProblem(
             400,
@@ -205,7 +206,7 @@ def _leaves(value: object, pointer: str) -> Iterator[tuple[str, object]]:
         yield pointer, value
 
 
-def _field_error(message: str, raw: bytes) -> FieldError:
+def _field_error(message: str, raw: bytes, model: Any) -> FieldError:
     """msgspec says ``Expected `int`, got `float` - at `$.lines[0].quantity` ``: turn that into pointer and value."""
     found = _AT.match(message)
     assert found is not None, "the pattern matches every text"
@@ -223,8 +224,31 @@ def _field_error(message: str, raw: bytes) -> FieldError:
         return FieldError(
             _pointer(steps), value, "a whole number of minor units", "write ¥12.34 as the integer 1234"
         )
+    if _NOT_ONE.fullmatch(said):
+        return FieldError(_pointer(steps), value, _one_of(msgspec.inspect.type_info(model), steps))
     expected = said.split(", got ")[0].replace("`", "").removeprefix("Expected ")
     return FieldError(_pointer(steps), value, expected)
+
+
+def _one_of(model: msgspec.inspect.Type, steps: list[str]) -> str:
+    """The words that may stand at a place."""
+    return "one of " + ", ".join(str(word) for word in _words_at(model, steps) if word != "")
+
+
+def _words_at(model: msgspec.inspect.Type, steps: list[str]) -> Iterator[object]:
+    if isinstance(model, msgspec.inspect.UnionType):
+        for each in model.types:
+            yield from _words_at(each, steps)
+    elif isinstance(model, msgspec.inspect.LiteralType) and not steps:
+        yield from model.values
+    elif isinstance(model, msgspec.inspect.StructType) and steps:
+        for field in model.fields:
+            if field.encode_name == steps[0]:
+                yield from _words_at(field.type, steps[1:])
+    elif isinstance(model, msgspec.inspect.ListType | msgspec.inspect.VarTupleType) and steps:
+        yield from _words_at(model.item_type, steps[1:])
+    elif isinstance(model, msgspec.inspect.DictType) and steps:
+        yield from _words_at(model.value_type, steps[1:])
 
 
 def _value_at(raw: bytes, steps: list[str]) -> str:

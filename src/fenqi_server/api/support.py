@@ -19,6 +19,7 @@ from dmr.plugins.msgspec import BodyMsgspec
 from fenqi_server import clock
 from fenqi_server.api.access import Access, access_of
 from fenqi_server.api.base import ApiController, answer, problems
+from fenqi_server.api.controllers import one_of
 from fenqi_server.api.problems import ApiProblem, FieldError
 from fenqi_server.api.reading import check_text, refused, too_large
 from fenqi_server.api.schemas import Amount, Customer, Short
@@ -255,7 +256,7 @@ class CasesOut(msgspec.Struct, frozen=True):
 class CasesQuery(msgspec.Struct, frozen=True):
     """Only cases in this state."""
 
-    state: Literal["open", "answered", "closed", ""] = ""
+    state: str = ""
 
 
 class CasePath(msgspec.Struct, frozen=True):
@@ -297,9 +298,10 @@ class CasesController(ApiController):
 
     @validate(ResponseSpec(CasesOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
     def get(self, parsed_query: Query[CasesQuery]) -> HttpResponse:
-        """List cases."""
+        """List cases: those of one `state` (`open`, `answered`, `closed`), or all."""
         access = access_of(self.request)
-        found = cases.desk(access.shop, state=parsed_query.state or None)
+        state = one_of(parsed_query.state or None, ("open", "answered", "closed"), "/state")
+        found = cases.desk(access.shop, state=state)
         return answer(self.request, CasesOut(tuple(_case_out(case) for case in found)))
 
     @validate(ResponseSpec(CaseOut, status_code=HTTPStatus.CREATED), *problems(400, 401, 403, 404, 413, 422))

@@ -91,6 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
         request = read_request(data, policy)
         answer = evaluate(policy, request)
     except RequestError as error:
+        wrong = error.problem
+        if not wrong.place:  # it is the whole document
+            return _refuse(f"{arguments.request}: expected {wrong.expected} ({wrong.value})")
         return _refuse(f"{arguments.request}: {error}")
     if begins is not None and request.at < begins:
         then = from_epoch(begins, policy.zone).isoformat()

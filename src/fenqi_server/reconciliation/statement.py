@@ -27,6 +27,7 @@ MAX_LINES: Final = 100_000
 MAX_PROBLEMS: Final = 50
 MAX_REFERENCE: Final = 200
 # No exponent, no other script's digits, commas only between thousands.
+_EXAMPLE: Final = datetime(2026, 11, 23, 18, 30)  # noqa: DTZ001 (an example of how days are written)
 _AMOUNT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.[0-9]{1,10})?")
 
 
@@ -237,7 +238,7 @@ def _line(number: int, cells: tuple[str, ...], places: dict[str, int], layout: L
     try:
         on = checked(datetime.strptime(cell(layout.date), layout.date_format).date())  # noqa: DTZ007 (the day it says)
     except ValueError:
-        expected = f"a date of the years {FIRST.year} to {LAST.year} written as {layout.date_format}"
+        expected = f"a date of the years {FIRST.year} to {LAST.year} written like {_EXAMPLE:{layout.date_format}}"
         raise BadInput(f"line {number}, {layout.date}", cell(layout.date), expected) from None
     return Line(
         number,

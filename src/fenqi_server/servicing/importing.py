@@ -146,6 +146,21 @@ def read(shop: Shop, raw: bytes, at: datetime) -> tuple[Imported, ...]:
     return tuple(found)
 
 
+def _mended(head: list[str]) -> str:
+    """What has to be done to these columns."""
+    if len(head) == 1 and any(mark in head[0] for mark in ";\t|"):
+        return "separate the columns by commas"
+    missing = [name for name in COLUMNS if name not in head]
+    strange = [name for name in head if name and name not in COLUMNS]
+    twice = [name for name in COLUMNS if head.count(name) > 1]
+    said = [
+        f"{do} {', '.join(names)[:200]}"
+        for do, names in (("add", missing), ("leave out", strange), ("name only once", twice))
+        if names
+    ]
+    return " and ".join(said) or "give every column its name"
+
+
 def _cells(raw: bytes) -> Iterable[tuple[int, dict[str, str]]]:
     try:
         text = raw.decode("utf-8-sig")
@@ -158,7 +173,9 @@ def _cells(raw: bytes) -> Iterable[tuple[int, dict[str, str]]]:
     try:
         head = [name.strip() for name in next(reader, [])]
         if sorted(head) != sorted(COLUMNS):
-            raise BadFile([Problem("line 1", ", ".join(head)[:200] or "empty", ", ".join(COLUMNS))])
+            raise BadFile(
+                [Problem("line 1", ", ".join(head)[:200] or "empty", ", ".join(COLUMNS), _mended(head))]
+            )
         rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise BadFile([Problem(f"line {reader.line_num}", str(error), "a line of CSV")]) from None

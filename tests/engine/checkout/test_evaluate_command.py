@@ -66,6 +66,19 @@ def test_a_wrong_request_names_field_value_and_expectation(
     assert "/lines/0/unit_price_minor is 4999.5: expected a whole number of minor units" in err
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [("contract,customer\n", "expected a JSON document (JSON is malformed:"), ("[1]", "expected object ([1])")],
+)
+def test_a_file_that_is_no_request_at_all_is_said_to_be_that(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, written: str, said: str
+) -> None:
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(written)
+    assert main(["evaluate", "--policy", POLICY, str(wrong)]) == 2
+    assert f"wrong.csv: {said}" in capsys.readouterr().err
+
+
 def test_a_wrong_policy_says_file_line_and_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for path in Path(POLICY).glob("*.yaml"):
         text = path.read_text().replace("card.bank is beichen", "card.bank is beichn")

@@ -238,7 +238,9 @@ def _line(number: int, cells: tuple[str, ...], places: dict[str, int], layout: L
     try:
         on = checked(datetime.strptime(cell(layout.date), layout.date_format).date())  # noqa: DTZ007 (the day it says)
     except ValueError:
-        expected = f"a date of the years {FIRST.year} to {LAST.year} written like {_EXAMPLE:{layout.date_format}}"
+        expected = (
+            f"a date of the years {FIRST.year} to {LAST.year} written like {_EXAMPLE:{layout.date_format}}"
+        )
         raise BadInput(f"line {number}, {layout.date}", cell(layout.date), expected) from None
     return Line(
         number,

@@ -68,7 +68,10 @@ def test_a_wrong_request_names_field_value_and_expectation(
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [("contract,customer\n", "expected a JSON document (JSON is malformed:"), ("[1]", "expected object ([1])")],
+    [
+        ("contract,customer\n", "expected a JSON document (JSON is malformed:"),
+        ("[1]", "expected object ([1])"),
+    ],
 )
 def test_a_file_that_is_no_request_at_all_is_said_to_be_that(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, written: str, said: str

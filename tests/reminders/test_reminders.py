@@ -475,6 +475,18 @@ def test_whoever_pays_everything_that_is_shown_as_owed_owes_nothing_for_days_tha
     assert prove_shop(shop).ok
 
 
+def test_what_is_owed_again_after_a_write_off_is_late_and_costs_nothing_more(shop: Shop) -> None:
+    contract = open_late(shop, reached(shop), LateTerms(Decimal("0.18"), "late"))
+    service.pay(shop, contract, DUE, "received", "p-1", night(29))
+    acts.write_off(shop, contract, night(35), reason="gone", actor="lin")
+    acts.pay_back(shop, contract, "b-1", 10_000, night(40), reason="asked", actor="lin")
+    for days in (61, 62, 92, 150):
+        assert closing.close_day(shop, on(days), night(days)).failed == ()
+    state = service.get(shop, contract, on(150)).state
+    assert (state.status, state.balance_minor, state.days_past_due > 0) == ("active", 10_000, True)
+    assert charged(shop, contract, 150) == []
+
+
 def test_a_charge_that_cannot_be_made_keeps_no_other_and_is_tried_again_the_next_day(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -291,6 +291,20 @@ def test_what_is_written_off_is_recovered_and_money_that_comes_is_never_refused(
     assert prove_shop(shop).ok
 
 
+def test_what_is_owed_again_after_a_write_off_is_written_off_in_its_turn(shop: Shop, contract: str) -> None:
+    service.pay(shop, contract, 53_600, "received", "p-1", after(1))
+    acts.write_off(shop, contract, after(200), **WHO)
+    # 100.00 of what was paid go out, and are owed again.
+    acts.pay_back(shop, contract, "b-1", 10_000, after(201), **WHO)
+    assert service.get(shop, contract, at=after(202)).state.balance_minor == 10_000
+    done = acts.write_off(shop, contract, after(203), **WHO)
+    assert (done.repeated, done.after.balance_minor) == (False, 0)
+    # 12 rows of 536.00 less the one that was paid, and the 100.00.
+    assert done.after.written_off_minor == 11 * 53_600 + 10_000
+    assert acts.write_off(shop, contract, after(204), **WHO).repeated
+    assert prove_shop(shop).ok
+
+
 def test_what_belongs_to_another_shop_is_not_there(shop: Shop, contract: str) -> None:
     other = make_shop("other")
     for act in (

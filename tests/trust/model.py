@@ -214,10 +214,13 @@ def payoff(
 def penalty_due(
     terms: ContractTerms, events: Iterable[Event], on: date, *, book: type[Book] | None = None
 ) -> int:
-    """What may be charged for being late by a day, at the agreed rate or the law's, beyond what was charged."""
+    """What may be charged for being late by a day, at the agreed rate or the law's, beyond what was charged.
+
+    What was called off or written off takes no charge.
+    """
     lived = live_through(terms, events, on, book=book)
     late = terms.late
-    if late is None:
+    if late is None or lived.cancelled_on is not None or lived.given_up_on is not None:
         return 0
     rate = late.annual_rate if late.cap_rate is None else min(late.annual_rate, late.cap_rate)
     return max(lived.penalty_at(Fraction(rate), on) - lived.penalties_charged, 0)

@@ -27,50 +27,33 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+from tests.trust.calls import CALLS, TOLD_AGAIN, payment_body
 from tests.trust.model import Figures, reckon
 from tests.trust.proxy import FAULTS, Proxy
-from tests.trust.sales import EVENTS, Life, begin
-from tests.trust.simulation import step
+from tests.trust.sales import Life
+from tests.trust.simulation import LIVES, step
 
 from fenqi.contracts.contract import replay
 from fenqi.contracts.events import (
-    Accelerated,
-    AllocatedByInstruction,
-    Cancelled,
     Charged,
     Confirmed,
-    DueDayChanged,
-    DueMoved,
     DueReached,
     Event,
     EventRefused,
-    GoodsReturned,
-    GoodwillGranted,
-    PaidBack,
-    Paused,
     PaymentReceived,
-    PaymentReversed,
-    PayoffQuoted,
-    ReAged,
-    ReAmortised,
-    Recovered,
-    RefundPaid,
-    Shipped,
-    UnappliedRefunded,
-    Waived,
-    WrittenOff,
     decode_event,
 )
 
 __all__ = ["CALLS", "Differs", "Played", "play"]
 
 TIMEOUT: Final = 30.0
-SHORT: Final = 0.7
+SHORT: Final = 0.3
 """How long a client waits that is going to hear nothing."""
 NOON: Final = 4
 """UTC; noon in the shop."""
 EVENTS_A_LIFE: Final = 16
-REASON: Final = "as agreed"
+SHARES: Final = ("sale", "lease", "pledge", "sale", "lease", "ruled sale", "lease", "sale")
+"""Which forms the contracts have, one after another."""
 
 
 class Differs(AssertionError):
@@ -85,6 +68,7 @@ class Played:
     lives: int = 0
     events: int = 0
     refused: int = 0
+    repeated: int = 0
     requests: int = 0
     days: int = 0
     told: Counter[str] = field(default_factory=Counter)
@@ -113,7 +97,10 @@ class Lived:
     wire: random.Random
     """Draws what goes wrong on the way: what happens to the contract is the same without it."""
     left: int
+    opened_on: date
     asked: int = 0
+    waits_for: type | None = None
+    """What is going to happen on the day on which it goes on."""
 
 
 class Client:
@@ -245,19 +232,19 @@ class Play:
             life = lived.life
             life.today, life.clock = max(life.today, day), int(self.now().timestamp())
             for event in told.get(lived.contract_id, []):
-                waiting = _waiting(life, day)
+                waiting = _waiting(lived, day)
                 if isinstance(event, DueReached):
                     rows += 1
                     expected = (event.occurred_on, event.row) in waiting
                 else:
                     expected = isinstance(event, Charged) and event.charge_id == f"late:{day}"
                 dated = msgspec.structs.replace(event, recorded_at=life.clock)
-                if not expected or not self._tell(lived, dated):
+                if not expected or not self.tell(lived, dated):
                     why = _refused(lived.life, dated)
                     raise self.differs(
                         lived, f"closing {day} tells it {event} ({why}); {waiting} were waiting"
                     )
-            if waiting := _waiting(life, day):
+            if waiting := _waiting(lived, day):
                 raise self.differs(lived, f"{waiting} are not recorded, and {day} is closed")
         return rows
 
@@ -274,7 +261,7 @@ class Play:
         from fenqi_server.servicing import storage
 
         seed = self.played.seed
-        life = begin(seed, number)
+        life = begun(seed, number)
         plan = msgspec.structs.replace(life.terms.plan, id=f"{life.terms.plan.id}_{number}")
         life.terms = msgspec.structs.replace(life.terms, plan=plan)
         life.faults = {**life.faults, "clock back": 0.0, "clock forward": 0.0}
@@ -307,8 +294,9 @@ class Play:
             stored.contract_id,
             random.Random(f"{seed}:{number}:wire"),
             life.length,
+            day,
         )
-        self._tell(lived, first)
+        self.tell(lived, first)
         self.lived[number] = lived
         return lived
 
@@ -319,21 +307,37 @@ class Play:
             lived.left -= 1
             life.today, life.clock = day, int(self.now().timestamp())
             life.marks.clear()
-            kinds = [kind for kind in CALLS if kind in EVENTS]
-            weights = [life.weights.get(kind, 1) for kind in kinds]
-            kind = life.chance.choices(kinds, weights)[0]
-            event = EVENTS[kind](life)
-            life.today = day
-            if event is not None:
-                CALLS[kind](self, lived, event)
-                if life.chance.random() < 0.1:
-                    self._again(lived)
+            if life.state in life.form.rare and life.state not in life.seen:
+                life.seen.add(life.state)
+                lived.left += 3
+            waited, lived.waits_for = lived.waits_for, None
+            kind = waited or _kind(life)
+            if kind is None:
+                self._told_again(lived)
+            else:
+                event = life.form.events[kind](life)
+                if life.today > day and waited is None:
+                    # What it was made for is a later day's: it happens then.
+                    days, lived.waits_for = (life.today - day).days, kind
+                    lived.left += 1
+                    return days
+                life.today = day
+                if event is not None:
+                    CALLS[kind](self, lived, event)
+            if life.hits("impossible"):
+                event = life.form.impossible(life)
+                life.today = day
+                if type(event) in CALLS:
+                    CALLS[type(event)](self, lived, event)
+            if life.chance.random() < 0.1:
+                self._again(lived)
             days = life.chance.choice([0, 0, 1, 5, 30])
             if days:
-                return days
+                # Many contracts go on on the same days: there is more at once, and there are fewer days to close.
+                return days if days == 1 else days + -(day.toordinal() + days) % 5
         return None
 
-    def _tell(self, lived: Lived, event: Event) -> bool:
+    def tell(self, lived: Lived, event: Event) -> bool:
         """Tell the core. Whether it takes it."""
         taken = step(lived.life, event, False, self.played.seed, lived.number, hashlib.sha256())
         with self._lock:
@@ -395,7 +399,14 @@ class Play:
         `only` are the service's own refusals, of what the core would take.
         """
         status, said = self.post(lived, call, body)
-        if status == 202 or (status == 201 and (said.get("repeated") or said.get("state") == "open")):
+        if status == 202 or (
+            status == 201
+            and (
+                said.get("act", said).get("repeated")
+                or said.get("state") == "open"
+                or (said.get("event_seq") or len(lived.life.told) + 1) <= len(lived.life.told)
+            )
+        ):
             return  # done before, or for a second person to agree to: the contract stays as it is
         if status != 201 and said["code"] in only:
             with self._lock:
@@ -403,8 +414,20 @@ class Play:
             return
         made = event(said if status == 201 else {})
         why = _refused(lived.life, made)
-        taken = self._tell(lived, made)
+        taken = self.tell(lived, made)
         self.expect(lived, taken, status == 201, f"{said}; to the core {why}")
+
+    def _told_again(self, lived: Lived) -> None:
+        """What was done, in the same words and with another key: it was done before, and nothing is done now."""
+        event = lived.life.some(TOLD_AGAIN)
+        if event is None:
+            return
+        known = len(lived.life.told)
+        with self._lock:
+            self.played.repeated += 1
+        CALLS[type(event)](self, lived, event)
+        if len(lived.life.told) != known:
+            raise self.differs(lived, f"{event} is told again, and is done again")
 
     def _again(self, lived: Lived) -> None:
         """The same payment under another key: there is still one. With another amount it is refused."""
@@ -412,7 +435,7 @@ class Play:
         if payment is None:
             return
         wrong = lived.wire.random() < 0.3
-        status, said = self.post(lived, "payments", _payment(payment, more=wrong))
+        status, said = self.post(lived, "payments", payment_body(payment, more=wrong))
         if status != (409 if wrong else 201):
             raise self.differs(lived, f"{payment.payment_id} told again: {status} {said}")
 
@@ -450,7 +473,7 @@ class Play:
                     lived,
                     f"event {at + 1} of {len(told)} is stored as {there[at : at + 1]}, not {told[at : at + 1]}",
                 )
-            figures = reckon(lived.life.terms, lived.life.told, day)
+            figures = reckon(lived.life.terms, lived.life.told, day, book=lived.life.form.book)
             answer = self.client.ask("GET", f"/v1/contracts/{lived.contract}?as_of={day}")
             if answer is None or answer[0] != 200:
                 raise self.differs(lived, f"it is not shown: {answer}")
@@ -485,10 +508,34 @@ class Play:
             )
 
 
-def _waiting(life: Life, day: date) -> set[tuple[date, int]]:
-    """The rows that are due by a day and were not told so: their days and numbers."""
-    rows = life.stands.rows if life.stands is not None else []
-    return {(row[1], row[0]) for row in rows if not row[3] and row[1] <= day}
+def begun(seed: str, number: int) -> Life:
+    """The life of a seed's contract, of whichever form."""
+    life = LIVES[SHARES[number % len(SHARES)]].begin(seed, number)
+    # There are not so many of them here that half of them may come to nothing.
+    life.follows = max(life.follows, 0.6)
+    return life
+
+
+def _kind(life: Life) -> type | None:
+    """What happens next, of what there is a call for; None for what was told already."""
+    form, chance, state = life.form, life.chance, life.state
+    if life.hits("told twice"):
+        return None
+    kinds = [kind for kind in CALLS if kind in form.events]
+    follows = [kind for kind in form.follows(life, state) if kind in CALLS]
+    if follows and chance.random() < life.follows:
+        return chance.choice(follows)
+    odds = [life.weights.get(kind, 1) for kind in kinds]
+    (kind,) = chance.choices(kinds, odds)
+    if (kind.__name__, state) in form.cannot and chance.random() < 0.6:
+        (kind,) = chance.choices(kinds, odds)
+    return kind
+
+
+def _waiting(lived: Lived, day: date) -> set[tuple[date, int]]:
+    """The rows that are due by a day and were not told so: their days and numbers. Nothing falls due before it is agreed."""
+    rows = lived.life.stands.rows if lived.life.stands is not None else []
+    return {(max(row[1], lived.opened_on), row[0]) for row in rows if not row[3] and row[1] <= day}
 
 
 def _refused(life: Life, event: Event) -> str:
@@ -515,6 +562,8 @@ def _compared(shown: dict[str, Any], figures: Figures) -> Iterator[tuple[str, ob
         ("days_past_due", figures.days_late),
     ):
         yield name, shown[name], expected
+    yield "refund_due_minor", shown["refund_due_minor"], figures.acts[0]
+    yield "lease or pledge", _stands(shown), figures.more
     yield (
         "rows",
         [(r["number"], r["due_on"], r["total_minor"], r["paid_minor"], r["status"]) for r in shown["rows"]],
@@ -546,392 +595,47 @@ def _compared(shown: dict[str, Any], figures: Figures) -> Iterator[tuple[str, ob
     )
 
 
+def _stands(shown: dict[str, Any]) -> tuple[Any, ...]:
+    """Where a lease or a pledge stands, as `Figures.more` says it."""
+    lease, pledge = shown["lease"], shown["pledge"]
+    if lease is not None:
+        return (
+            _day(lease["term_ends_on"]),
+            lease["awaits"],
+            lease["outcome"],
+            _day(lease["ended_on"]),
+            _day(lease["handed_over_on"]),
+            lease["renewed_periods"],
+            lease["deposit_form"],
+            (
+                lease["deposit_minor"],
+                lease["deposit_held_minor"],
+                lease["deposit_applied_minor"],
+                lease["deposit_lost_minor"],
+                lease["deposit_released_minor"],
+            ),
+            (lease["asset_minor"], lease["depreciated_minor"]),
+            lease["buyout_minor"],
+            lease["finding"],
+        )
+    if pledge is not None:
+        days = (_day(pledge[name]) for name in ("until", "captured_on", "released_on"))
+        return pledge["stage"], pledge["authorisation"], *days
+    return ()
+
+
+def _day(said: str | None) -> date | None:
+    return None if said is None else date.fromisoformat(said)
+
+
 def _used(parts: list[dict[str, Any]]) -> dict[tuple[int, str], int]:
     """What a payment paid, row by row and part by part: some of it may have been used later than the rest."""
     used: dict[tuple[int, str], int] = {}
     for each in parts:
-        for part in ("penalty", "fee", "interest", "principal"):
+        for part in ("penalty", "fee", "interest", "principal", "rent", "deposit"):
             if each[f"{part}_minor"]:
                 used[each["row"], part] = used.get((each["row"], part), 0) + each[f"{part}_minor"]
     return used
-
-
-# ----------------------------------------------------------------------------------------------------- how it is asked for
-
-
-def _payment(event: PaymentReceived, *, more: bool = False) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "amount_minor": event.amount_minor + more,
-        "currency": "CNY",
-        "kind": "received",
-        "payment_ref": event.payment_id,
-        "occurred_on": event.occurred_on.isoformat(),
-        "settles": event.settles,
-    }
-    if event.channel == "cash":
-        body["cash"] = {"till": "front", "operator": "ann"}
-    else:
-        body["channel"] = event.channel
-    return body
-
-
-def _pay(play: Play, lived: Lived, event: PaymentReceived) -> None:
-    life = lived.life
-    channel = event.channel
-    event = PaymentReceived(
-        **life.dates(min(event.occurred_on, life.today)),
-        payment_id=event.payment_id,
-        amount_minor=event.amount_minor,
-        settlement=f"cash:front:{life.today}" if channel == "cash" else f"{channel}:{life.today}",
-        channel=channel,
-        operator="ann" if channel == "cash" else "",
-        settles=event.settles,
-    )
-    taken = play._tell(lived, event)
-    status, said = play.post(lived, "payments", _payment(event))
-    play.expect(lived, taken, status == 201, said)
-
-
-def _take_back(play: Play, lived: Lived, event: PaymentReversed) -> None:
-    life = lived.life
-    paid = [e for e in life.told if isinstance(e, PaymentReceived) and e.payment_id == event.payment_id]
-    channel = paid[0].channel if paid else "bank"
-    event = PaymentReversed(
-        **life.dates(),
-        payment_id=event.payment_id,
-        # Cash goes back out of the till that it went into.
-        settlement=f"cash:front:{life.today}" if channel == "cash" else f"{channel}:{life.today}",
-        reason=event.reason,
-    )
-    # Only money is taken back as a payment: goodwill stays granted.
-    granted = any(isinstance(e, GoodwillGranted) and e.payment_id == event.payment_id for e in life.told)
-    taken = not granted and play._tell(lived, event)
-    status, said = play.post(lived, "reversals", {"payment_ref": event.payment_id, "reason": event.reason})
-    play.expect(lived, taken, status == 201, said)
-
-
-def _put_off(play: Play, lived: Lived, event: DueMoved) -> None:
-    """An outage over the days of one row: what is open of the rows that are due then is put off, or nothing of it."""
-    from fenqi_server.servicing import service as servicing
-
-    life = lived.life
-    assert life.stands is not None
-    days = {row[0]: row[1] for row in life.stands.rows}
-    first = days.get(event.row)
-    if first is None or event.to <= first:
-        return
-    moved = [
-        row[0]
-        for row in life.stands.rows
-        if row[1] == first
-        and sum(row[-2].values()) > sum(row[-1].values())
-        and life.stands.status == "active"
-    ]
-    told = []
-    for number in reversed(moved):
-        told.append(
-            DueMoved(
-                seq=len(life.told) + 1 + len(told),
-                occurred_on=life.today,
-                recorded_at=life.clock,
-                row=number,
-                to=event.to,
-                basis=event.basis,
-                announcement=event.basis,
-            )
-        )
-    report = servicing.put_off(
-        play.shop,
-        first,
-        first,
-        event.to,
-        event.basis,
-        event.basis,
-        play.now(),
-        plans=frozenset([life.terms.plan.id]),
-    )
-    if report.failed:
-        if len(told) > 1:
-            return  # one of several rows stands in the way: none is moved
-        play.expect(lived, play._tell(lived, told[0]), False, report)
-        return
-    if report.rows != len(told):
-        raise play.differs(lived, f"{report} for {told}")
-    for each in told:
-        play.expect(lived, play._tell(lived, each), True, report)
-
-
-_CONCEDED: Final = ("above_debt", "request_open", "cannot_follow")
-
-
-def _grant(play: Play, lived: Lived, event: GoodwillGranted) -> None:
-    dates = lived.life.dates()
-    # More than is owed is not given, and nothing where nothing is owed.
-    play.act(
-        lived,
-        "goodwill",
-        {
-            "reference": f"{event.payment_id}-{lived.asked}",
-            "amount_minor": event.amount_minor,
-            "reason": REASON,
-        },
-        lambda said: GoodwillGranted(
-            **dates,
-            payment_id=f"goodwill:{said.get('request_id')}",
-            amount_minor=event.amount_minor,
-            reason=REASON,
-        ),
-        only=_CONCEDED,
-    )
-
-
-def _waive(play: Play, lived: Lived, event: Waived) -> None:
-    dates = lived.life.dates()
-    body = {
-        "reference": f"{event.waiver_id}-{lived.asked}",
-        "part": event.part,
-        "amount_minor": event.amount_minor,
-        "reason": REASON,
-    }
-    play.act(
-        lived,
-        "waivers",
-        body if event.row is None else {**body, "row": event.row},
-        lambda said: Waived(
-            **dates,
-            waiver_id=said.get("request_id", "none"),
-            part=event.part,
-            amount_minor=event.amount_minor,
-            row=event.row,
-            reason=REASON,
-        ),
-        only=("above_debt", "request_open"),
-    )
-
-
-def _write_off(play: Play, lived: Lived, event: WrittenOff) -> None:
-    dates = lived.life.dates()
-    play.act(
-        lived,
-        "write-off",
-        {"reference": f"off-{lived.asked}", "reason": REASON},
-        lambda _: WrittenOff(**dates, reason=REASON),
-        only=("request_open",),
-    )
-
-
-def _charge(play: Play, lived: Lived, event: Charged) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates())
-    play.act(
-        lived,
-        "charges",
-        {
-            "charge_id": event.charge_id,
-            "part": event.part,
-            "amount_minor": event.amount_minor,
-            "code": event.code,
-            "due_on": event.due_on.isoformat(),
-            "reason": REASON,
-        },
-        lambda _: told,
-    )
-
-
-def _refund_held(play: Play, lived: Lived, event: UnappliedRefunded) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out")
-    play.act(
-        lived,
-        "unapplied-refunds",
-        {"refund_id": event.refund_id, "amount_minor": event.amount_minor, "settlement": "bank:out"},
-        lambda _: told,
-    )
-
-
-def _pay_back(play: Play, lived: Lived, event: PaidBack) -> None:
-    number = event.payment_id
-    told = PaidBack(
-        **lived.life.dates(),
-        payment_id=f"back:{number}",
-        amount_minor=event.amount_minor,
-        settlement="bank:out",
-    )
-    play.act(
-        lived,
-        "pay-backs",
-        {
-            "refund_id": number,
-            "amount_minor": event.amount_minor,
-            "settlement": "bank:out",
-            "reason": REASON,
-        },
-        lambda _: told,
-        # What goodwill paid is not paid back as money.
-        only=("above_paid",),
-    )
-
-
-def _ship(play: Play, lived: Lived, event: Shipped) -> None:
-    life = lived.life
-    on = min(event.occurred_on, life.today)
-    told = Shipped(**life.dates(on), shipment_id=event.shipment_id)
-    play.act(
-        lived,
-        "shipments",
-        {"shipment_id": event.shipment_id, "occurred_on": on.isoformat()},
-        lambda _: told,
-    )
-
-
-def _cancel(play: Play, lived: Lived, event: Cancelled) -> None:
-    told = Cancelled(**lived.life.dates(), reason=REASON, goodwill="taken_back")
-    play.act(lived, "cancellation", {"reason": REASON}, lambda _: told)
-
-
-def _return_goods(play: Play, lived: Lived, event: GoodsReturned) -> None:
-    life = lived.life
-    on = min(event.occurred_on, life.today)
-    told = msgspec.structs.replace(event, **life.dates(on), goodwill="taken_back")
-    play.act(
-        lived,
-        "returns",
-        {
-            "return_id": event.return_id,
-            "amount_minor": event.amount_minor,
-            "for_other_sellers_minor": event.for_other_sellers_minor,
-            "occurred_on": on.isoformat(),
-        },
-        lambda _: told,
-    )
-
-
-def _pay_refund(play: Play, lived: Lived, event: RefundPaid) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out")
-    play.act(
-        lived,
-        "refunds",
-        {
-            "refund_id": event.refund_id,
-            "amount_minor": event.amount_minor,
-            "currency": "CNY",
-            "settlement": "bank:out",
-        },
-        lambda _: told,
-    )
-
-
-def _quote(play: Play, lived: Lived, event: PayoffQuoted) -> None:
-    life = lived.life
-    dates = life.dates()
-    known = {each.quote_id for each in life.told if isinstance(each, PayoffQuoted)}
-
-    def quoted(said: Any) -> PayoffQuoted:
-        return PayoffQuoted(
-            **dates,
-            quote_id=said.get("quote_id", "none"),
-            amount_minor=said.get("amount_minor", event.amount_minor),
-            valid_until=date.fromisoformat(said.get("valid_until", event.valid_until.isoformat())),
-            charge_minor=said.get("charge_minor", event.charge_minor),
-        )
-
-    status, said = play.post(lived, "payoff-quotes", {})
-    if status == 201 and said["quote_id"] in known:
-        return  # an equal one stands
-    play.expect(lived, play._tell(lived, quoted(said if status == 201 else {})), status == 201, said)
-
-
-def _change_day(play: Play, lived: Lived, event: DueDayChanged) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates())
-    # By the customer: while nothing is late, and not often.
-    play.act(
-        lived,
-        "due-day",
-        {"day": event.day, "from_row": event.from_row},
-        lambda _: told,
-        only=("overdue", "due_day_changed_lately"),
-    )
-
-
-def _relief(play: Play, lived: Lived, event: Paused | ReAged | ReAmortised) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates())
-    act: dict[str, Any] = {"type": "re_amortise"}
-    if isinstance(event, Paused):
-        told = msgspec.structs.replace(told, reason=REASON)
-        act = {"type": "pause", "periods": event.periods, "interest": event.interest}
-    elif isinstance(event, ReAged):
-        act = {"type": "re_age", "periods": event.periods, "first_due_on": event.first_due_on.isoformat()}
-    play.act(lived, "relief", {"act": act, "reason": REASON}, lambda _: told)
-
-
-def _instruct(play: Play, lived: Lived, event: AllocatedByInstruction) -> None:
-    if not event.parts:
-        return
-    told = msgspec.structs.replace(event, **lived.life.dates())
-    play.act(
-        lived,
-        "instructions",
-        {
-            "payment_ref": event.payment_id,
-            "parts": [msgspec.to_builtins(part) for part in event.parts],
-            "reason": REASON,
-        },
-        lambda _: told,
-    )
-
-
-def _accelerate(play: Play, lived: Lived, event: Accelerated) -> None:
-    life = lived.life
-    demanded_on = life.today - (event.occurred_on - event.demanded_on)
-    told = Accelerated(**life.dates(), demanded_on=demanded_on, basis=life.terms.acceleration.basis)
-    play.act(
-        lived,
-        "acceleration",
-        {"demanded_on": demanded_on.isoformat(), "reason": REASON},
-        lambda _: told,
-    )
-
-
-def _recover(play: Play, lived: Lived, event: Recovered) -> None:
-    life = lived.life
-    on = min(event.occurred_on, life.today)
-    told = msgspec.structs.replace(event, **life.dates(on), settlement="bank:agency")
-    play.act(
-        lived,
-        "recoveries",
-        {
-            "payment_ref": event.payment_id,
-            "amount_minor": event.amount_minor,
-            "cost_minor": event.cost_minor,
-            "settlement": "bank:agency",
-            "occurred_on": on.isoformat(),
-        },
-        lambda _: told,
-    )
-
-
-CALLS: Final[dict[type, Callable[[Play, Lived, Any], None]]] = {
-    PaymentReceived: _pay,
-    PaymentReversed: _take_back,
-    DueMoved: _put_off,
-    GoodwillGranted: _grant,
-    Waived: _waive,
-    WrittenOff: _write_off,
-    Recovered: _recover,
-    Charged: _charge,
-    UnappliedRefunded: _refund_held,
-    PaidBack: _pay_back,
-    Shipped: _ship,
-    Cancelled: _cancel,
-    GoodsReturned: _return_goods,
-    RefundPaid: _pay_refund,
-    PayoffQuoted: _quote,
-    DueDayChanged: _change_day,
-    Paused: _relief,
-    ReAged: _relief,
-    ReAmortised: _relief,
-    Accelerated: _accelerate,
-    AllocatedByInstruction: _instruct,
-}
-"""How each kind of event is asked for. Due dates come by closing days, and a contract is confirmed as it is opened."""
 
 
 def play(
@@ -943,20 +647,28 @@ def play(
     upstream: int,
     owner_url: str,
     threads: int = 3,
+    until: date = date.max,
     at_end: Callable[[Play, date, psycopg.Connection[Any]], object] = lambda *_: None,
 ) -> Played:
-    """So many events or some more, of lives that begin within a fortnight of each other. Raises `Differs`, or `Break` of the pure core."""
+    """So many events or some more, of the lives that were agreed to begin by `until`, each within a fortnight of then.
+
+    Raises `Differs`, or `Break` of the pure core.
+    """
     began = time.monotonic()
     going = Play(seed, shop, key, upstream, threads)
     played = going.played
     heap: list[tuple[date, int]] = []
-    day = date.min
+    day, number = date.min, 0
     try:
         while True:
             while played.events + EVENTS_A_LIFE * len(heap) < events:
+                number += 1
+                life = begun(seed, number)
+                if life.today > until:
+                    continue
                 played.lives += 1
-                number = played.lives
-                begins = max(day, begin(seed, number).today) + timedelta(days=number % 14)
+                # What is rented is handed over soon after the day that its rents run from.
+                begins = max(day, life.today) + timedelta(days=number % (3 if life.terms.lease else 14))
                 heapq.heappush(heap, (begins, number))
             if not heap:
                 break
@@ -967,8 +679,8 @@ def play(
                 played.days += 1
             awake = []
             while heap and heap[0][0] == day:
-                number = heapq.heappop(heap)[1]
-                awake.append(going.lived.get(number) or going.open(number, day))
+                _, each = heapq.heappop(heap)
+                awake.append(going.lived.get(each) or going.open(each, day))
             # Contracts of one customer, and of others, at once.
             for lived, days in zip(awake, going.pool.map(going.live, awake, [day] * len(awake)), strict=True):
                 if days is not None:

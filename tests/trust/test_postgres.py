@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.servicing.opened import make_shop
+from tests.trust.calls import CALLS
 from tests.trust.postgres import Differs, Play, Played, play
 from tests.trust.proxy import FAULTS
 
@@ -45,7 +46,7 @@ TAMPERINGS = {
 }
 
 
-def test_1000_events_come_to_the_same_as_in_the_pure_core(played: Callable[..., Played]) -> None:
+def test_800_events_come_to_the_same_as_in_the_pure_core(played: Callable[..., Played]) -> None:
     seen = []
 
     def tamper(going: Play, day: date, session: psycopg.Connection[Any]) -> None:
@@ -56,11 +57,14 @@ def test_1000_events_come_to_the_same_as_in_the_pure_core(played: Callable[..., 
                     going.finish(day, session)
             seen.append(said)
 
-    done = played("1", 1_000, at_end=tamper)
+    done = played("1", 800, at_end=tamper, until=date(2027, 1, 31))
     print(done)
     assert seen == [*TAMPERINGS]
     assert done.core == done.service
-    assert done.events >= 1_000
+    assert done.events >= 800
+    # What lives come to is up to which of two workers charges first what being late costs: not all of the rare acts have to be there.
+    assert len({kind.__name__ for kind in CALLS} - done.told.keys()) <= 2, done.told
+    assert done.repeated
     assert {fault for fault, _ in done.faults} == set(FAULTS)
 
 

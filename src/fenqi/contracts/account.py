@@ -1026,9 +1026,12 @@ class Account:
         return self.penalty_at(Fraction(late.cap_rate), on)
 
     def penalty_due(self, on: date) -> int:
-        """What is to be charged for being late by a day beyond what was: at the agreed rate, or at the law's most."""
+        """What is to be charged for being late by a day beyond what was: at the agreed rate, or at the law's most.
+
+        Nothing is charged any more to what was called off or written off, though something may be owed again.
+        """
         late = self.terms.late
-        if late is None:
+        if late is None or self.cancelled_on is not None or self.written_off_on is not None:
             return 0
         rate = Fraction(late.annual_rate)
         if late.cap_rate is not None:

@@ -194,7 +194,7 @@ def perform(
         dates = {"seq": len(stored.events) + 1, "occurred_on": on or today, "recorded_at": to_epoch(at)}
         event = make(stored, dates)
         before = stored.latest(today)
-        done = _done_before(stored, event)
+        done = _done_before(stored, before, event)
         if done is not None:
             return _repeated(shop, stored, done, today)
         _check_number(stored, event)
@@ -270,9 +270,11 @@ def _figures(state: ContractState) -> dict[str, Any]:
     }
 
 
-def _done_before(stored: Stored, event: Event) -> Event | None:
+def _done_before(stored: Stored, before: ContractState, event: Event) -> Event | None:
     """The same act, if it was done. Raises `Refusal` where its number stands for another."""
     same = [each for each in stored.events if type(each) is type(event)]
+    if isinstance(event, WrittenOff) and before.balance_minor:
+        return None  # what is owed again is given up anew
     if isinstance(event, _ONCE):
         return same[-1] if same else None
     if isinstance(event, _SAID_ONCE):

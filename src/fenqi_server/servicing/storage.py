@@ -26,6 +26,7 @@ from fenqi.contracts.events import (
     PaymentReceived,
     Recovered,
     Waived,
+    WrittenOff,
     decode_event,
     encode_event,
 )
@@ -215,13 +216,17 @@ class _Posted(msgspec.Struct, frozen=True):
 
 def _reference(event: Event, told: Sequence[Event]) -> str:
     """What makes an event of its kind this one. News that comes late may take rows away that were added, and then a row's number
-    stands for another row, whose due date comes as well."""
+    stands for another row, whose due date comes as well. What is owed again after a write-off is written off in its turn."""
     if isinstance(event, DueReached):
         for other in told:
             if other is event:
                 break
             if isinstance(other, DueReached) and other.row == event.row:
                 return f"{event.row} ({event.seq})"
+    if isinstance(event, WrittenOff) and any(
+        isinstance(other, WrittenOff) and other is not event for other in told
+    ):
+        return str(event.seq)
     return event.reference
 
 

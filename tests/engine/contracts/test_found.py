@@ -156,6 +156,21 @@ def test_what_is_owed_again_after_a_write_off_can_be_written_off_too() -> None:
     assert (told.state().balance_minor, told.state().written_off_minor) == (0, 70_000)
 
 
+def test_what_is_owed_of_what_was_called_off_or_given_up_is_late_and_costs_nothing() -> None:
+    late = LateTerms(Decimal("0.18"), "early")
+    terms = agreed(FREE_3, 90_000, late=late)
+    told = Told(terms).pay_rows(1).tell(WrittenOff, days(200))
+    told.tell(PaidBack, days(201), payment_id="b", amount_minor=10_000, settlement="s")
+    assert told.state().days_past_due > 0
+    assert penalty_due(terms, told.events, days(300)) == 0
+    # Goods called off; the money that went out is owed again, since the payment that it came from was taken back.
+    told = Told(terms).pay(days(1), 100_000)
+    told.tell(UnappliedRefunded, days(2), amount_minor=10_000, settlement="s", refund_id="u")
+    take_back(told, days(3), "p1").tell(Cancelled, days(4))
+    assert told.state().balance_minor == 10_000
+    assert penalty_due(terms, told.events, days(300)) == 0
+
+
 def test_a_payoff_that_is_paid_twice_is_charged_once() -> None:
     # 8,000 are not due yet: 240. The second 9,312 pay nothing, and none of them is kept.
     plan = msgspec.structs.replace(

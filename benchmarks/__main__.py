@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from benchmarks.book import proof_1m
-from benchmarks.closing import day_close
+from benchmarks.closing import day_close, day_close_mandates
 from benchmarks.columns import decide_1m, diff_1m, price_1m
 from benchmarks.engine import decide_p50, evaluate_quantiles
 from benchmarks.explaining import decide_1800, decide_alone, explain_mean, snapshot_load
@@ -43,6 +43,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (("http.payments",), http_payments),
     (("repayments.posted", "repayments.handled", "hot_account.cost"), posted),
     (("month_end.1m",), month_end_1m),
+    (("day_close.mandates",), day_close_mandates),
     (("day_close.1m", "day_close.100k", "day_close.ratio"), day_close),
 )
 

@@ -8,6 +8,9 @@ Before each, PostgreSQL makes a checkpoint, as it would have between two nights.
 pages that are whole in the log since its first, and the large one on pages that are not; and its own log would start a checkpoint that
 the small one's never does. What else PostgreSQL keeps in memory is what the days before left there: both share it, and both begin on what the
 other's close has not driven out.
+
+`day_close_mandates` closes days on which more follows: each of the 33,000 is asked for by mandate and reminded of its day, and 33,000 others are
+told of theirs, three days ahead.
 """
 
 from __future__ import annotations
@@ -30,6 +33,11 @@ SIZES = {"1m": 1_000_000, "100k": 100_000}
 DAYS = tuple(date(year, month, day) for year, month in ((2026, 12), (2027, 1)) for day in (1, 2, 3))
 """What is closed: each contract's first row, of which a third earns something on its day, and its second, of which all do."""
 GROUPS = 30
+MANDATE_DAYS = (date(2026, 12, 1), date(2026, 12, 4), date(2026, 12, 7))
+"""Three days apart, as the reminder ahead of a due date: on each, the next day's contracts are told of theirs. What they leave late is looked
+at on the days between, which are not measured."""
+DEBITS = 33_000
+REMINDERS = 66_000
 
 _COUNTERS = """
 SELECT d.blks_hit + d.blks_read AS buffers, d.blks_read AS read_blocks, d.tup_fetched AS rows,
@@ -44,7 +52,7 @@ def day_close() -> Iterator[dict[str, object]]:
 
     with installed() as (_, cluster, environ):
         assert cluster.superuser_url is not None, "our own server has a superuser"
-        _child(environ, "make")
+        _child(environ, "make", "scattered")
         urls = {}
         for size, contracts in SIZES.items():
             began = time.monotonic()
@@ -104,6 +112,62 @@ def day_close() -> Iterator[dict[str, object]]:
     }
 
 
+def day_close_mandates() -> Iterator[dict[str, object]]:
+    """Seconds for a day on which all that is due is asked for and told of, and for each part of it."""
+    import psycopg
+
+    with installed() as (_, cluster, environ):
+        assert cluster.superuser_url is not None, "our own server has a superuser"
+        _child(environ, "make", "mandates")
+        url = _named(cluster.superuser_url, "fenqi")
+        began = time.monotonic()
+        _multiply(url, SIZES["1m"])
+        with psycopg.connect(url, autocommit=True) as session:
+            session.execute("SET session_replication_role = replica")
+            session.execute(_MANDATES)
+            session.execute("VACUUM (ANALYZE) autopay_mandate")
+        print(f"built in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        runs: list[dict[str, Any]] = []
+        for day in MANDATE_DAYS:
+            if runs:
+                _child(environ, "close", (day - timedelta(days=1)).isoformat())
+            with psycopg.connect(url, autocommit=True) as session:
+                session.execute("CHECKPOINT")
+            before = _counters(url)
+            run = _child(environ, "close", day.isoformat())
+            after = _counters(url)
+            run |= {name: after[name] - before[name] for name in after}
+            print(f"{day}: {run}", file=sys.stderr)
+            done = {"contracts": DUE, "debits": DEBITS, "reminders": REMINDERS}
+            if any(run[name] != count for name, count in done.items()):
+                raise SystemExit(f"{day}: expected {done}")
+            runs.append(run)
+    yield {
+        "name": "day_close.mandates",
+        "value": round(statistics.median(run["seconds"] for run in runs), 2),
+        "unit": "s",
+        "seconds": [round(run["seconds"], 2) for run in runs],
+        "parts": {
+            part: round(statistics.median(run["parts"][part] for run in runs), 2) for part in runs[0]["parts"]
+        },
+        "due": DUE,
+        "debits": DEBITS,
+        "reminders": REMINDERS,
+        **{
+            name: round(statistics.median(run[name] for run in runs), 2)
+            for name in (
+                "cpu_seconds",
+                "database_cpu_seconds",
+                "buffers",
+                "rows",
+                "read_blocks",
+                "whole_pages",
+            )
+        },
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
 def _ratio(runs: dict[str, list[dict[str, Any]]], what: str) -> float:
     pairs = zip(runs["1m"], runs["100k"], strict=True)
     return round(statistics.median(large[what] / small[what] for large, small in pairs), 3)
@@ -148,6 +212,14 @@ _NEW = {
     "event_id": "md5(t.event_id::text || k.new_contract)::uuid",
     "transaction_id": "gen_random_uuid()",
 }
+
+# Everyone has given one; read off what was multiplied.
+_MANDATES = """
+INSERT INTO autopay_mandate (customer_id, mandate_id, shop_id, tool_token, tool_brand, tool_last4, ceiling_minor, currency,
+                             text_version, given_at)
+SELECT c.customer_id, c.contract_id, c.shop_id, 'tok_' || c.contract_id, 'UnionPay', '4242', 100000, c.currency, 'autopay-1', c.created_at
+  FROM servicing_contract AS c
+"""
 
 
 def _multiply(url: str, contracts: int) -> None:
@@ -200,8 +272,8 @@ def _child(environ: dict[str, str], *words: str) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------- in a process of its own
 
 
-def _make() -> dict[str, object]:
-    """A shop with one contract for each group and each way of having paid."""
+def _make(what: str) -> dict[str, object]:
+    """A shop with one contract for each group and each way of having paid; with `mandates`, nobody has paid all, and its server listens."""
     from decimal import Decimal
 
     from django.db import transaction
@@ -211,16 +283,23 @@ def _make() -> dict[str, object]:
     from fenqi.terms.plan import FlatFee, Plan
     from fenqi.terms.schedule import build_schedule
     from fenqi.texts import Text
+    from fenqi_server.autopay.collectors import ASKED
     from fenqi_server.customers import service as customers
+    from fenqi_server.outbox.service import add_endpoint
+    from fenqi_server.reminders.queueing import EVENT
     from fenqi_server.servicing import service
     from fenqi_server.shops import service as shops
 
     plan = Plan("mall_12", "mall", "shop", "instalment_sale", 12, FlatFee(Decimal("0.006")))
     shop = shops.create_shop("bench", name_zh_cn="基准商城", name_en="Bench Mall", at=_at(date(2026, 10, 1)))
+    mandates = what == "mandates"
+    if mandates:
+        add_endpoint(shop, "https://mall.example/fenqi", (ASKED, EVENT), _at(date(2026, 10, 1)))
+    first = [day.replace(month=11) for day in ((*MANDATE_DAYS, date(2026, 12, 10)) if mandates else DAYS[:3])]
     for group in range(GROUPS):
-        agreed_on = (date(2026, 11, 1) if group < 3 else date(2027, 2, 1)) + timedelta(days=group % 28)
+        agreed_on = first[group] if group < len(first) else date(2027, 2, 1) + timedelta(days=group % 28)
         at = _at(agreed_on)
-        for way, paid in enumerate((0, 10_000, 53_600)):
+        for way, paid in enumerate((0, 10_000, 20_000 if mandates else 53_600)):
             customer_id = customers.ensure(shop, f"c-{group}-{way}", at)
             bill = build_schedule(plan, 600_000, "CNY", agreed_on)
             table = disclose(plan, bill, cost_of(bill, plan), Text("商城", "The mall"))
@@ -244,10 +323,18 @@ def _make() -> dict[str, object]:
 def _close(day: date) -> dict[str, object]:
     from django.db import connection
 
-    from fenqi_server.servicing import closing
+    from fenqi_server.autopay import asking
+    from fenqi_server.reminders import coming
+    from fenqi_server.servicing import closing, watch
     from fenqi_server.shops import service as shops
 
     shop = shops.by_code("bench")
+    parts = {
+        "due": _timed(closing, "_chunk"),
+        "asked": _timed(asking, "ask_chunk"),
+        "told": _timed(watch, "look_chunk"),
+        "told_ahead": _timed(coming, "search"),
+    }
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (session,) = cursor.fetchone()
@@ -265,7 +352,25 @@ def _close(day: date) -> dict[str, object]:
         "contracts": report.contracts,
         "at_once": run.at_once,
         "earned_minor": run.earned_minor,
+        "debits": report.asked,
+        "reminders": report.reminders,
+        "parts": {part: sum(seconds) for part, seconds in parts.items()},
     }
+
+
+def _timed(module: Any, name: str) -> list[float]:
+    """What each call of a function of the module takes from now on, in seconds."""
+    act, seconds = getattr(module, name), list[float]()
+
+    def timed(*given: Any, **named: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return act(*given, **named)
+        finally:
+            seconds.append(time.monotonic() - began)
+
+    setattr(module, name, timed)
+    return seconds
 
 
 def _ticks_of(process: int) -> int:
@@ -279,11 +384,11 @@ def _at(day: date) -> datetime:
 
 
 def main(words: list[str]) -> None:
-    """`make`, or `close DAY`: in the database of `FENQI_DATABASE_URL`."""
+    """`make scattered|mandates`, or `close DAY`: in the database of `FENQI_DATABASE_URL`."""
     import django
 
     django.setup()
-    print(json.dumps(_make() if words[0] == "make" else _close(date.fromisoformat(words[1]))))
+    print(json.dumps(_make(words[1]) if words[0] == "make" else _close(date.fromisoformat(words[1]))))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 from django.db import Error, connection, transaction
 
-__all__ = ["array_of", "in_transaction", "read_by_index", "sqlstate", "use_shop"]
+__all__ = ["array_of", "array_of_texts", "in_transaction", "read_by_index", "sqlstate", "use_shop"]
 
 ATTEMPTS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.005
@@ -87,19 +87,34 @@ def read_by_index() -> None:
     """For the rest of this transaction, find rows by their indexes and nothing else.
 
     For the chunks of a large job: where its work is a large share of the tables, or was written a moment ago and is in no
-    statistics yet, the planner would rather read all of them, again for each chunk.
+    statistics yet, the planner would rather read all of them, again for each chunk; or all of a shop's by another index, and compare
+    each with each.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
-            " set_config('enable_mergejoin', 'off', true)"
+            " set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),"
+            " set_config('enable_material', 'off', true)"
         )
 
 
-def array_of(values: Iterable[UUID | date | datetime | int]) -> str:
+def array_of(values: Iterable[UUID | date | datetime | int | None]) -> str:
     """Many values as one parameter, for `%s::uuid[]` and the like: written a fifth as fast one by one by the driver.
 
-    >>> array_of([date(2026, 11, 23), date(2026, 11, 24)])
-    '{2026-11-23,2026-11-24}'
+    >>> array_of([date(2026, 11, 23), None])
+    '{2026-11-23,NULL}'
     """
-    return "{" + ",".join(map(str, values)) + "}"
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def array_of_texts(values: Iterable[str | None]) -> str:
+    """The same of texts, for `%s::text[]`, whatever stands in them.
+
+    >>> array_of_texts(["CNY", "{1,2}", None])
+    '{"CNY","{1,2}",NULL}'
+    """
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'

@@ -24,6 +24,7 @@ from fenqi_server.autopay.attempts import Attempt
 from fenqi_server.autopay.mandates import Mandate, Tool
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.db import use_shop
+from fenqi_server.ids import parse_public_id
 from fenqi_server.servicing import closing, service
 from fenqi_server.shops.models import Shop
 
@@ -645,7 +646,7 @@ def test_an_attempt_has_one_outcome_for_one_day(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_days_close_asks_and_reminds_without_writing_the_row_of_a_contracts_terms() -> None:
+def test_a_days_close_asks_and_reminds_without_writing_the_rows_of_terms_and_mandate() -> None:
     shop = make_shop()
     customer = make_customer(shop)
     listen(shop, "autopay.collect_requested", "reminder.due")
@@ -653,18 +654,35 @@ def test_a_days_close_asks_and_reminds_without_writing_the_row_of_a_contracts_te
     open_one(shop, customer)
     use_shop(shop.id)
     # Whoever locks a row, as the check of a foreign key does, leaves its number in it.
-    before = rows("SELECT ctid::text, xmax::text FROM servicing_contract")
-    closing.close_day(shop, on(30), after(30), chunks=1)
+    looked = (
+        "SELECT ctid::text, xmax::text FROM servicing_contract"
+        " UNION ALL SELECT ctid::text, xmax::text FROM autopay_mandate"
+    )
+    before = rows(looked)
+    assert closing.close_day(shop, on(30), after(30), chunks=1).reminders == 1, "with the due date itself"
     use_shop(shop.id)
     assert rows("SELECT count(*) FROM autopay_due") == [(1,)]
     assert rows("SELECT count(*) FROM servicing_watch") == [(1,)]
-    assert rows("SELECT ctid::text, xmax::text FROM servicing_contract") == before
+    assert rows(looked) == before
     report = closing.close_day(shop, on(30), after(30))
-    assert (report.asked, report.reminders) == (1, 1)
+    assert (report.asked, report.reminders) == (1, 0)
     use_shop(shop.id)
     assert rows("SELECT count(*) FROM autopay_attempt") == [(1,)]
     assert rows("SELECT count(*) FROM reminders_notice") == [(1,)]
-    assert rows("SELECT ctid::text, xmax::text FROM servicing_contract") == before
+    assert rows(looked) == before
+
+
+def test_an_attempt_names_a_mandate_that_is_there(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop))
+    use_shop(shop.id)
+    with pytest.raises(ProgrammingError, match="of_a_mandate"), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO autopay_attempt (customer_id, attempt_id, shop_id, contract_id, mandate_id, day, due_on, first_on, try,"
+            " due_minor, amount_minor, currency, asked_at, state)"
+            " SELECT customer_id, gen_random_uuid(), shop_id, contract_id, gen_random_uuid(), %(day)s, ARRAY[%(day)s::date],"
+            " %(day)s, 1, 1, 1, 'CNY', now(), 'asked' FROM servicing_contract WHERE contract_id = %(contract)s",
+            {"day": on(30), "contract": parse_public_id(contract)[1]},
+        )
 
 
 @pytest.mark.parametrize("table", ["autopay_attempt", "reminders_notice"])

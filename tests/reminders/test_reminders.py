@@ -35,6 +35,7 @@ from fenqi_server.customers import service as customers
 from fenqi_server.db import use_shop
 from fenqi_server.reminders import coming, rules, sending
 from fenqi_server.reminders.letters import unsubscribe_url
+from fenqi_server.reminders.queueing import reach_of
 from fenqi_server.reminders.rules import Rules
 from fenqi_server.servicing import acts, closing, leases, service, watch
 from fenqi_server.shops.models import Shop
@@ -145,6 +146,28 @@ def test_nobody_is_woken_and_what_falls_into_the_night_goes_at_eight(shop: Shop)
     closing.run_due(evening)
     assert sending.send_due(evening + timedelta(minutes=3)) == 0
     assert rows("SELECT due_at FROM reminders_message") == [(night(31) + timedelta(hours=8),)]
+
+
+def test_the_search_for_what_falls_due_reads_each_contract_of_the_day_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small its parts are, and however many contracts fall due on other days."""
+    monkeypatch.setattr(coming, "CHUNK", 2)
+    for number in range(24):
+        # Of every three one falls due on the 23rd, in three days, and two on the 26th.
+        open_one(shop, reached(shop, f"c-{number}"), FREE_3, 30_000, at=AT if number % 3 == 0 else after(3))
+    use_shop(shop.id)
+    read = (
+        "SELECT coalesce(seq_tup_read, 0) + idx_tup_fetch FROM pg_stat_xact_user_tables"
+        " WHERE relname = 'servicing_state'"
+    )
+    [(before,)] = rows(read)
+    parts = []
+    while (queued := coming.search(shop, Rules(), reach_of(shop), night(27))) is not None:
+        parts.append(queued)
+    [(now,)] = rows(read)
+    assert parts == [0, 0, 2, 2, 2, 2, 0], "nothing in one day, nothing in two, and eight in three"
+    assert now - before == 8
 
 
 def test_several_things_of_one_customer_are_one_message(shop: Shop) -> None:

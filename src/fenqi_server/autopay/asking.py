@@ -20,7 +20,7 @@ from fenqi.calendars import at_local, local_date
 from fenqi_server.autopay import collectors
 from fenqi_server.autopay.mandates import ACTIVE_SQL
 from fenqi_server.autopay.rules import Suspension, suspensions
-from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
+from fenqi_server.db import array_of, array_of_texts, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.shops.models import Shop
@@ -46,9 +46,7 @@ _QUEUE: Final = f"""
 INSERT INTO autopay_due AS d (customer_id, contract_id, shop_id, ask_at, first_on)
 SELECT u.customer_id, u.contract_id, %s, %s, %s
   FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)
-  JOIN servicing_state AS s USING (customer_id, contract_id)
- WHERE s.status = 'active' AND s.open_due_on[1] <= %s
-   AND EXISTS ({ACTIVE_SQL.format(customer="u.customer_id", contract="u.contract_id")})
+ WHERE EXISTS ({ACTIVE_SQL.format(customer="u.customer_id", contract="u.contract_id")})
 ON CONFLICT (customer_id, contract_id) DO UPDATE
    SET ask_at = least(d.ask_at, excluded.ask_at), first_on = greatest(d.first_on, excluded.first_on),
        tries = CASE WHEN excluded.first_on > d.first_on THEN 0 ELSE d.tries END
@@ -56,7 +54,7 @@ ON CONFLICT (customer_id, contract_id) DO UPDATE
 
 
 def queue(shop: Shop, contracts: Sequence[tuple[UUID, UUID]], day: date, at: datetime) -> None:
-    """Let these contracts be asked for what was due by `day`, where a mandate allows it. In the caller's transaction."""
+    """Let these contracts, which owe something by `day`, be asked for it where a mandate allows it. In the caller's transaction."""
     if contracts:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -65,9 +63,8 @@ def queue(shop: Shop, contracts: Sequence[tuple[UUID, UUID]], day: date, at: dat
                     shop.id,
                     at,
                     day,
-                    [first for first, _ in contracts],
-                    [second for _, second in contracts],
-                    day,
+                    array_of(first for first, _ in contracts),
+                    array_of(second for _, second in contracts),
                 ],
             )
 
@@ -239,12 +236,12 @@ def _write(shop: Shop, attempts: Sequence[_Attempt], today: date, at: datetime, 
                 array_of(each.name for each in attempts),
                 array_of(each.found.contract_id for each in attempts),
                 array_of(each.found.mandate_id for each in attempts),
-                ["{" + ",".join(on.isoformat() for on in each.due_on) + "}" for each in attempts],
+                array_of_texts(array_of(each.due_on) for each in attempts),
                 array_of(each.found.first_on for each in attempts),
                 array_of(each.found.tries + 1 for each in attempts),
                 array_of(each.due_minor for each in attempts),
                 array_of(each.amount_minor for each in attempts),
-                [each.found.currency for each in attempts],
+                array_of_texts(each.found.currency for each in attempts),
             ],
         )
     if way == "webhook":
@@ -293,7 +290,7 @@ def _put_off(later: list[tuple[_Found, datetime, date]]) -> None:
                 [
                     array_of(each.customer_id for each, _, _ in later),
                     array_of(each.contract_id for each, _, _ in later),
-                    [at for _, at, _ in later],
+                    array_of(at for _, at, _ in later),
                     array_of(on for _, _, on in later),
                 ],
             )

@@ -15,7 +15,7 @@ from fenqi.ledger.accounts import BANK, CONVERSION
 from fenqi.ledger.entries import Entries, FeeNotListed, check_fees, fees_of
 from fenqi.money import Money
 from fenqi.problems import BadInput
-from fenqi_server.db import array_of
+from fenqi_server.db import array_of, array_of_texts
 from fenqi_server.ids import uuid7
 
 __all__ = ["FIRST_OPEN", "Transaction", "balances_of", "convert", "post", "post_many"]
@@ -201,7 +201,11 @@ def post_many(shop_id: UUID, booked: Sequence[Transaction], listed_minor: Sequen
     if not booked:
         return
     columns = [
-        [array_of(getattr(each, column)) if column in _ARRAYS else getattr(each, column) for each in booked]
+        array_of_texts(array_of(getattr(each, column)) for each in booked)
+        if column in _ARRAYS
+        else array_of_texts(getattr(each, column) for each in booked)
+        if _TYPES[column] == "text"
+        else array_of(getattr(each, column) for each in booked)
         for column in _COLUMNS
     ]
     with connection.cursor() as cursor:

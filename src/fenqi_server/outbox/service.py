@@ -20,7 +20,7 @@ from django.db import connection, transaction
 
 from fenqi_server.clock import system_now
 from fenqi_server.db import array_of, use_shop
-from fenqi_server.ids import parse_public_id, public_id, uuid7
+from fenqi_server.ids import parse_public_id, public_id, uuid7, uuid7s
 from fenqi_server.outbox.addresses import RefusedAddress, check_url, resolve
 from fenqi_server.outbox.sending import SendFailed, post
 from fenqi_server.outbox.signing import (
@@ -191,11 +191,13 @@ def enqueue_many(
     """The same of many customers, in two statements: the ids of the events, in the order given."""
     if event not in EVENTS:
         raise ValueError(f"event {event!r} is not one of {', '.join(EVENTS)}")
-    names = [uuid7(at) for _ in payloads]
+    names = uuid7s(at, len(payloads))
     rows = [
-        (uuid7(at), endpoint, customer_id, name, payload)
+        (message, endpoint, customer_id, name, payload)
         for endpoint in listening(shop, event)
-        for name, (customer_id, payload) in zip(names, payloads, strict=True)
+        for message, name, (customer_id, payload) in zip(
+            uuid7s(at, len(payloads)), names, payloads, strict=True
+        )
     ]
     if rows:
         with connection.cursor() as cursor:

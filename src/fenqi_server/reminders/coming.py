@@ -22,12 +22,10 @@ __all__ = ["CHUNK", "search"]
 
 CHUNK: Final = 5_000
 
+# In the index's own order: each part begins where the one before it ended, and reads nothing twice.
 _FOUND: Final = """
-WITH due AS MATERIALIZED (
-    SELECT customer_id, contract_id, open_due_on, next_due_on FROM servicing_state
-     WHERE shop_id = %s AND next_due_on = %s AND status = 'active')
-SELECT customer_id, contract_id, next_due_on = ANY (open_due_on) FROM due
- WHERE (customer_id, contract_id) > (%s, %s) ORDER BY customer_id, contract_id LIMIT %s
+SELECT customer_id, contract_id, status = 'active' AND next_due_on = ANY (open_due_on) FROM servicing_state
+ WHERE shop_id = %s AND next_due_on = %s AND (customer_id, contract_id) > (%s, %s) ORDER BY customer_id, contract_id LIMIT %s
 """
 
 

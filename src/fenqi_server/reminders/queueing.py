@@ -16,8 +16,8 @@ import msgspec
 from django.db import connection
 
 from fenqi.calendars import local_date
-from fenqi_server.db import array_of, use_shop
-from fenqi_server.ids import uuid7
+from fenqi_server.db import array_of, array_of_texts, use_shop
+from fenqi_server.ids import uuid7s
 from fenqi_server.outbox.service import listening
 from fenqi_server.shops.models import Shop
 from fenqi_server.subscriptions.ports import offered
@@ -91,9 +91,9 @@ def queue(shop: Shop, notices: Sequence[Notice], at: datetime, reach: Reach | No
                 at,
                 array_of(each.customer_id for each in notices),
                 array_of(each.contract_id for each in notices),
-                [each.stage for each in notices],
-                [each.about for each in notices],
-                [each.due_on for each in notices],
+                array_of_texts(each.stage for each in notices),
+                array_of_texts(each.about for each in notices),
+                array_of(each.due_on for each in notices),
                 reach.webhook,
             ],
         )
@@ -108,7 +108,7 @@ def queue(shop: Shop, notices: Sequence[Notice], at: datetime, reach: Reach | No
                     at,
                     awake_at(at + GATHER, shop.time_zone),
                     array_of(customers),
-                    array_of(uuid7(at) for _ in customers),
+                    array_of(uuid7s(at, len(customers))),
                 ],
             )
     return len(new)

@@ -22,8 +22,8 @@ from fenqi.contracts.allocation import Allocation
 from fenqi.ledger.entries import POSTINGS
 from fenqi.terms.schedule import Charge, Row
 from fenqi_server.books.posting import Transaction, post_many
-from fenqi_server.db import array_of
-from fenqi_server.ids import uuid7
+from fenqi_server.db import array_of, array_of_texts
+from fenqi_server.ids import uuid7s
 
 __all__ = ["COLUMNS", "Found", "Reached", "events_of", "read_off", "write"]
 
@@ -138,7 +138,10 @@ SELECT e.contract_id, count(*), max(e.seq), array_agg(DISTINCT e.kind::text),
 def events_of(found: Sequence[Found]) -> dict[UUID, Events]:
     """What the events of contracts are, in one query. The caller has set the shop, and holds them."""
     with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, [[each.customer_id for each in found], [each.contract_id for each in found]])
+        cursor.execute(
+            _EVENTS,
+            [array_of(each.customer_id for each in found), array_of(each.contract_id for each in found)],
+        )
         return {row[0]: Events(row[1], row[2], row[3], row[4] or [], row[5]) for row in cursor.fetchall()}
 
 
@@ -262,7 +265,8 @@ UPDATE servicing_state AS s
 
 def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
     """Write events, postings and cached rows, each kind in one statement, in the caller's transaction."""
-    lines = [(each, *event, uuid7(at)) for each in reached for event in each.events]
+    new = [(each, event) for each in reached for event in each.events]
+    lines = [(each, *event, name) for (each, event), name in zip(new, uuid7s(at, len(new)), strict=True)]
     booked = [
         (
             Transaction(
@@ -292,12 +296,12 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
             [
                 shop_id,
                 at,
-                [each.found.customer_id for each, *_ in lines],
-                [each.found.contract_id for each, *_ in lines],
-                [seq for _, seq, *_ in lines],
-                [name for *_, name in lines],
-                [row for _, _, row, *_ in lines],
-                [on for _, _, _, on, _, _ in lines],
+                array_of(each.found.customer_id for each, *_ in lines),
+                array_of(each.found.contract_id for each, *_ in lines),
+                array_of(seq for _, seq, *_ in lines),
+                array_of(name for *_, name in lines),
+                array_of(row for _, _, row, *_ in lines),
+                array_of(on for _, _, _, on, _, _ in lines),
             ],
         )
         post_many(shop_id, [each for each, _ in booked], [listed for _, listed in booked])
@@ -305,15 +309,18 @@ def write(shop_id: UUID, reached: Sequence[Reached], at: datetime) -> None:
             _UPDATE_STATES,
             [
                 _INCOME,
-                [each.found.customer_id for each in reached],
-                [each.found.contract_id for each in reached],
-                [each.found.last_seq for each in reached],
-                [len(each.events) for each in reached],
-                [each.next_due_on for each in reached],
-                [array_of(each.booked) for each in reached],
-                [array_of(each.booked.values()) for each in reached],
-                [each.told_on for each in reached],
-                *([each.runs[place] if each.runs else None for each in reached] for place in range(4)),
+                array_of(each.found.customer_id for each in reached),
+                array_of(each.found.contract_id for each in reached),
+                array_of(each.found.last_seq for each in reached),
+                array_of(len(each.events) for each in reached),
+                array_of(each.next_due_on for each in reached),
+                array_of_texts(array_of(each.booked) for each in reached),
+                array_of_texts(array_of(each.booked.values()) for each in reached),
+                array_of(each.told_on for each in reached),
+                *(
+                    array_of(each.runs[place] if each.runs else None for each in reached)
+                    for place in range(4)
+                ),
             ],
         )
         if cursor.rowcount != len(reached):

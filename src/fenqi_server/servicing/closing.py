@@ -28,7 +28,7 @@ from fenqi.problems import BadInput
 from fenqi_server.autopay import asking
 from fenqi_server.autopay.asking import Asked
 from fenqi_server.autopay.attempts import DaySums, sums_of
-from fenqi_server.db import in_transaction, read_by_index, use_shop
+from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.reminders import coming, ending
 from fenqi_server.reminders.queueing import Reach, reach_of
@@ -98,6 +98,7 @@ class _Done(msgspec.Struct):
     full: bool = False
     contracts: int = 0
     rows: int = 0
+    reminders: int = 0
     failed: list[UUID] = []
     names: list[str] = []
     busy: list[UUID] = []
@@ -139,6 +140,7 @@ def close_day(
         done = _chunk(shop, day, at, today, told, left_out, retry=retry)
         contracts += done.contracts
         rows += done.rows
+        looked.reminders += done.reminders
         left_out += done.failed + done.busy
         failed += done.names
         if not (done.contracts or done.failed or done.busy) and not full:
@@ -147,7 +149,7 @@ def close_day(
         if chunks is not None:
             chunks -= 1
     else:
-        return DueReport(contracts, rows, tuple(failed))
+        return DueReport(contracts, rows, tuple(failed), reminders=looked.reminders)
     if ran is not None and ran != on:
         _end(shop, ran, at)
     while chunks is None or chunks > 0:
@@ -251,7 +253,7 @@ def _chunk(
     done = _Done()
     others: list[tuple[UUID, UUID]] = []
 
-    def act() -> tuple[int, int, list[tuple[UUID, UUID]]]:
+    def act() -> tuple[int, int, int, list[tuple[UUID, UUID]]]:
         use_shop(shop.id)
         others.clear()
         read_by_index()
@@ -259,7 +261,7 @@ def _chunk(
             cursor.execute(_CHUNK, [shop.id, day, left_out, retry, at, CHUNK])
             found = [Found(*row) for row in cursor.fetchall()]
         if not found:
-            return 0, 0, []
+            return 0, 0, 0, []
         others.extend((each.customer_id, each.contract_id) for each in found)
         done.full = len(found) == CHUNK
         events = at_once.events_of(found)
@@ -268,22 +270,30 @@ def _chunk(
             for each in found
             if (read := at_once.read_off(each, events.get(each.contract_id), day)) is not None
         ]
+        reminders = 0
         if reached:
             at_once.write(shop.id, reached, at)
             _resolve(
                 [each.found.contract_id for each in reached], [each.found.customer_id for each in reached], at
             )
-            asking.queue(
-                shop, [(each.found.customer_id, each.found.contract_id) for each in reached], day, at
-            )
-            watch.begin(
+            reminders = _follow_up(
                 shop,
                 [
-                    Watched(each.found.customer_id, each.found.contract_id, each.grace_days)
+                    Watched(
+                        each.found.customer_id,
+                        each.found.contract_id,
+                        each.grace_days,
+                        each.found.open_due_on[0],
+                    )
                     for each in reached
+                    # A due date that comes leaves open what was open.
+                    if each.found.status == "active"
+                    and each.found.open_due_on
+                    and each.found.open_due_on[0] <= day
                 ],
                 day,
-                *told,
+                at,
+                told,
             )
             _count(
                 shop,
@@ -297,10 +307,10 @@ def _chunk(
             )
         written = {each.found.contract_id for each in reached}
         rest = [key for key in others if key[1] not in written]
-        return len(reached), sum(len(each.events) for each in reached), rest
+        return len(reached), sum(len(each.events) for each in reached), reminders, rest
 
     try:
-        done.contracts, done.rows, rest = in_transaction(act)
+        done.contracts, done.rows, done.reminders, rest = in_transaction(act)
     except Exception:
         if not others:
             raise
@@ -325,7 +335,7 @@ def _alone(
     """One contract, by replay, in a transaction of its own."""
     began = time.monotonic()
 
-    def act() -> int | None:
+    def act() -> tuple[int, int] | None:
         use_shop(shop.id)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -336,14 +346,20 @@ def _alone(
             if cursor.fetchone() is None:
                 return None
         rows, earned, grace_days = _reach(customer_id, contract_id, day, at, today)
-        watch.begin(shop, [Watched(customer_id, contract_id, grace_days)], day, *told)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT open_due_on[1] FROM servicing_state WHERE customer_id = %s AND contract_id = %s"
+                " AND status = 'active' AND open_due_on[1] <= %s",
+                [customer_id, contract_id, day],
+            )
+            owing = [Watched(customer_id, contract_id, grace_days, since) for (since,) in cursor.fetchall()]
+        reminders = _follow_up(shop, owing, day, at, told)
         _resolve([contract_id], [customer_id], at)
-        asking.queue(shop, [(customer_id, contract_id)], day, at)
         _count(shop, day, at, contracts=1, rows=rows, at_once=0, earned=earned, milliseconds=_since(began))
-        return rows
+        return rows, reminders
 
     try:
-        rows = in_transaction(act)
+        written = in_transaction(act)
     except Exception as problem:
         # One contract that cannot be done must not keep the others from their day.
         name = public_id("ct", customer_id, contract_id)
@@ -352,11 +368,19 @@ def _alone(
         done.failed.append(contract_id)
         done.names.append(name)
         return
-    if rows is None:
+    if written is None:
         done.busy.append(contract_id)
         return
+    rows, reminders = written
     done.contracts += 1
     done.rows += rows
+    done.reminders += reminders
+
+
+def _follow_up(shop: Shop, owing: Sequence[Watched], day: date, at: datetime, told: Told) -> int:
+    """What follows for contracts that owe something on their due date, in the caller's transaction; how many reminders were queued."""
+    asking.queue(shop, [(each.customer_id, each.contract_id) for each in owing], day, at)
+    return watch.begin(shop, owing, day, *told, at)
 
 
 def _reach(
@@ -460,7 +484,7 @@ def _resolve(contracts: Sequence[UUID], customers: Sequence[UUID], at: datetime)
             "UPDATE servicing_close_failure AS f SET resolved_at = %s"
             "  FROM unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
             " WHERE f.customer_id = u.customer_id AND f.contract_id = u.contract_id AND f.resolved_at IS NULL",
-            [at, list(customers), list(contracts)],
+            [at, array_of(customers), array_of(contracts)],
         )
 
 

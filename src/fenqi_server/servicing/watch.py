@@ -1,7 +1,7 @@
 """Contracts with something due or late: looked at on the days on which something follows from it.
 
-When a row's date comes and it is not paid, its contract is put here with the next day that matters: the reminder of the day itself, a stage of
-being late, the end of the days of grace. A look tells what is to be told, charges what being late was agreed to cost, and sets the next
+When a row's date comes and it is not paid, its contract is put here with the next day that matters: a stage of being late, the end of the
+days of grace, or the day itself where more than its reminder may follow from it. A look tells what is to be told, charges what being late was agreed to cost, and sets the next
 day, or lets the contract go. Payments touch none of it. How late a contract is is never stored: it follows from its open rows.
 """
 
@@ -36,11 +36,12 @@ CHARGE_EVERY: Final = timedelta(days=30)
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """A contract whose row came due. `grace_days` is None where being late costs nothing."""
+    """A contract of which a row came due and which owes something: `since` when. `grace_days` is None where being late costs nothing."""
 
     customer_id: UUID
     contract_id: UUID
     grace_days: int | None
+    since: date
 
 
 class Looked(msgspec.Struct):
@@ -57,22 +58,29 @@ _BEGIN: Final = """
 INSERT INTO servicing_watch AS w (customer_id, contract_id, shop_id, look_on, grace_days)
 SELECT u.customer_id, u.contract_id, %s, u.look_on, u.grace_days
   FROM unnest(%s::uuid[], %s::uuid[], %s::date[], %s::smallint[]) AS u (customer_id, contract_id, look_on, grace_days)
-  JOIN servicing_state AS s USING (customer_id, contract_id)
- WHERE s.status = 'active' AND s.open_due_on[1] <= %s
 ON CONFLICT (customer_id, contract_id) DO UPDATE
    SET look_on = least(w.look_on, excluded.look_on), grace_days = excluded.grace_days
 """
 
 
-def begin(shop: Shop, contracts: Sequence[Watched], day: date, rules: Rules, reach: Reach) -> None:
-    """Watch those of these contracts that owe something by `day`, on which a row of theirs came due."""
-    told: list[date] = []
-    if reach:
-        told += [day] if rules.on_due else []
-        told += [day + timedelta(days=rules.late_days[0])] if rules.late_days else []
+def begin(
+    shop: Shop, contracts: Sequence[Watched], day: date, rules: Rules, reach: Reach, at: datetime
+) -> int:
+    """Watch these contracts, of which a row came due on `day`, in the caller's transaction; how many reminders were queued.
+
+    Where nothing is older, nothing but its reminder follows from the day itself: that is queued here, if the day is today.
+    """
+    further = [day + timedelta(days=rules.late_days[0])] if reach and rules.late_days else []
+    remind = bool(reach) and rules.on_due
+    is_today = day == local_date(at, shop.time_zone)
+    notices: list[Notice] = []
     rows: list[tuple[Watched, date]] = []
     for each in contracts:
-        days = list(told)
+        days = list(further)
+        if remind and is_today and each.since == day:
+            notices.append(Notice(each.customer_id, each.contract_id, "due", str(day), day))
+        elif remind:
+            days.append(day)
         if each.grace_days is not None:
             days.append(day + timedelta(days=each.grace_days + 1))
         if days:
@@ -86,10 +94,10 @@ def begin(shop: Shop, contracts: Sequence[Watched], day: date, rules: Rules, rea
                     array_of(each.customer_id for each, _ in rows),
                     array_of(each.contract_id for each, _ in rows),
                     array_of(on for _, on in rows),
-                    [each.grace_days for each, _ in rows],
-                    day,
+                    array_of(each.grace_days for each, _ in rows),
                 ],
             )
+    return queue(shop, notices, at, reach)
 
 
 _TO_CHARGE: Final = """
@@ -102,7 +110,7 @@ WITH w AS MATERIALIZED (
      WHERE w.shop_id = %s AND w.look_on <= %s AND (w.grace_days IS NULL OR w.contract_id = ANY (%s::uuid[]))
      ORDER BY w.look_on LIMIT %s
        FOR NO KEY UPDATE OF w SKIP LOCKED)
-SELECT w.customer_id, w.contract_id, w.grace_days, s.status, s.open_due_on
+SELECT w.customer_id, w.contract_id, w.grace_days, CASE WHEN s.status = 'active' THEN s.open_due_on[1] END, %s = ANY (s.open_due_on)
   FROM w JOIN servicing_state AS s USING (customer_id, contract_id)
 """
 
@@ -138,19 +146,20 @@ def look_chunk(shop: Shop, rules: Rules, reach: Reach, at: datetime) -> Looked:
         read_by_index()
         _put_off(bad)
         with connection.cursor() as cursor:
-            cursor.execute(_LOOK, [shop.id, today, [contract_id for _, contract_id in charged], CHUNK])
+            cursor.execute(
+                _LOOK, [shop.id, today, array_of(contract_id for _, contract_id in charged), CHUNK, today]
+            )
             found = cursor.fetchall()
         notices: list[Notice] = []
         gone: list[tuple[UUID, UUID]] = []
         later: list[tuple[UUID, UUID, date]] = []
-        for customer_id, contract_id, grace_days, status, open_due_on in found:
-            since = open_due_on[0] if open_due_on and status == "active" else None
+        for customer_id, contract_id, grace_days, since, due_today in found:
             if since is None or since > today:
                 gone.append((customer_id, contract_id))
                 continue
             late = (today - since).days
             days: list[date] = []
-            if rules.on_due and today in open_due_on:
+            if rules.on_due and due_today:
                 notices.append(Notice(customer_id, contract_id, "due", str(today), today))
             if late and (stage := rules.late_stage(late)) is not None:
                 notices.append(Notice(customer_id, contract_id, "late", f"{since}:{stage}", since))

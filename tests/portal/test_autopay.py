@@ -240,19 +240,19 @@ def test_an_automatic_payment_that_did_not_work_stands_on_the_contract_s_page(
 ) -> None:
     give(mall, tool=Tool("pretend:insufficient,ok", "Pretend Bank", "0002"))
     page = f"/contracts/{mall.contract}/"
-    assert parse(mall.signed_in().get(page).content).all("div", data_fq_part="failures") == []
+    assert parse(mall.signed_in().get(page).content).all("section", data_fq_part="failures") == []
     closing.run_due(after(31))
     attempts.act_due(after(31))
     with clock.pinned(after(31)):
         client = mall.signed_in(language=language)
-        assert failed in parse(client.get(page).content).one("div", data_fq_part="failures").text
+        assert failed in parse(client.get(page).content).one("section", data_fq_part="failures").text
     # It is tried again on the next day, and works then.
     closing.run_due(after(32))
     attempts.act_due(after(32))
     with clock.pinned(after(32)):
         client = mall.signed_in(language=language)
         shown = parse(client.get(page).content)
-    assert failed in shown.one("div", data_fq_part="failures").text
+    assert failed in shown.one("section", data_fq_part="failures").text
     assert "¥536.00" in shown.one("table", data_fq_part="payments").text
 
 

@@ -106,8 +106,8 @@ def test_what_renting_costs_is_its_rents_and_the_price_of_buying_and_no_deposit_
 @pytest.mark.parametrize(
     ("language", "paid_by", "not_so", "new"),
     [
-        ("en", "from the deposit", "granted by the shop", "Buyout is new, and due on"),
-        ("zh", "押金抵付", "商城减免", "新增买断款"),
+        ("en", "from the deposit", "granted by the shop", "¥1,000.00 of it came from your deposit."),
+        ("zh", "押金抵付", "商城减免", "其中¥1,000.00由押金支付。"),
     ],
 )
 def test_what_the_deposit_paid_is_not_said_to_be_granted_by_the_shop(

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.engine.contracts.made import FLAT_12
+from tests.engine.contracts.test_leases import PHONE
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
+from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.policies import audit
+from fenqi_server.servicing import desk, leases
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -86,6 +90,49 @@ def test_a_page_of_the_list_goes_on_where_it_ended(
     assert link is not None
     rest = ann.get(HOME + link[1].replace("&amp;", "&")).content.decode()
     assert re.findall(r">(o-\d\d)<", rest) == ["o-01", "o-00"]
+
+
+def test_a_plan_that_the_policy_in_force_does_not_know_has_its_name_from_the_contract_s_own_policy(
+    shop: Shop, ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_one(shop, make_customer(shop))
+    monkeypatch.setattr(desk, "_plan_name", lambda found, voice: f"{found.plan.id} as it was called then")
+    assert "as it was called then" in ann.get(HOME).content.decode()
+    monkeypatch.setattr(desk, "_plans", lambda shop, at, voice: {FLAT_12.id: "as it is called now"})
+    assert "as it is called now" in ann.get(HOME).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            (
+                "Deposit: deposit ¥1,000.00",
+                "Buyout: price ¥1,000.00",
+                "from the deposit",
+                "automatic payment",
+            ),
+        ),
+        ("zh-hans", ("押金：押金 ¥1,000.00", "买断款：价款 ¥1,000.00", "押金抵付", "自动还款")),
+    ],
+)
+def test_what_paid_a_lease_is_told_by_the_names_of_its_rows(
+    shop: Shop, ann: Client, language: str, said: tuple[str, ...]
+) -> None:
+    plan = Plan("rent_12", "rent", "mall", "operating_lease", 12, PHONE)
+    contract = open_one(shop, make_customer(shop), plan, 490_000)
+    servicing.pay(shop, contract, 100_000, "received", "d-1", AT)
+    leases.hand_over(shop, contract, AT)
+    servicing.pay(shop, contract, 40_000, "received", "aa_1", after(31), channel="autopay")
+    with clock.pinned(after(200)):
+        offer = leases.preview_buyout(shop, contract, after(200))
+        leases.buy_out(shop, contract, offer.price_minor, "agreed", after(200))
+        ann.cookies["fenqi_language"] = language
+        paid = part(ann.get(f"{HOME}{contract}/"), "payments")
+    for words in said:
+        assert words in paid
+    assert not re.search(r"instalment (0|13)|第 (0|13) 期|deposit \d", paid)
 
 
 def test_a_contract_shows_what_is_owed_and_what_each_payment_paid(shop: Shop, ann: Client) -> None:

@@ -635,6 +635,8 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
         if not shown and not words and not isinstance(event, _MONEY_BACK):
             continue
         title = _what(event, late, not after.balance_minor, voice)
+        if isinstance(event, told.BoughtOut):
+            words = _by_deposit(event, after, words, voice)
         if isinstance(event, told.PaymentReceived) and event.settles:
             saved = _to_pay(before) - _to_pay(after)
             if saved > 0 and not after.balance_minor:
@@ -643,6 +645,21 @@ def why_changed(found: Contract, voice: Voice) -> tuple[ChangeView, ...]:
             ChangeView(voice.day(event.occurred_on), title, words, tuple(shown), _basis(event, found, voice))
         )
     return tuple(reversed(views))
+
+
+def _by_deposit(event: told.BoughtOut, after: ContractState, owed: str, voice: Voice) -> str:
+    """Where the deposit paid of the price, that is said before what is owed more."""
+    paid = sum(
+        each.amount_minor
+        for each in after.payments
+        if each.event_seq == event.seq and each.purpose == "deposit"
+    )
+    if not paid:
+        return owed
+    said = gettext("%(amount)s of it came from your deposit.") % {"amount": voice.money(paid)}
+    return (
+        pgettext("two sentences", "%(first)s %(second)s") % {"first": said, "second": owed} if owed else said
+    )
 
 
 def _basis(event: Any, found: Contract, voice: Voice) -> str:

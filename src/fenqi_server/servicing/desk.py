@@ -49,6 +49,7 @@ from fenqi_server.servicing.words import (
     no_money,
     part_name,
     parts_of,
+    reference_of,
     request_state,
     row_state,
     said,
@@ -209,7 +210,7 @@ def _line(
         url=reverse("console:contract", args=[each.contract_id]),
         order=each.order_ref,
         customer=names.get(customer_id, customer_id.hex[-8:].upper()),
-        plan=plans.get(each.plan, each.plan),
+        plan=plans.get(each.plan) or _plan_name(service.get(shop, each.contract_id, at=clock.now()), voice),
         agreed=voice.day(local_date(each.created_at, shop.time_zone)),
         state=state,
         tone=tone,
@@ -569,10 +570,10 @@ def _payment(payment: PaymentState, found: ContractView, voice: Voice) -> Paymen
     return PaymentLine(
         on=voice.day(payment.occurred_on),
         amount=voice.money(payment.amount_minor),
-        reference=payment.payment_id,
+        reference=reference_of(payment),
         how=how,
         granted=no_money(payment),
-        parts=parts_of(payment, voice),
+        parts=parts_of(payment, found.state.rows, voice),
     )
 
 
@@ -660,7 +661,10 @@ def state_word(state: ContractState) -> str:
 def _changed_rows(difference: Difference, voice: Voice) -> tuple[ChangeLine, ...]:
     return tuple(
         ChangeLine(
-            str(change.row), _figure(change.figure), _shown(change.before, voice), _shown(change.after, voice)
+            row_name(change.kind, change.row),
+            _figure(change.figure),
+            _shown(change.before, voice),
+            _shown(change.after, voice),
         )
         for change in difference.rows
     )

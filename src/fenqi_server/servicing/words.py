@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext, ngettext, pgettext
 
-from fenqi.contracts.contract import ContractState, PaidPart, PaymentState
+from fenqi.contracts.contract import ContractState, PaidPart, PaymentState, RowState
 from fenqi.contracts.events import (
     Accelerated,
     AllocatedByInstruction,
@@ -52,6 +52,7 @@ from fenqi.contracts.events import (
 )
 from fenqi_server.servicing.acts import PAID_BACK
 from fenqi_server.servicing.requests import CUSTOMER
+from fenqi_server.storefront.selector import row_name
 from fenqi_server.storefront.voice import Voice
 
 __all__ = [
@@ -164,6 +165,7 @@ def channel_name(channel: str) -> str:
         "bank": pgettext("how money came", "bank"),
         "wallet": pgettext("how money came", "wallet"),
         "cash": pgettext("how money came", "cash at the till"),
+        "autopay": pgettext("how money came", "automatic payment"),
     }.get(channel, channel)
 
 
@@ -205,9 +207,10 @@ def failure_name(reason: str) -> str:
     return words.get(reason) or gettext("it did not work")
 
 
-def parts_of(payment: PaymentState, voice: Voice) -> tuple[str, ...]:
-    """Where a payment's money went, line by line."""
-    lines = [_part(part, voice) for part in payment.parts]
+def parts_of(payment: PaymentState, rows: tuple[RowState, ...], voice: Voice) -> tuple[str, ...]:
+    """Where a payment's money went, line by line, each row by its name."""
+    names = {row.number: row_name(row.kind, row.number) for row in rows}
+    lines = [_part(part, names.get(part.row, str(part.row)), voice) for part in payment.parts]
     if payment.unapplied_minor:
         lines.append(gettext("%(amount)s unapplied") % {"amount": voice.money(payment.unapplied_minor)})
     if payment.recovered_minor:
@@ -219,10 +222,10 @@ def parts_of(payment: PaymentState, voice: Voice) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _part(part: PaidPart, voice: Voice) -> str:
-    paid = [
-        f"{part_name(name)} {voice.money(minor)}"
-        for name, minor in (
+def _part(part: PaidPart, name: str, voice: Voice) -> str:
+    several = [
+        f"{part_name(each)} {voice.money(minor)}"
+        for each, minor in (
             ("principal", part.principal_minor),
             ("fee", part.fee_minor),
             ("interest", part.interest_minor),
@@ -232,10 +235,10 @@ def _part(part: PaidPart, voice: Voice) -> str:
         )
         if minor
     ]
-    return gettext("instalment %(n)s: %(price)s") % {
-        "n": part.row,
-        "price": pgettext("between things listed", ", ").join(paid),
-    }
+    paid = pgettext("between things listed", ", ").join(several)
+    if name.isdecimal():
+        return gettext("instalment %(n)s: %(price)s") % {"n": name, "price": paid}
+    return pgettext("a row and what was paid of it", "%(about)s: %(paid)s") % {"about": name, "paid": paid}
 
 
 def said_why(event: Event) -> str:

@@ -16,7 +16,7 @@
 | `FENQI_SMS_PORT`, `FENQI_PUSH_PORT` | a class of yours that sends text messages or pushes: see docs/notifications.md |
 | `FENQI_SUPPORT_MAIL` | the address that customers answer to, e.g. `support@mall.example`; its gateway posts to `/v1/inbound-mail` |
 | `FENQI_CLEARING_LIMIT_MINOR` | the most, in minor units, that one person clears alone in a reconciliation (10000, which is ¥100) |
-| `FENQI_CONCESSION_LIMIT_MINOR` | the most, in minor units, that one person gives away of a contract, or in a day sends out of it, takes back or charges alone (50000, which is ¥500) |
+| `FENQI_CONCESSION_LIMIT_MINOR` | the most, in minor units, that one person gives away of a contract, or in a day sends out of it or of money that named no contract, takes back or charges alone (50000, which is ¥500) |
 | `FENQI_PDF_FONT` | a TrueType font with Chinese glyphs, embedded in printed tables of costs; default: named, not embedded |
 | `FENQI_POLICY_KEY` | the file of a private key (`fenqi policy key`) that signs each policy as it is published, for `/v1/policy/snapshot` |
 | `FENQI_FUNDERS` | a JSON file: how each shop's funders are reached, see docs/causes.md |

@@ -315,9 +315,10 @@ def test_a_contract_that_was_paid_off_is_owed_again(shop: Shop) -> None:
 # ------------------------------------------------------------------------------------------- money without a contract
 
 
-def nobodys(shop: Shop, minor: int) -> str:
-    service.pay(shop, "order-9", minor, "received", "bank-9", AT, settlement="bank:a")
-    return unapplied.unmatched(shop).money[0].unapplied_id
+def nobodys(shop: Shop, minor: int, number: str = "bank-9") -> str:
+    service.pay(shop, "order-9", minor, "received", number, AT, settlement="bank:a")
+    (found,) = (each for each in unapplied.unmatched(shop).money if each.amount_minor == minor)
+    return found.unapplied_id
 
 
 def send_back(shop: Shop, money: str, days: int = 0, refund: str = "f-1", actor: str = "lin") -> Any:
@@ -352,6 +353,29 @@ def test_more_of_it_waits_for_another_and_is_sent_once(shop: Shop) -> None:
     assert unapplied.find(shop, money).refunded_by == "f-1"
     assert isinstance(send_back(shop, money, 3), unapplied.Unmatched)
     assert accounts(shop).get("unapplied_cash", 0) == 0
+
+
+def test_a_large_sum_is_not_several_small_ones_of_one_day(shop: Shop) -> None:
+    first, second, third, large = (
+        nobodys(shop, minor, f"bank-{minor}") for minor in (20_000, 30_000, 1, 90_000)
+    )
+    two = send_back(shop, large, refund="f-0")
+    requests.approve(shop, two.request_id, AT, actor="wu")
+    assert isinstance(send_back(shop, first), unapplied.Unmatched), "what two agreed to does not count"
+    assert isinstance(send_back(shop, second, refund="f-2", actor="ma"), unapplied.Unmatched)
+    waits = send_back(shop, third, refund="f-3")
+    assert (waits.state, waits.at_stake_minor, waits.asked.amount_minor) == ("open", 50_001, 1)
+    assert isinstance(send_back(shop, first), unapplied.Unmatched), "once: it counts no second time"
+    requests.decline(shop, waits.request_id, AT, actor="wu", note="tomorrow")
+    # Shanghai's midnight is at 16:00 here.
+    eve = AT.replace(hour=15, minute=59)
+    assert requests.ask_for_unmatched(shop, third, "f-3", eve, actor="lin", reason=WHY).needs_second
+    (again,) = (each for each in requests.of_money(shop, third) if each.state == "open")
+    requests.decline(shop, again.request_id, eve, actor="wu", note="tomorrow")
+    sent = requests.ask_for_unmatched(shop, third, "f-3", eve + timedelta(minutes=1), actor="lin", reason=WHY)
+    assert isinstance(sent, unapplied.Unmatched)
+    assert accounts(shop).get("unapplied_cash", 0) == 0
+    assert prove_shop(shop).ok
 
 
 def test_money_that_was_matched_or_sent_meanwhile_is_not_sent(shop: Shop) -> None:

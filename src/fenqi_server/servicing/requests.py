@@ -3,7 +3,7 @@
 A customer asks to return goods, or for help with paying. Somebody of the shop approves, which does it in the same transaction, or
 declines and says why. Until then whoever asked may take it back. What staff give away (`concede`), send out, take back or charge (`ask`)
 beyond `FENQI_CONCESSION_LIMIT_MINOR` waits here for a second person; the database refuses the row of whoever agrees with themselves.
-What one person decided before counts with it (`alone_before`): a large amount is not several small ones.
+What was decided alone before counts with it (`alone_before`): a large amount is not several small ones.
 
 A shop run by one person alone (`single_operator`) has nobody else. There the asker may agree once the request has waited a day, visibly.
 
@@ -29,6 +29,7 @@ from fenqi.contracts.explanation import Difference, explain
 from fenqi.money import format_money
 from fenqi.problems import BadInput
 from fenqi.texts import Text
+from fenqi_server.autopay.asking import midnight
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import house_party, parse_public_id, public_id, uuid7
@@ -544,7 +545,7 @@ def ask_for_unmatched(
 ) -> unapplied.Unmatched | Request:
     """Send back money that named no contract: at once up to the limit, above it when another agrees.
 
-    Raises as `unapplied.refund_unmatched`, and `Refusal` (`request_open`).
+    The limit is for all such money that was sent back today without a second person. Raises as `unapplied.refund_unmatched`, and `Refusal` (`request_open`).
     """
 
     def send_back() -> unapplied.Unmatched:
@@ -560,10 +561,13 @@ def ask_for_unmatched(
         )
 
     def act() -> unapplied.Unmatched | Request:
+        # Held before it is counted what went already: two at once do not count past each other.
+        customers.lock(shop, house_party(shop.id, "suspense"))
         if unapplied.find(shop, unapplied_id).refunded_by == refund_id:
             return send_back()
         found = outgoing.foreseen(send_back)
-        if found.amount_minor <= settings.FENQI_CONCESSION_LIMIT_MINOR:
+        stake = found.amount_minor + _sent_back_before(shop, at)
+        if stake <= settings.FENQI_CONCESSION_LIMIT_MINOR:
             return send_back()
         asked = UnmatchedRefundAsked(
             unapplied_id=unapplied_id,
@@ -584,7 +588,7 @@ def ask_for_unmatched(
             "unmatched_refund",
             asked,
             "",
-            found.amount_minor,
+            stake,
             actor,
             at,
         )
@@ -615,6 +619,25 @@ def alone_before(contract: Stored, kind: Kind, at: datetime) -> int:
         )
         by_two = {seq for (seq,) in cursor.fetchall()}
     return outgoing.done_on(contract, kind, local_date(at, contract.terms.zone), by_two)
+
+
+def _sent_back_before(shop: Shop, at: datetime) -> int:
+    """What counts with sending back money of no contract: what was sent back so today without a second person."""
+    today = local_date(at, shop.time_zone)
+    sent = unapplied.sent_back_on(shop, today)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum((r.body ->> 'amount_minor')::bigint), 0)::bigint"
+            " FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
+            " WHERE r.customer_id = %s AND r.kind = 'unmatched_refund' AND d.verdict = 'approved'"
+            " AND d.decided_at >= %s AND d.decided_at < %s",
+            [
+                house_party(shop.id, "suspense"),
+                midnight(today, shop),
+                midnight(today + timedelta(days=1), shop),
+            ],
+        )
+        return sent - int(cursor.fetchone()[0])
 
 
 def _waiting(subject: _Subject, kind: Kind, asked: Asked, actor: str) -> Request | None:

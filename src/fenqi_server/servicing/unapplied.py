@@ -9,7 +9,7 @@ What a contract itself holds beyond its debt goes back by `refund_held`.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -23,10 +23,11 @@ from fenqi.ledger.entries import Entries
 from fenqi.money import format_money
 from fenqi.problems import BadInput
 from fenqi.texts import Text
+from fenqi_server.autopay.asking import midnight
 from fenqi_server.books.posting import post
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
-from fenqi_server.ids import house_party, parse_public_id, public_id
+from fenqi_server.ids import first_uuid7, house_party, parse_public_id, public_id
 from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, service, storage
 from fenqi_server.servicing.storage import Stored
@@ -357,6 +358,20 @@ def refund_unmatched(
         return found
 
     return in_transaction(act)
+
+
+def sent_back_on(shop: Shop, day: date) -> int:
+    """How much money that named no contract was booked as sent back on a day, by whomever."""
+    use_shop(shop.id)
+    # Named by when they were booked: the day's own are the end of the key.
+    since, until = (first_uuid7(midnight(each, shop)) for each in (day, day + timedelta(days=1)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(amounts[1]), 0)::bigint FROM books_transaction"
+            " WHERE customer_id = %s AND transaction_id >= %s AND transaction_id < %s AND event_kind = 'unmatched_refunded'",
+            [house_party(shop.id, "suspense"), since, until],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def refund_held(

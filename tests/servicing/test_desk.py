@@ -16,7 +16,7 @@ from tests.servicing.opened import AT, after, make_customer, make_shop, on, open
 from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.policies import audit
-from fenqi_server.servicing import desk, leases
+from fenqi_server.servicing import acts, desk, leases
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -133,6 +133,21 @@ def test_what_paid_a_lease_is_told_by_the_names_of_its_rows(
     for words in said:
         assert words in paid
     assert not re.search(r"instalment (0|13)|第 (0|13) 期|deposit \d", paid)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "nothing to pay"), ("zh-hans", "无须支付")])
+def test_a_row_that_came_to_nothing_is_not_said_to_be_paid(
+    shop: Shop, ann: Client, language: str, said: str
+) -> None:
+    contract = open_one(shop, make_customer(shop))
+    assert said not in ann.get(f"{HOME}{contract}/").content.decode()
+    acts.re_age(shop, contract, 6, on(90), after(40), actor="ann", reason="ill")
+    ann.cookies["fenqi_language"] = language
+    with clock.pinned(after(40)):
+        page = ann.get(f"{HOME}{contract}/")
+    assert part(page, "rows").count(said) == 12
+    # Numbers of any length stand in what happened: it breaks rather than run over the side.
+    assert '<th scope="row" role="rowheader" class="wrap-ok">' in page.content.decode()
 
 
 def test_a_contract_shows_what_is_owed_and_what_each_payment_paid(shop: Shop, ann: Client) -> None:

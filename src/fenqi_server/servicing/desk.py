@@ -533,6 +533,8 @@ def _notices(state: ContractState, voice: Voice) -> tuple[str, ...]:
 
 def _row(row: RowState, state: ContractState, parts: list[str], voice: Voice) -> RowLine:
     word, tone = row_state(row.status)
+    if row.status == "paid" and not row.total_minor:
+        word, tone = pgettext("instalment", "nothing to pay"), ""
     if row.status != "paid" and row.paid_minor:
         word = gettext("%(state)s, part paid") % {"state": word}
     moved = ""

@@ -97,6 +97,17 @@ def test_an_expired_quote_is_refused_with_the_way_out_and_money_by_it_is_booked(
         assert (booked["applied_minor"], booked["contract"]["balance_minor"]) == (603_600, 39_600)
 
 
+def test_a_payment_of_before_the_quote_is_not_asked_for_by_it(send, look):
+    quote = decoded(send("payoff-quotes", {}))
+    before = (AT - timedelta(days=1)).date().isoformat()
+    body = paying(603_600, kind="request", settles=quote["quote_id"], occurred_on=before)
+    refused = send("payments", body)
+    assert (refused.status_code, decoded(refused)["code"]) == (409, "quote_unknown")
+    # Taken so, it would have paid an ordinary payment, and left what the quote spares.
+    assert decoded(look())["balance_minor"] == 643_200
+    assert decoded(send("payments", body | {"occurred_on": None}))["contract"]["balance_minor"] == 0
+
+
 def test_a_payoff_and_a_payment_at_once_are_one_after_the_other(committed_mall):
     from django.test import Client
 

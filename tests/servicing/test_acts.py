@@ -19,7 +19,7 @@ from fenqi.terms.plan import ContingentCost
 from fenqi.texts import Text
 from fenqi_server.books.proof import prove_shop
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, closing, payoffs, returns, service, storage
+from fenqi_server.servicing import acts, closing, payoffs, returns, service, storage, unapplied
 from fenqi_server.servicing.service import NoContract, Refusal
 from fenqi_server.shops.models import Shop
 
@@ -460,3 +460,47 @@ def test_no_more_is_paid_back_than_was_paid_in_money(shop: Shop) -> None:
     assert acts.pay_back(shop, contract, "t-1", 10_000, after(1), **WHO).after.balance_minor == 10_000
     with pytest.raises(Refusal):
         acts.pay_back(shop, contract, "t-2", 1, after(1), **WHO)
+
+
+def test_what_goes_back_for_goods_or_a_sale_called_off_is_not_paid_back_besides(shop: Shop) -> None:
+    customer = make_customer(shop)
+    returned = open_one(shop, customer, FREE_3, 90_000)
+    service.pay(shop, returned, 90_000, "received", "p-1", AT)
+    returns.confirm_return(shop, returned, "r-1", 45_000, after(1))
+    called_off = open_one(shop, customer, FREE_3, 90_000, order_ref="order-2")
+    service.pay(shop, called_off, 40_000, "received", "p-1", AT)
+    acts.cancel(shop, called_off, after(1))
+
+    def refused(contract: str, minor: int) -> Refusal:
+        with pytest.raises(Refusal) as more:
+            acts.pay_back(shop, contract, "t-1", minor, after(2), **WHO)
+        return more.value
+
+    # 900.00 were paid, of which 450.00 go back for the goods.
+    assert (refused(returned, 45_001).code, refused(called_off, 1).code) == ("above_paid", "above_paid")
+    assert "¥450.00 was paid that does not go back otherwise" in refused(returned, 45_001).detail.en
+    returns.refund_paid(shop, returned, "f-1", 45_000, after(2), **WHO)
+    returns.refund_paid(shop, called_off, "f-1", 40_000, after(2), **WHO)
+    assert (refused(returned, 45_001).code, refused(called_off, 1).code) == ("above_paid", "above_paid")
+    assert acts.pay_back(shop, returned, "t-1", 45_000, after(2), **WHO).after.balance_minor == 45_000
+    # The goods that are left come back, too: nothing is left to be refunded, and no more went out than came.
+    last = returns.confirm_return(shop, returned, "r-2", 45_000, after(3))
+    assert (last.refund_minor, last.balance_after_minor) == (0, 0)
+    report = prove_shop(shop)
+    assert report.ok, report.problems
+    assert not report.totals[0].accounts.get("in_transit")
+
+
+def test_goodwill_that_pays_nothing_is_never_paid_out(shop: Shop) -> None:
+    contract = open_one(shop, make_customer(shop), FREE_3, 90_000)
+    acts.goodwill(shop, contract, "g-1", 50_000, after(5), **WHO)
+    # A transfer of the second day is learnt of on the sixth.
+    service.pay(shop, contract, 70_000, "received", "p-1", after(6), occurred_on=on(2))
+    assert returns.confirm_return(shop, contract, "r-1", 90_000, after(7)).refund_due_minor == 70_000
+    with pytest.raises(Refusal, match="¥0.00 is held"):
+        unapplied.refund_held(shop, contract, "u-1", 1, after(8), **WHO)
+    report = prove_shop(shop)
+    assert report.ok, report.problems
+    accounts = dict(report.totals[0].accounts)
+    assert (accounts.get("goodwill", 0), accounts.get("unapplied_cash", 0)) == (0, 0)
+    assert accounts["refund_payable"] == -70_000

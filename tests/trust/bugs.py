@@ -105,7 +105,7 @@ BUGS: Final = (
     Bug("agreed interest is earned only on its day", contract.step, "account.terms.interest is not None", "account.daily"),
     Bug("money of before is used for a charge of before", Account.apply_held, "self.confirmed_on is None", "False"),
     Bug("money that went out twice is forgotten", money.pay_back, "if short:", "if False:"),
-    Bug("money that went out is not taken from what is held", Account.send_out, "minor - self.give_back(minor)", "minor"),
+    Bug("money that went out is not taken from what is held", Account.send_out, "minor - self.give_back(minor, only_money=only_money)", "minor"),
     Bug("money that came back from being paid back is forgotten", money.pay_back, "event.payment_id in account.void", "False"),
     # Twice.
     Bug("a payment may come twice", money._credit, "event.payment_id in account.credits", "False"),
@@ -176,6 +176,9 @@ BUGS: Final = (
     Bug("a fee that is let go never was income", None, "fee_waived", (4110, 1120)),
     Bug("a charge is fee income", None, "fee_charged", (1120, 4110)),
     Bug("goodwill that is left over came as money", None, "goodwill_unapplied", (1020, 2110)),
+    Bug("goodwill that is left over stays", contract.step, "if account.may_lapse:", "if False:"),
+    Bug("goodwill that is left over goes out as money", Account.give_back, "only_money and not credit.money", "False"),
+    Bug("goodwill of before stays when money goes out", money.give_back, "every=True", "every=False"),
     Bug("a paid fee goes back with each part of the goods", goods.take_back, "paid_fee = -account.fee_back + sum(", "paid_fee = sum("),
     Bug("a fee that goes back is not owed to the customer", goods.take_back, "account.refund_due += back", "pass"),
     Bug("a fee that goes back is rounded down", goods.take_back, "round_half_even(paid_fee * minor, bought)", "paid_fee * minor // bought"),

@@ -176,6 +176,7 @@ def _grant(play: Play, lived: Lived, event: GoodwillGranted) -> None:
             payment_id=f"goodwill:{said.get('request_id')}",
             amount_minor=event.amount_minor,
             reason=REASON,
+            unused="lapses",
         ),
         only=_CONCEDED,
     )
@@ -234,7 +235,7 @@ def _charge(play: Play, lived: Lived, event: Charged) -> None:
 
 
 def _refund_held(play: Play, lived: Lived, event: UnappliedRefunded) -> None:
-    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out")
+    told = msgspec.structs.replace(event, **lived.life.dates(), settlement="bank:out", goodwill="taken_back")
     play.act(
         lived,
         "unapplied-refunds",

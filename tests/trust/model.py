@@ -156,6 +156,8 @@ class Purse:
     recovered: int = 0
     granted: bool = False
     """We took it on ourselves."""
+    lapses: bool = False
+    """What it finds nothing to pay with is not granted."""
     pieces: list[tuple[int, tuple[date, str, int]]] = field(default_factory=list)
     """The pieces of lines that it paid."""
     purpose: str = "repayment"
@@ -364,7 +366,16 @@ class Book:
         if rule is None:
             raise Refused("not of this form of contract")
         rule(self, event)
+        self.drop_unused([purse for purse in self.purses.values() if purse.lapses])
         self.close_or_open(event.occurred_on)
+
+    def drop_unused(self, purses: Iterable[Purse]) -> None:
+        """Once there is something that it could pay, what is left of what we granted is not granted any more."""
+        if self.confirmed_on is None:
+            return
+        for purse in purses:
+            self.goodwill -= purse.unused
+            purse.unused = 0
 
     @property
     def sold(self) -> bool:
@@ -652,6 +663,7 @@ class Book:
                 raise Refused("not written off")
         purse = Purse(event.payment_id, event.occurred_on, event.amount_minor, is_money, event.amount_minor)
         purse.granted = not is_money
+        purse.lapses = isinstance(event, GoodwillGranted) and event.unused == "lapses"
         if not isinstance(event, Recovered):
             purse.purpose = event.purpose
         if event.payment_id in self.gone:
@@ -906,14 +918,21 @@ class Book:
     def refund(self, event: UnappliedRefunded) -> None:
         if event.amount_minor <= 0:
             raise Refused("refund")
-        if event.amount_minor > sum(purse.unused for purse in self.purses.values()):
+        held = list(self.purses.values())
+        granted = [purse for purse in held if purse.granted]
+        if event.goodwill == "taken_back":
+            held = [purse for purse in held if not purse.granted]
+        if event.amount_minor > sum(purse.unused for purse in held):
             self.cannot(event, "more than is held")
         self.transit -= event.amount_minor
-        self.take_out(event.amount_minor, event.occurred_on)
+        self.take_out(event.amount_minor, event.occurred_on, held)
+        if event.goodwill == "taken_back":
+            self.use_what_is_held(event.occurred_on)
+            self.drop_unused(granted)
 
-    def take_out(self, wanted: int, on: date) -> None:
+    def take_out(self, wanted: int, on: date, held: Iterable[Purse] | None = None) -> None:
         """Money goes out that no row gives: of what is held, the oldest first; beyond that, it is lent again."""
-        for purse in self.purses.values():
+        for purse in self.purses.values() if held is None else held:
             part = min(purse.unused, wanted)
             purse.unused -= part
             wanted -= part

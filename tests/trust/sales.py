@@ -364,7 +364,10 @@ def some_amount(life: Life, most: int) -> int:
 def grant(life: Life) -> Event:
     owed = life.stands.owed if life.stands else 100
     return GoodwillGranted(
-        **life.dates(life.day()), payment_id=life.name("g"), amount_minor=some_amount(life, owed // 3)
+        **life.dates(life.day()),
+        payment_id=life.name("g"),
+        amount_minor=some_amount(life, owed // 3),
+        unused=life.chance.choice(["lapses", "lapses", "held"]),
     )
 
 
@@ -414,6 +417,7 @@ def refund(life: Life) -> Event:
         amount_minor=some_amount(life, held),
         settlement=f"bank:{life.today}",
         refund_id=life.name("u"),
+        goodwill=_of_goodwill(life),
     )
 
 

@@ -81,11 +81,13 @@ def refused(event: Event, state: str, rule: str, way_out: str) -> EventRefused:
 class Credit:
     """Something that pays: money, or what stands for it. `paid` holds slots and amounts; `later` those by a later event, and its day.
 
-    `noted`: it says what a deposit, goods or a waiver settled, and is no payment that could be taken back.
+    `noted`: it says what a deposit, goods or a waiver settled, and is no payment that could be taken back. `lapses`: what of it finds
+    nothing to pay is not granted.
     """
 
     __slots__ = (
         "amount",
+        "lapses",
         "later",
         "money",
         "name",
@@ -106,7 +108,7 @@ class Credit:
         self.amount = amount
         self.purpose = purpose
         self.money = money
-        self.noted = False
+        self.noted = self.lapses = False
         self.paid: list[tuple[int, int]] = []
         self.later: list[tuple[int, date, int, int]] = []
         self.unapplied = amount
@@ -127,7 +129,7 @@ class Credit:
     def copy(self) -> Credit:
         twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
         twin.paid, twin.later = self.paid.copy(), self.later.copy()
-        twin.noted = self.noted
+        twin.noted, twin.lapses = self.noted, self.lapses
         twin.unapplied, twin.recovered, twin.reversed_on = self.unapplied, self.recovered, self.reversed_on
         return twin
 
@@ -173,6 +175,7 @@ class Account:
         self.interest_earned = [0] * len(rows)
         self.moved: dict[int, tuple[date, str]] = {}
         self.credits: dict[str, Credit] = {}
+        self.may_lapse = False
         self.movements: list[Movement] = []
         self.confirmed_on: date | None = None
         self.closed_on: date | None = None
@@ -575,6 +578,9 @@ class Account:
 
     def note(self, seq: int, on: date, name: str, purpose: Purpose, paid: list[tuple[int, int]]) -> None:
         """Remember what was paid by something that is no money, to say later what paid each row."""
+        while name in self.credits:
+            # Numbers of payments come from outside: money of this name stays known.
+            name += "*"
         credit = Credit(name, seq, on, sum(minor for _, minor in paid), purpose, False)
         credit.paid, credit.unapplied, credit.noted = paid, 0, True
         self.credits[name] = credit
@@ -925,6 +931,22 @@ class Account:
             credit.paid, credit.later, credit.unapplied, credit.reversed_on = [], [], 0, on
         self._line_up()
 
+    def let_lapse(self, seq: int, start: int, *, every: bool = False) -> None:
+        """What we took on ourselves and nothing is owed for, after movements from `start` on, was not granted after all.
+
+        Of what was granted so; of `every` one, whatever was said of it.
+        """
+        if self.confirmed_on is None:
+            # It waits for what it is to pay.
+            return
+        lapsed = False
+        for credit in self.credits.values():
+            if credit.unapplied and (credit.lapses or (every and credit.is_goodwill)):
+                self.move(seq, "goodwill_unapplied", -credit.unapplied)
+                credit.unapplied, lapsed = 0, True
+        if lapsed:
+            self.gather(seq, start)
+
     @property
     def deposit_left(self) -> int:
         """What is held of a lease's deposit, in cash or frozen."""
@@ -1043,18 +1065,25 @@ class Account:
         """Money that nothing is owed for."""
         return sum(credit.unapplied for credit in self.credits.values())
 
-    def give_back(self, minor: int) -> int:
+    @property
+    def held_money(self) -> int:
+        """Of what is held, what came from the customer."""
+        return sum(credit.unapplied for credit in self.credits.values() if credit.money)
+
+    def give_back(self, minor: int, *, only_money: bool = False) -> int:
         """Take money that nothing is owed for out of the account, the oldest first; say how much there was."""
         taken = 0
         for credit in self.credits.values():
+            if only_money and not credit.money:
+                continue
             part = min(credit.unapplied, minor - taken)
             credit.unapplied -= part
             taken += part
         return taken
 
-    def send_out(self, seq: int, on: date, minor: int) -> None:
+    def send_out(self, seq: int, on: date, minor: int, *, only_money: bool = False) -> None:
         """Money leaves that no row gives: of what is held, and beyond that it is owed again."""
-        short = minor - self.give_back(minor)
+        short = minor - self.give_back(minor, only_money=only_money)
         self.move(seq, "unapplied_refunded", minor)
         if short:
             self.reclaim(seq, on, short)

@@ -167,7 +167,7 @@ class PaidPart(msgspec.Struct, frozen=True, gc=False):
 class PaymentState(msgspec.Struct, frozen=True):
     """A payment and where its money went: `amount_minor` = the parts + `unapplied_minor`, unless reversed or given back.
 
-    `money` is False for what we granted instead.
+    `money` is False for what we granted instead; what of that lapsed is in neither.
     """
 
     payment_id: str
@@ -339,7 +339,7 @@ def _run(account: Account, events: list[Event]) -> None:
 
 def step(account: Account, event: Event) -> None:
     """Let one event happen after those before it."""
-    kind = type(event)
+    kind, start = type(event), len(account.movements)
     if account.leased is not None or account.pledge is not None:
         _check_kind(account, event)
     if kind is PaymentReversed:
@@ -348,6 +348,8 @@ def step(account: Account, event: Event) -> None:
         money.instruct(account, event, _run)  # type: ignore[arg-type]
     else:
         _ACTS[kind](account, event)
+    if account.may_lapse:
+        account.let_lapse(event.seq, start)
     account.past.append(event)
     if account.terms.interest is not None:
         account.recognise(event.seq)

@@ -266,13 +266,15 @@ class PaidBack(_Dated, frozen=True, kw_only=True, tag="paid_back", gc=False):
 class UnappliedRefunded(_Dated, frozen=True, kw_only=True, tag="unapplied_refunded", gc=False):
     """Money that nothing was owed for went back to the customer, or to what it was really for (`matched_to`).
 
-    `settlement` is the batch that it left with.
+    `settlement` is the batch that it left with. What goodwill has left by then is `taken_back`, and was `refunded` as money is by
+    events of before that was said.
     """
 
     amount_minor: int
     settlement: str
     refund_id: str = ""
     matched_to: str = ""
+    goodwill: Literal["refunded", "taken_back"] = "refunded"
 
     @property
     def reference(self) -> str:
@@ -327,12 +329,17 @@ class Waived(_Dated, frozen=True, kw_only=True, tag="waived", gc=False):
 
 
 class GoodwillGranted(_Dated, frozen=True, kw_only=True, tag="goodwill", gc=False):
-    """We take on ourselves a part of what is owed: it pays as money would, and is none."""
+    """We take on ourselves a part of what is owed: it pays as money would, and is none.
+
+    What of it finds nothing to pay, now or since something else had paid, is spared or went back, `lapses`; it was `held` as money is by
+    events of before that was said.
+    """
 
     payment_id: str
     amount_minor: int
     purpose: Purpose = "goodwill"
     reason: str = ""
+    unused: Literal["held", "lapses"] = "held"
 
     @property
     def reference(self) -> str:

@@ -66,6 +66,7 @@ __all__ = [
     "MAX_REASON",
     "NOBODYS",
     "PAID_BACK",
+    "TO_BE_REFUNDED",
     "Acted",
     "DueDayPreview",
     "MovedRow",
@@ -89,6 +90,15 @@ __all__ = [
 ]
 
 MAX_REASON: Final = 2000
+TO_BE_REFUNDED: Final = (
+    "refund_due",
+    "refund_due_for_others",
+    "fee_returned",
+    "charge_returned",
+    "interest_returned",
+    "penalty_returned",
+)
+"""The movements of what was paid and is to go back to the customer, for goods or a sale that was called off."""
 PAID_BACK: Final = "back:"
 """Before the number of a transfer by which money that had paid rows went back."""
 DAYS_BETWEEN_DUE_DAYS: Final = 180
@@ -294,7 +304,7 @@ def _done_before(stored: Stored, before: ContractState, event: Event) -> Event |
     return None
 
 
-_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement", "not_held", "goodwill")
+_WHEN: Final = ("seq", "recorded_at", "occurred_on", "settlement", "not_held", "goodwill", "unused")
 
 
 def _said(event: Event) -> dict[str, Any]:
@@ -567,7 +577,11 @@ def goodwill(
     def make(_: Stored, dates: dict[str, Any]) -> Event:
         # Numbers of payments come from outside: ours must not be one that a payer may have.
         return GoodwillGranted(
-            **dates, payment_id=f"goodwill:{goodwill_id}", amount_minor=amount_minor, reason=reason
+            **dates,
+            payment_id=f"goodwill:{goodwill_id}",
+            amount_minor=amount_minor,
+            reason=reason,
+            unused="lapses",
         )
 
     def check(stored: Stored, state: ContractState, _: Event) -> None:
@@ -591,8 +605,8 @@ def pay_back(
 ) -> Acted:
     """Money that had paid instalments went back to the customer: what was paid last, and in advance, is owed again first.
 
-    `settlement` is the batch that it leaves with. Raises `NoContract`, `Refusal` (more than was paid; a lease; interest that runs
-    daily), `BadInput`. What is to be refunded for goods is `returns.refund_paid`; what nothing is owed for, `unapplied.refund_held`.
+    `settlement` is the batch that it leaves with. Raises `NoContract`, `Refusal` (more than was paid, but for what is or was to be refunded;
+    a lease; interest that runs daily), `BadInput`. What is to be refunded for goods is `returns.refund_paid`; what nothing is owed for, `unapplied.refund_held`.
     """
     by_whom(actor, reason)
     named(refund_id, "refund_id")
@@ -609,12 +623,13 @@ def pay_back(
         )
 
     def check(stored: Stored, state: ContractState, event: Event) -> None:
-        # What goodwill paid was never the customer's money.
+        # What goodwill paid was never the customer's money; what goes back for goods, or went, goes back once.
         paid = sum(part.total_minor for each in state.payments if each.money for part in each.parts)
-        if amount_minor > paid:
-            more = EventRefused(
-                _kind(event), f"{paid} paid", f"no more than that, not {amount_minor}", "pay that back"
-            )
+        refunded = sum(each.amount_minor for each in state.movements if each.kind in TO_BE_REFUNDED)
+        free = max(min(paid, paid + state.recovered_minor - refunded), 0)
+        if amount_minor > free:
+            said = f"{paid} paid" if free == paid else f"{free} paid that does not go back otherwise"
+            more = EventRefused(_kind(event), said, f"no more than that, not {amount_minor}", "pay that back")
             refusal = refusal_of(more, _kind(event), stored.terms.currency)
             refusal.code = "above_paid"
             raise refusal

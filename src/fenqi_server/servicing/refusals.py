@@ -69,6 +69,7 @@ _PHRASES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (r"(?P<m1>-?\d+) to be refunded", "应退{m1}", "{m1} is to be refunded"),
     (r"(?P<m1>-?\d+) unapplied", "多付的钱为{m1}", "{m1} is held that nothing is owed for"),
+    (r"(?P<m1>-?\d+) paid that does not go back otherwise", "已付且不会另行退还的为{m1}", "{m1} was paid that does not go back otherwise"),
     (r"(?P<m1>-?\d+) paid", "已付{m1}", "{m1} was paid"),
     (r"a payment of (?P<m1>-?\d+)", "这笔付款为{m1}", "the payment is of {m1}"),
     (r"(?P<p>fee|penalty|interest|rent) of (?P<m1>-?\d+) owed", "尚欠的该项金额为{m1}", "of it {m1} is owed"),

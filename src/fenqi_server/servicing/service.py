@@ -431,6 +431,20 @@ def _by_quote(contract: Stored, state: ContractState, payment: PaymentReceived, 
             owed_minor=state.balance_minor,
             currency=currency,
         )
+    if payment.occurred_on < quote.occurred_on:
+        # Booked under its own day it would be an ordinary payment, and leave owed what the quote spares.
+        given_zh, given_en = (format_date(quote.occurred_on, locale) for locale in ("zh-CN", "en"))
+        raise Refusal(
+            "quote_unknown",
+            Text("付款早于结清报价", "The payment is older than the quote"),
+            Text(
+                f"结清报价于{given_zh}给出，付款日期不能更早。请更正日期，或不按报价付款。",
+                f"The payoff quote was given on {given_en}, after the day of the payment. Put the day right, or pay without the quote.",
+            ),
+            asked_minor=payment.amount_minor,
+            owed_minor=state.balance_minor,
+            currency=currency,
+        )
     until_zh, until_en = (format_date(quote.valid_until, locale) for locale in ("zh-CN", "en"))
     if payment.occurred_on > quote.valid_until or today > quote.valid_until:
         raise Refusal(

@@ -400,6 +400,7 @@ def refund_held(
             amount_minor=amount_minor,
             settlement=settlement or f"{channel}:{today}",
             refund_id=refund_id,
+            goodwill="taken_back",
         )
 
     return acts.perform(shop, contract, at, make, actor=actor, reason=reason)

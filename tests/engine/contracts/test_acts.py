@@ -226,6 +226,55 @@ def test_of_goods_that_were_paid_money_goes_back_first_and_no_more_than_came() -
     assert told.booked() == {IN_TRANSIT: 60_000, REFUND_PAYABLE: -60_000, 4010: -60_000, 4020: 60_000}
 
 
+def test_what_was_granted_and_finds_nothing_to_pay_is_not_granted() -> None:
+    # 900.00: 500.00 are granted on the fifth day, and a transfer of 700.00 on the second is learnt of after that. 200.00 are left to grant.
+    told = Told(agreed(FREE_3, 90_000))
+    told.tell(GoodwillGranted, days(5), payment_id="g", amount_minor=50_000, unused="lapses").pay(
+        days(2), 70_000
+    )
+    assert (told.state().status, told.state().unapplied_minor) == ("closed", 0)
+    assert told.booked() == {IN_TRANSIT: 70_000, 4010: -90_000, 5120: 20_000}
+    # The transfer bounces: now 500.00 of what was granted find something to pay.
+    told.tell(
+        PaymentReversed,
+        days(6),
+        payment_id=told.state().payments[0].payment_id,
+        settlement="s",
+        reason="bounced",
+    )
+    assert told.state().balance_minor == 40_000
+    assert told.booked() == {PRINCIPAL_RECEIVABLE: 40_000, 4010: -90_000, 5120: 50_000}
+
+
+def test_goodwill_of_before_stays_held_and_is_taken_back_with_what_is_paid_out() -> None:
+    told = Told(agreed(FREE_3, 90_000))
+    told.tell(GoodwillGranted, days(5), payment_id="g", amount_minor=50_000).pay(days(2), 70_000).pay(
+        days(6), 1_000
+    )
+    told.tell(GoodsReturned, days(7), return_id="r", amount_minor=90_000, goodwill="taken_back")
+    # 300.00 of goodwill and 10.00 of money pay nothing; 700.00 of money go back for the goods, 200.00 of goodwill do not.
+    assert (told.state().unapplied_minor, told.state().refund_due_minor) == (31_000, 70_000)
+    out: dict[str, Any] = {"settlement": "s", "refund_id": "u"}
+    before = Told(told.terms)
+    before.events = list(told.events)
+    before.tell(UnappliedRefunded, days(8), amount_minor=31_000, **out)
+    assert before.booked()[5120] == 30_000, "an event of before that was said means what it meant"
+    with pytest.raises(EventRefused, match="1000 unapplied"):
+        told.tell(UnappliedRefunded, days(8), amount_minor=1_001, goodwill="taken_back", **out)
+    told.tell(UnappliedRefunded, days(8), amount_minor=1_000, goodwill="taken_back", **out)
+    assert told.state().unapplied_minor == 0
+    assert told.booked() == {IN_TRANSIT: 70_000, REFUND_PAYABLE: -70_000, 4010: -90_000, 4020: 90_000}
+    # The 10.00 bounce after they went out: they are owed again, and what was granted pays them before the rest is taken back.
+    told.tell(
+        PaymentReversed,
+        days(9),
+        payment_id=told.state().payments[-1].payment_id,
+        settlement="s",
+        reason="bounced",
+    )
+    assert (told.state().balance_minor, told.state().unapplied_minor, told.booked()[5120]) == (0, 0, 1_000)
+
+
 def test_a_fee_that_was_granted_is_not_paid_out_with_the_goods() -> None:
     # Two fees of 36.00 are paid, one of them by goodwill; half of the goods go back.
     terms = agreed(FLAT_12, 600_000, returns=ReturnTerms(paid_fee="returned"))
@@ -407,6 +456,7 @@ LATE = LateTerms(Decimal("0.27"), "late", Decimal("0.24"), "law")
 
 
 _GOODWILL: Any = ("taken_back", "refunded")
+_UNUSED: Any = ("lapses", "held")
 MADE: dict[str, Any] = {
     "pay": lambda d, a, n: PaymentReceived(**d, payment_id=f"p{d['seq']}", amount_minor=a, settlement="s"),
     "pay again": lambda d, a, n: PaymentReceived(
@@ -431,9 +481,11 @@ MADE: dict[str, Any] = {
     ),
     "refund": lambda d, a, n: RefundPaid(**d, refund_id=f"f{d['seq']}", amount_minor=a, settlement="s"),
     "unapplied": lambda d, a, n: UnappliedRefunded(
-        **d, amount_minor=a, settlement="s", refund_id=f"u{d['seq']}"
+        **d, amount_minor=a, settlement="s", refund_id=f"u{d['seq']}", goodwill=_GOODWILL[n % 2]
     ),
-    "goodwill": lambda d, a, n: GoodwillGranted(**d, payment_id=f"p{d['seq']}", amount_minor=a),
+    "goodwill": lambda d, a, n: GoodwillGranted(
+        **d, payment_id=f"p{d['seq']}", amount_minor=a, unused=_UNUSED[n % 2]
+    ),
     "fee": lambda d, a, n: Charged(
         **d, charge_id=f"c{d['seq']}", part="fee", amount_minor=n, due_on=d["occurred_on"], code="late"
     ),
@@ -504,6 +556,8 @@ def test_whatever_happens_money_is_taken_and_replay_apply_and_the_book_agree(
         if all(getattr(each, "goodwill", "taken_back") == "taken_back" for each in events):
             came = sum(each.amount_minor for each in state.payments if each.money and not each.reversed_on)
             assert state.refund_due_minor <= came, "no more goes back than came"
+            if all(getattr(each, "unused", "lapses") == "lapses" for each in events):
+                assert state.refund_due_minor + state.unapplied_minor <= came, "nor is more held"
 
 
 def _agrees(terms: ContractTerms, state: ContractState) -> None:

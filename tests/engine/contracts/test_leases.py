@@ -618,6 +618,39 @@ def test_a_late_rent_bears_the_agreed_penalty_and_may_be_waived() -> None:
     assert short.state().rent_outstanding_minor == 12 * 40_000 - 50_000
 
 
+@pytest.mark.parametrize(("unused", "left"), [("lapses", 0), ("held", 6 * 40_000 - 3_000)])
+def test_rents_that_were_granted_and_do_not_come_are_not_granted(unused: str, left: int) -> None:
+    # Twelve rents of 400.00 are granted, and the goods go back after six; sending them back costs 30.00.
+    told = Told(lease_terms()).out()
+    told.tell(GoodwillGranted, days(1), payment_id="g", amount_minor=12 * 40_000, unused=unused)
+    told.rents(6, paid=False)
+    told.tell(LeaseReturned, told.due_on(6))
+    assert told.state().unapplied_minor == left, "held, as it was before that was said"
+    assert told.booked()[5120] == 6 * 40_000 + 3_000 + left
+
+
+def test_rents_that_were_granted_pay_of_the_price_where_the_goods_are_bought() -> None:
+    told = Told(lease_terms()).out()
+    told.tell(GoodwillGranted, days(1), payment_id="g", amount_minor=3 * 40_000, unused="lapses")
+    offer = buyout_quote(told.terms, told.events, days(2))
+    told.tell(BoughtOut, days(2), price_minor=offer.price_minor, consent="c", settlement="s")
+    # 4,900.00 less the deposit and what was granted.
+    assert (told.state().balance_minor, told.booked()[5120]) == (490_000 - 100_000 - 120_000, 120_000)
+
+
+def test_money_that_is_called_as_the_deposit_of_a_buyout_is_not_lost() -> None:
+    told = Told(lease_terms()).out()
+    told.tell(PaymentReceived, days(1), payment_id="deposit 5", amount_minor=1_000, settlement="s")
+    offer = buyout_quote(told.terms, told.events, days(2))
+    assert len(told.events) == 4
+    told.tell(BoughtOut, days(2), price_minor=offer.price_minor, consent="c", settlement="s")
+    assert [(each.payment_id, each.amount_minor) for each in told.state().payments[-2:]] == [
+        ("deposit 5", 1_000),
+        ("deposit 5*", 100_000),
+    ]
+    assert told.state().balance_minor == 490_000 - 100_000 - 1_000
+
+
 def test_before_the_goods_go_out_a_lease_is_called_off_and_everything_paid_is_free() -> None:
     told = Told(lease_terms(lease_of(paid="in_advance"))).tell(DueReached, START, row=1).pay(START, 140_000)
     told.tell(Cancelled, days(1))
@@ -1110,6 +1143,8 @@ def run_to(told: Told, end: date) -> None:
 
 
 AMOUNTS = st.sampled_from([1, 99, 2_500, 40_000, 100_000, 800_000])
+_GOODWILL: Any = ("taken_back", "refunded")
+_UNUSED: Any = ("lapses", "held")
 MADE: dict[str, Any] = {
     "pay": lambda d, a, n: PaymentReceived(**d, payment_id=f"p{d['seq']}", amount_minor=a, settlement="s"),
     "pay again": lambda d, a, n: PaymentReceived(
@@ -1122,10 +1157,12 @@ MADE: dict[str, Any] = {
     ),
     "cancel": lambda d, a, n: Cancelled(**d),
     "unapplied": lambda d, a, n: UnappliedRefunded(
-        **d, amount_minor=a, settlement="s", refund_id=f"u{d['seq']}"
+        **d, amount_minor=a, settlement="s", refund_id=f"u{d['seq']}", goodwill=_GOODWILL[n % 2]
     ),
     "refund": lambda d, a, n: RefundPaid(**d, refund_id=f"f{d['seq']}", amount_minor=a, settlement="s"),
-    "goodwill": lambda d, a, n: GoodwillGranted(**d, payment_id=f"p{d['seq']}", amount_minor=a),
+    "goodwill": lambda d, a, n: GoodwillGranted(
+        **d, payment_id=f"p{d['seq']}", amount_minor=a, unused=_UNUSED[n % 2]
+    ),
     "charge": lambda d, a, n: Charged(
         **d,
         charge_id=f"c{d['seq']}",

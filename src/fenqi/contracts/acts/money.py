@@ -90,8 +90,10 @@ def quote(account: Account, event: PayoffQuoted) -> None:
 
 
 def grant(account: Account, event: GoodwillGranted) -> None:
-    """A credit of ours pays as money would."""
+    """A credit of ours pays as money would. What of it nothing is owed for is held, or lapses with this event or a later one."""
     credit = _credit(account, event, event.purpose, False)
+    if event.unused == "lapses":
+        credit.lapses = account.may_lapse = True
     if account.daily:
         account.come_to(event.occurred_on)
     account.take(credit)
@@ -193,7 +195,8 @@ def give_back(account: Account, event: UnappliedRefunded) -> None:
     """What is given back of money that turned out to be owed after all is owed again."""
     if event.amount_minor <= 0:
         raise EventRefused("amount_minor", event.amount_minor, "more than 0")
-    held = account.held
+    only_money = event.goodwill == "taken_back"
+    held = account.held_money if only_money else account.held
     if event.seq == account.newest and event.amount_minor > held:
         raise refused(
             event,
@@ -203,4 +206,9 @@ def give_back(account: Account, event: UnappliedRefunded) -> None:
         )
     if account.daily:
         account.come_to(event.occurred_on)
-    account.send_out(event.seq, event.occurred_on, event.amount_minor)
+    start = len(account.movements)
+    account.send_out(event.seq, event.occurred_on, event.amount_minor, only_money=only_money)
+    if only_money:
+        # What is owed again after all, goodwill pays; what is left of that is taken back.
+        account.apply_held(event.seq, event.occurred_on)
+        account.let_lapse(event.seq, start, every=True)

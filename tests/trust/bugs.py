@@ -22,7 +22,7 @@ from fenqi.ledger import closure, entries
 
 __all__ = ["BUGS", "STEPS", "Bug", "put_in"]
 
-STEPS: Final = {"sale": 12_000, "ruled sale": 6_000, "lease": 9_000, "pledge": 3_000}
+STEPS: Final = {"sale": 20_000, "ruled sale": 6_000, "lease": 9_000, "pledge": 3_000}
 """Within so many steps of contracts of its form a bug has to be found; nearly all are found within a few hundred."""
 
 

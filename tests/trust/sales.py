@@ -367,7 +367,8 @@ def grant(life: Life) -> Event:
         **life.dates(life.day()),
         payment_id=life.name("g"),
         amount_minor=some_amount(life, owed // 3),
-        unused=life.chance.choice(["lapses", "lapses", "held"]),
+        # As it is told today, or as it was before that was said.
+        unused="lapses" if len(life.told) % 3 else "held",
     )
 
 
@@ -417,7 +418,7 @@ def refund(life: Life) -> Event:
         amount_minor=some_amount(life, held),
         settlement=f"bank:{life.today}",
         refund_id=life.name("u"),
-        goodwill=_of_goodwill(life),
+        goodwill="taken_back" if len(life.told) % 3 else "refunded",
     )
 
 

@@ -263,13 +263,18 @@ def _line(shop: Shop, number: int, cells: dict[str, str], today: date) -> _Line:
 
 def _contract(shop: Shop, lines: list[_Line], at: datetime, today: date) -> Imported:
     first, seen = lines[0], dict[int, int]()
+
+    def written(line: _Line, name: str) -> str:
+        value = getattr(line, name)
+        return format_money(value, shop.currency) if name == "balance_minor" else str(value)
+
     for line in lines:
         for name in ("customer", "agreed_on", "balance_minor"):
             if getattr(line, name) != getattr(first, name):
                 raise BadInput(
                     f"line {line.line}, {name.removesuffix('_minor')}",
-                    str(getattr(line, name)),
-                    f"{getattr(first, name)}, as on line {first.line}",
+                    written(line, name),
+                    f"{written(first, name)}, as on line {first.line}",
                 )
         if line.number in seen:
             raise BadInput(

@@ -15,7 +15,9 @@ from tests.servicing.opened import make_customer, open_one
 from fenqi.terms.agreed import PayoffTerms
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, requests
+from fenqi_server.servicing.service import Refusal
 from fenqi_server.shops import service as shops
 
 
@@ -414,6 +416,35 @@ def test_what_had_paid_goes_back_and_is_owed_again(mall, send, look):
     waits = send("pay-backs", back | {"refund_id": "f-4", "amount_minor": 50_001})
     assert (waits.status_code, decoded(waits)["kind"]) == (202, "pay_back")
     assert prove_shop(mall.shop).ok
+
+
+def test_nobody_is_two_people_with_a_key_of_their_own(mall, send, look):
+    one, other = (
+        shops.create_key(mall.shop, label, at=AT, scopes=("servicing:write", "contracts:read"), held_by="ann")
+        for label in ("ann's own", "ann's other")
+    )
+    body = {"reference": "g-1", "amount_minor": 60_000, "reason": "late parcel"}
+    waits = decoded(send("goodwill", body, key=one, named="same"))
+    assert (waits["state"], waits["needs_second"]) == ("open", True)
+    asked = waits["request_id"]
+    assert requests.get(mall.shop, asked).asked_by == "staff:ann"
+    with pytest.raises(Refusal) as own:
+        requests.approve(mall.shop, asked, AT, actor="staff:ann")
+    assert own.value.code == "own_request"
+    # Each key has idempotency keys of its own: this is no repetition, and the request of both is one.
+    again = send("goodwill", body, key=other, named="same")
+    assert (decoded(again)["request_id"], again.headers.get("Idempotent-Replayed")) == (asked, None)
+    assert requests.approve(mall.shop, asked, AT, actor="staff:bob").state == "approved"
+    assert decoded(look())["balance_minor"] == 583_200
+
+    # Nor the other way round: asked for in the console, agreed to with the key.
+    mine = requests.Concession(kind="goodwill", reference="g-2", amount_minor=60_000, reason="late again")
+    waits = requests.concede(mall.shop, waits["contract_id"], mine, AT, actor="staff:ann")
+    refused = send(f"/v1/requests/{waits.request_id}/approve", {}, key=one)
+    assert (refused.status_code, decoded(refused)["code"]) == (409, "second_person")
+    assert requests.get(mall.shop, waits.request_id).state == "open"
+    named = {entry.actor for entry in audit.entries(mall.shop) if entry.act.startswith("request.")}
+    assert named == {"staff:ann", "staff:bob"}, "by whom, whatever they used"
 
 
 def test_more_than_one_person_sends_back_or_charges_waits_for_the_console(mall, send, look, staff):

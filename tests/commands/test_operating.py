@@ -188,6 +188,15 @@ def test_a_key_may_do_what_its_scopes_name_and_no_more(corner: Operator, call: A
     assert "--scopes is contract:read: expected one of evaluations:write, contracts:read" in said
 
 
+def test_a_key_is_held_by_somebody_who_works_in_the_shop(corner: Operator) -> None:
+    add = ("key", "add", "--shop", "corner", "--label", "x")
+    assert "somebody who works in the shop" in corner.is_refused(*add, "--held-by", "ann")
+    corner.does("staff", "add", "ann", "--shop", "corner", "--role", "finance")
+    assert corner.does(*add, "--held-by", "ann")["held_by"] == "ann"
+    assert "--held-by is bob: expected one of ann" in corner.is_refused(*add, "--held-by", "bob")
+    assert {key["held_by"] for key in corner.does("key", "list")["keys"]} == {"ann"}
+
+
 def test_a_key_opens_to_the_end_of_its_last_day_in_the_shops_zone(corner: Operator) -> None:
     from fenqi_server.shops import service as shops
 

@@ -48,11 +48,16 @@ _decode = msgspec.msgpack.Decoder(ClientClaims).decode
 
 
 class Access(msgspec.Struct, frozen=True):
-    """The shop in whose name the request runs; `client` is set for a browser's token."""
+    """The shop in whose name the request runs; `client` is set for a browser's token.
+
+    `actor` is who does it: the key, or whoever of the staff holds it, so that nobody is two people. `caller` is what let them in,
+    with idempotency keys of its own.
+    """
 
     shop: Shop
     actor: str
     scopes: frozenset[str]
+    caller: str
     client: ClientClaims | None = None
 
     @property
@@ -83,7 +88,8 @@ def authorize(request: HttpRequest, scope: str, *, browsers: bool = False) -> Ac
         raise _unauthorized("The API key is unknown, revoked or expired.")
     if scope not in caller.scopes:
         raise ApiProblem(403, "scope_missing", "The key may not do this", f"The key lacks the scope {scope}.")
-    return Access(caller.shop, f"key:{caller.key_id.hex}", caller.scopes)
+    key = f"key:{caller.key_id.hex}"
+    return Access(caller.shop, f"staff:{caller.held_by}" if caller.held_by else key, caller.scopes, key)
 
 
 def access_of(request: HttpRequest) -> Access:
@@ -112,7 +118,8 @@ def _client(request: HttpRequest, token: str, scope: str, now: datetime, browser
             403, "scope_missing", "A browser may not do this", "This call needs the shop's API key."
         )
     shop = shops.by_id(UUID(bytes=claims.shop))
-    return Access(shop, f"client:{claims.id.hex()}", _CLIENT_SCOPES, claims)
+    browser = f"client:{claims.id.hex()}"
+    return Access(shop, browser, _CLIENT_SCOPES, browser, claims)
 
 
 def _unauthorized(detail: str) -> ApiProblem:

@@ -58,7 +58,7 @@ def once(
 
     try:
         done = once_in_transaction(
-            access.shop, party, access.actor, key, path=request.path, body=request.body, at=at, act=recorded
+            access.shop, party, access.caller, key, path=request.path, body=request.body, at=at, act=recorded
         )
     except KeyReused:
         raise ApiProblem(

@@ -24,11 +24,13 @@ examples:
   fenqi key add --shop corner --label "checkout server"
   fenqi key add --shop corner --label reports --scopes contracts:read hand_offs:read --expires 2027-11-30
   fenqi key add --shop corner-live --label "checkout server" --live
+  fenqi key add --shop corner --label "ann's own" --held-by ann
   KEY=$(fenqi key add --shop corner --label "checkout server" | jq -r .key)
   fenqi key list --shop corner
   fenqi key revoke 019ab1c2-6f00-7c3e-9d51-0e2f7a6b4c8d
 
-The key is shown once; only its hash is kept.
+The key is shown once; only its hash is kept. What is done with a key that somebody holds (--held-by), they do themselves: they
+do not agree to what they asked for with it.
 
 """
 
@@ -66,6 +68,9 @@ def add_parser(subparsers: Any) -> None:
     )
     add.add_argument("--live", action="store_true", help="say so for a live shop's key")
     add.add_argument("--expires", metavar="DATE", help="the last day on which it opens, in the shop's zone")
+    add.add_argument(
+        "--held-by", metavar="NAME", help="who of the shop's staff uses it themselves (its server does)"
+    )
     add.set_defaults(run=run_add)
     listing = actions.add_parser(
         "list",
@@ -108,7 +113,10 @@ def run_add(arguments: argparse.Namespace) -> int:
         at = clock.now()
         expires_at = None if arguments.expires is None else _end_of(arguments.expires, shop, at)
         key_id = uuid7(at)
-        key = shops.create_key(shop, label, at=at, scopes=scopes, expires_at=expires_at, id=key_id)
+        held_by = "" if arguments.held_by is None else _member(arguments.held_by, shop)
+        key = shops.create_key(
+            shop, label, at=at, scopes=scopes, expires_at=expires_at, held_by=held_by, id=key_id
+        )
         print_json({"key": key, **_shown(ApiKey.objects.select_related("shop").get(id=key_id))})
     note("Keep the key now: it is not shown again.")
     return 0
@@ -152,6 +160,17 @@ def run_revoke(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _member(name: str, shop: Shop) -> str:
+    """The name of somebody who works in the shop."""
+    from fenqi_server.console import people
+
+    known = [member.username for member in people.members(shop)]
+    if name not in known:
+        expected = f"one of {', '.join(known[:20])}" if known else "somebody who works in the shop"
+        raise BadInput("--held-by", name, expected, "`fenqi staff list` shows them")
+    return name
+
+
 def _check_kind(shop: Shop, *, live: bool) -> None:
     if live and not shop.live:
         raise BadInput(
@@ -186,6 +205,7 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "label": key.label,
         "hint": key.hint,
         "scopes": list(key.scopes),
+        "held_by": key.held_by or None,
         "created_at": local_text(key.created_at, key.shop),
         "expires_at": local_text(key.expires_at, key.shop),
         "revoked_at": local_text(key.revoked_at, key.shop),

@@ -62,6 +62,8 @@ class ApiKey(models.Model):
     hint = models.CharField(max_length=24, help_text="the first letters of the key, to tell keys apart")
     key_hash = models.BinaryField(max_length=32, unique=True)
     scopes = ArrayField(models.CharField(max_length=40))
+    # Who of the staff uses it themselves: what is done with it is done by them. Empty: the shop's own server.
+    held_by = models.CharField(max_length=150, default="", db_default="", blank=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

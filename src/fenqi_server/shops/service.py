@@ -54,6 +54,7 @@ class Caller(msgspec.Struct, frozen=True):
     shop: Shop
     key_id: UUID
     scopes: frozenset[str]
+    held_by: str = ""
 
 
 _keys: dict[bytes, tuple[float, Caller | None]] = {}
@@ -118,9 +119,13 @@ def create_key(
     at: datetime,
     scopes: tuple[str, ...] = tuple(scope for scope in SCOPES if scope not in GIVEN_BY_NAME),
     expires_at: datetime | None = None,
+    held_by: str = "",
     id: UUID | None = None,
 ) -> str:
-    """Make a key for the shop's server and return it. It is shown this once: only its hash stays."""
+    """Make a key for the shop's server and return it. It is shown this once: only its hash stays.
+
+    `held_by` names one of the staff who uses it themselves: what is done with it is done by them.
+    """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown:
         raise ValueError(f"scopes {unknown} are not among {', '.join(SCOPES)}")
@@ -134,6 +139,7 @@ def create_key(
         scopes=list(scopes),
         created_at=at,
         expires_at=expires_at,
+        held_by=held_by,
     )
     return key
 
@@ -160,7 +166,7 @@ def caller_of(key: str, at: datetime) -> Caller | None:
         .first()
     )
     if row is not None and row.shop.live == key.startswith("fq_live_"):
-        caller = Caller(row.shop, row.id, frozenset(row.scopes))
+        caller = Caller(row.shop, row.id, frozenset(row.scopes), row.held_by)
         if row.last_used_at is None or abs((at - row.last_used_at).total_seconds()) >= TOUCH_SECONDS:
             # Once a minute a key and process: enough to see which keys are in use, too little to be felt.
             ApiKey.objects.filter(id=row.id).update(last_used_at=at)

@@ -22,7 +22,7 @@ from fenqi.ledger import closure, entries
 
 __all__ = ["BUGS", "STEPS", "Bug", "put_in"]
 
-STEPS: Final = {"sale": 20_000, "ruled sale": 6_000, "lease": 9_000, "pledge": 3_000}
+STEPS: Final = {"sale": 20_000, "ruled sale": 6_000, "dated sale": 8_000, "lease": 9_000, "pledge": 3_000}
 """Within so many steps of contracts of its form a bug has to be found; nearly all are found within a few hundred."""
 
 
@@ -260,6 +260,10 @@ BUGS: Final = (
     Bug("the row that runs is passed over", settling._future, "if running:", "if False:", "ruled sale"),
     Bug("equal shares lose what does not divide", settling._shares, "[money - each * (count - 1)]", "[each]", "ruled sale"),
     Bug("a purpose has no rule of its own", allocation.rule_for, "if rule.purpose == purpose:", "if False:", "ruled sale"),
+    Bug("a charge whose day has come waits for its row", settling._in_advance, "if rule.charges_by_own_date:", "if False:", "dated sale"),
+    Bug("fees are taken by their own day before penalties", settling._in_advance, "for part in (PENALTY, FEE):", "for part in (FEE, PENALTY):", "dated sale"),
+    Bug("a charge is paid by its own day whether or not it has come", Account.matured, "if due_on <= on else 0", "", "dated sale"),
+    Bug("what was paid of a charge is paid by its own day again", Account.matured, "due - gone", "due", "dated sale"),
     Bug("what is paid back by a rule comes from its first bucket", allocation.backwards, "rule.order[::-1]", "rule.order", "ruled sale"),
     Bug("what is paid back by a rule comes from the row paid last", allocation.backwards, "futures.get(rule.future, rule.future)", "rule.future", "ruled sale"),
     # Leases: what is booked where.

@@ -12,6 +12,7 @@ still can when something told later changes what it met.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -50,6 +51,7 @@ from fenqi.contracts.events import (
 from fenqi.contracts.terms import ContractTerms
 
 __all__ = [
+    "NOTES",
     "PARTS",
     "RULES",
     "Book",
@@ -65,6 +67,8 @@ __all__ = [
     "reckon",
 ]
 
+NOTES = ("charge by its own day",)
+"""What happens inside a payment and has to be seen often enough."""
 AT_START = ("down_payment", "up_front", "deposit")
 PARTS = ("penalty", "fee", "interest", "principal")
 
@@ -94,6 +98,8 @@ class Line:
     """Interest that was earned with another row."""
     pieces: list[tuple[date, str, int]] = field(default_factory=list)
     """What was paid of what bears penalties, and when."""
+    dated: list[tuple[date, str, int]] = field(default_factory=list)
+    """What was charged beside the agreed parts: its own day, the part, how much."""
 
     @property
     def day(self) -> date:
@@ -109,6 +115,20 @@ class Line:
     @property
     def charge_left(self) -> int:
         return max(self.charged - self.paid["fee"], 0)
+
+    def fallen(self, part: str, on: date) -> int:
+        """What is open of the charges whose own day has come: the oldest were paid first, or waived."""
+        charges = sorted((day, minor) for day, which, minor in self.dated if which == part)
+        asked, left = (
+            (self.charged, self.charge_left) if part == "fee" else (self.owed[part], self.left(part))
+        )
+        gone = self.paid[part] + max(sum(minor for _, minor in charges) - asked, 0)
+        come = 0
+        for day, minor in charges:
+            done = min(gone, minor)
+            gone -= done
+            come += minor - done if day <= on else 0
+        return min(come, left)
 
     @property
     def fee_left(self) -> int:
@@ -184,6 +204,8 @@ class Figures:
     """Numbers of the rows that were not spread over new ones."""
     more: tuple[Any, ...] = ()
     """Where a lease or a pledge stands (`tests.trust.rented`)."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """How often what was done that no kind of event names (`NOTES`)."""
 
 
 def reckon(
@@ -316,6 +338,7 @@ class Book:
         self.quotes: dict[str, PayoffQuoted] = {}
         self.settled: set[str] = set()
         self.pauses: list[tuple[date, date]] = []
+        self.notes: Counter[str] = Counter()
         self.confirmed_on: date | None = None
         self.closed_on: date | None = None
         self.shipped_on: date | None = None
@@ -768,7 +791,15 @@ class Book:
             self.fill(purse, line, key[1], each.amount_minor - had, on)
         rule = self.rule_of(purse.purpose)
         if rule is not None:
-            self.by_rule(rule, rule.order, rule.future, on, lambda line, part: line.left(part), pay)
+            self.by_rule(
+                rule,
+                rule.order,
+                rule.future,
+                on,
+                lambda line, part: line.left(part),
+                pay,
+                rule.charges_by_own_date,
+            )
             return
         for line, part in self.fen_slots():
             if not purse.unused:
@@ -789,6 +820,7 @@ class Book:
         on: date,
         open_of: Callable[[Line, str], int],
         pay: Callable[[Line, str, int], int],
+        own_dates: bool = False,
     ) -> None:
         """Twelve buckets: when a row is due, seen from a day, and which part. `pay` says what money is left.
 
@@ -813,6 +845,12 @@ class Book:
                     break
                 lines = self.of_the_future(lines, future, on) if when == "in_advance" else lines[:1]
                 rest = 1
+                if own_dates and when == "in_advance" and rule.along == "rows":
+                    # What was charged for by now is not in advance: of these rows it comes first.
+                    for part in ("penalty", "fee"):
+                        for line in lines:
+                            self.notes["charge by its own day"] += line.fallen(part, on) > 0
+                            rest = pay(line, part, line.fallen(part, on))
                 for part in parts:
                     for line, share in zip(
                         lines, self.equal(pay(lines[0], part, 0), len(lines)), strict=True
@@ -993,6 +1031,7 @@ class Book:
     def add_charge(self, part: str, minor: int, on: date) -> None:
         line = self.line_at(on)
         line.owed[part] += minor
+        line.dated.append((on, part, minor))
         if part == "fee":
             line.charged += minor
             self.charged += minor
@@ -1231,6 +1270,7 @@ class Book:
             (tuple(self.failures), tuple(self.quotes)),
             tuple(line.number for line in self.lines if line.runs),
             self.more(as_of),
+            self.notes,
         )
 
     def more(self, as_of: date) -> tuple[Any, ...]:

@@ -110,6 +110,7 @@ class Client:
         self._port = port
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._connection: http.client.HTTPConnection | None = None
+        self.last = "nothing"
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, *, key: str = "", fault: str = ""
@@ -133,6 +134,7 @@ class Client:
             self._connection.close()
             return None
         if answer.status >= 500 or (answer.status == 409 and b"idempotency_key_in_flight" in said):
+            self.last = f"{answer.status} {said[:300]!r}"
             return None
         return answer.status, answer.headers.get("Idempotent-Replayed") == "true", said
 
@@ -142,7 +144,9 @@ class Client:
         ends = time.monotonic() + TIMEOUT
         while said is None:
             if time.monotonic() > ends:
-                raise Differs(f"{path} with key {key} was not answered in {TIMEOUT:.0f} s")
+                raise Differs(
+                    f"{path} with key {key} was not answered in {TIMEOUT:.0f} s, but with {self.last}: {body!r}"
+                )
             time.sleep(0.01)
             said = self.ask("POST", path, body, key=key)
         return said

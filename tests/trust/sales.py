@@ -69,6 +69,7 @@ from fenqi.texts import Text
 
 __all__ = [
     "COSTS",
+    "DATED",
     "EVENTS",
     "FAULTS",
     "RULED",
@@ -738,12 +739,14 @@ def _ruled(seed: str) -> tuple[tuple[ContractTerms, date], ...]:
             order = list(get_args(Bucket))
             if chance.random() < 0.7:
                 chance.shuffle(order)
+            along = chance.choice(["rows", "parts"])
             rules.append(
                 Rule(
                     tuple(order),
                     purpose,
                     chance.choice(["next", "last", "next_last", "re_amortise"]),
-                    chance.choice(["rows", "parts"]),
+                    along,
+                    charges_by_own_date=along == "rows" and chance.random() < 0.8,
                 )
             )
         allocation = msgspec.structs.replace(terms.allocation, rules=tuple(rules))
@@ -755,6 +758,26 @@ def _ruled(seed: str) -> tuple[tuple[ContractTerms, date], ...]:
 def _begin_ruled(seed: str, number: int) -> Life:
     life = begin(seed, number)
     life.terms, life.today = life.chance.choice(_ruled(seed))
+    if _by_own_date(life.terms) and life.chance.random() < 0.7:
+        _charge_often(life)
+    return life
+
+
+def _by_own_date(terms: ContractTerms) -> bool:
+    return any(rule.charges_by_own_date for rule in terms.allocation.rules)
+
+
+def _charge_often(life: Life) -> None:
+    """Charged before the row's day, waived, and paid before it, too."""
+    life.weights[Charged], life.weights[Waived], life.weights[PaymentReceived] = 8, 3, 8
+
+
+def _begin_dated(seed: str, number: int) -> Life:
+    life = begin(seed, number)
+    life.terms, life.today = life.chance.choice([made for made in _ruled(seed) if _by_own_date(made[0])])
+    _charge_often(life)
+    for kind in (Cancelled, WrittenOff, Accelerated, ReAged, DueReached):
+        life.weights[kind] = min(life.weights[kind], 1)
     return life
 
 
@@ -773,6 +796,8 @@ SALES: Final = Form(
 
 RULED: Final = replace(SALES, begin=_begin_ruled)
 """Sales whose payments are allocated by rules of twelve buckets."""
+DATED: Final = replace(SALES, begin=_begin_dated)
+"""Those of them whose charges are paid by their own days, and that are charged often."""
 
 
 # ------------------------------------------------------------------------------------------------ of every form

@@ -13,15 +13,15 @@ import hashlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
 from tests.trust import model, rented
 from tests.trust.leases import LEASES, PLEDGES
-from tests.trust.model import Figures, Refused, reckon
-from tests.trust.sales import FAULTS, REFUSED, RULED, SALES, Form, Life, next_event
+from tests.trust.model import NOTES, Figures, Refused, reckon
+from tests.trust.sales import DATED, FAULTS, REFUSED, RULED, SALES, Form, Life, next_event
 
 from fenqi.contracts import contract as engine
 from fenqi.contracts import delinquency
@@ -35,7 +35,7 @@ from fenqi.ledger import closure, entries
 __all__ = ["FORMS", "NOT_YET", "Break", "Reached", "Run", "holds", "simulate", "step"]
 
 FORMS: Final[dict[str, Form]] = {"sale": SALES, "lease": LEASES, "pledge": PLEDGES}
-LIVES: Final[dict[str, Form]] = {**FORMS, "ruled sale": RULED}
+LIVES: Final[dict[str, Form]] = {**FORMS, "ruled sale": RULED, "dated sale": DATED}
 SHARES: Final = ("sale", "ruled sale", "lease", "sale", "pledge", "sale", "lease", "sale")
 """Which forms the contracts of a run have, one after another."""
 NOT_YET: Final[dict[type, str]] = {
@@ -282,7 +282,7 @@ class Reached:
                 for fault in REFUSED:
                     every[f"{fault} x {where}"] = self.refused[fault, where]
         every |= dict(self.marks)
-        every |= {fault: self.marks[fault] for fault in FAULTS}
+        every |= {what: self.marks[what] for what in (*FAULTS, *NOTES)}
         return min((count, what) for what, count in every.items())
 
 
@@ -414,6 +414,10 @@ def step(life: Life, event: Event, refusal: bool, seed: str, number: int, digest
         # Whatever else the engine raises is a fault of it: these events are refused or taken.
         raise broken("crash", f"{type(wrong).__name__}: {wrong}") from wrong
     life.told.append(event)
+    before: Mapping[str, int] = {} if life.stands is None else life.stands.notes
+    for note, often in figures.notes.items():
+        if often > before.get(note, 0):
+            life.mark(note)
     life.stands, life.running = figures, running
     digest.update(repr((figures.status, figures.owed, figures.held, sorted(balances.items()))).encode())
     return True
@@ -462,7 +466,10 @@ def simulate(seed: str, steps: int, shares: Sequence[str] = SHARES) -> Run:
             if event is None:
                 continue
             # However its payments are allocated, a sale is one.
-            was, kind = f"{name.removeprefix('ruled ')} {life.state}", type(event).__name__
+            was, kind = (
+                f"{name.removeprefix('ruled ').removeprefix('dated ')} {life.state}",
+                type(event).__name__,
+            )
             taken = step(life, event, refusal, seed, run.contracts, digest)
             run.steps += 1
             run.reached.marks.update(life.marks)

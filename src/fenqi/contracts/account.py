@@ -323,14 +323,19 @@ class Account:
         return before
 
     def matured(self, row: int, part: int, on: date) -> int:
-        """What is open of a row's charges whose own date has come."""
+        """What is open of a row's charges whose own date has come. What was paid and what was waived was of the oldest."""
         slot = 4 * row + part
-        due = sum(
-            minor
-            for where, which, minor, due_on in self.charges.values()
-            if (where, which) == (row, part) and due_on <= on
-        )
-        return max(min(due - (self.owed[slot] - self.left[slot]), self.left[slot]), 0)
+        due = whole = 0
+        for where, which, minor, due_on in self.charges.values():
+            if (where, which) == (row, part):
+                whole += minor
+                due += minor if due_on <= on else 0
+        asked, still = self.owed[slot], self.left[slot]
+        gone = asked - still
+        if part == FEE:
+            # The agreed fee is no charge.
+            asked, still = self.fees_charged.get(row, 0), self.open_charge(row)
+        return max(min(due - gone - max(whole - asked, 0), still), 0)
 
     def emptied(self, row: int) -> bool:
         """Whether a row whose interest runs came to nothing, since little is left in all: it could still take that."""

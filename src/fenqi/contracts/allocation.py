@@ -81,7 +81,8 @@ Purpose = Literal[
 class Rule(msgspec.Struct, frozen=True):
     """How payments of one `purpose` are allocated (None: every purpose that has no rule of its own).
 
-    `charges_by_own_date`: a fee or penalty whose own date has come is paid as a due one, though its row is not due yet.
+    `charges_by_own_date`, along rows: when a row that is not due yet is paid, its charges whose own date has come are paid first,
+    penalties before fees, as due ones. What was paid or waived of a row's charges was of the oldest.
     """
 
     order: tuple[Bucket, ...]

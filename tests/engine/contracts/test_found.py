@@ -10,6 +10,7 @@ import pytest
 from tests.engine.contracts.made import FLAT_12, FREE_3, START, days
 from tests.engine.contracts.test_acts import ANNUITY, TWELVE, Told, agreed, due
 
+from fenqi.contracts.allocation import Allocation, Rule
 from fenqi.contracts.contract import EventRefused, replay
 from fenqi.contracts.delinquency import penalty_due
 from fenqi.contracts.events import (
@@ -29,6 +30,7 @@ from fenqi.contracts.events import (
     Recovered,
     RefundPaid,
     UnappliedRefunded,
+    Waived,
     WrittenOff,
 )
 from fenqi.contracts.payoff import payoff_quote
@@ -169,6 +171,24 @@ def test_what_is_owed_of_what_was_called_off_or_given_up_is_late_and_costs_nothi
     take_back(told, days(3), "p1").tell(Cancelled, days(4))
     assert told.state().balance_minor == 10_000
     assert penalty_due(terms, told.events, days(300)) == 0
+
+
+def test_a_charge_that_was_waived_is_not_paid_by_its_own_day_out_of_the_agreed_fee() -> None:
+    # Principal first of what is not due yet, but for charges whose day has come: of 1.00 that was charged 0.40 were waived. 0.60 of
+    # the 0.70 are the charge's, and 0.10 the principal's.
+    timings = ("past_due", "due", "in_advance")
+    parts = ("principal", "penalty", "fee", "interest")
+    order = tuple(f"{timing}_{part}" for timing in timings for part in parts)
+    allocation = Allocation(rules=(Rule(order, charges_by_own_date=True),))  # type: ignore[arg-type]
+    told = charge(Told(agreed(FLAT_12, 600_000, allocation=allocation)), days(1), 100)
+    told.tell(Waived, days(2), waiver_id="w", part="fee", amount_minor=40, row=1).pay(days(3), 70)
+    (row, *_) = told.state().rows
+    assert (row.fee_paid_minor, row.principal_paid_minor) == (60, 10)
+    # On the very day its day has come, on the day before it has not.
+    for day, paid in ((4, (0, 30)), (5, (30, 0))):
+        told = charge(Told(agreed(FLAT_12, 600_000, allocation=allocation)), days(5), 100).pay(days(day), 30)
+        (row, *_) = told.state().rows
+        assert (row.fee_paid_minor, row.principal_paid_minor) == paid
 
 
 def test_a_payoff_that_is_paid_twice_is_charged_once() -> None:

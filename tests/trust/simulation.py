@@ -366,6 +366,8 @@ def step(life: Life, event: Event, refusal: bool, seed: str, number: int, digest
         if change is not None:
             if sum(change.amounts) or 0 in change.amounts or len(change.amounts) < 2:
                 raise broken("posting", repr(change))
+            # The service asks that of every posting; here it raises where it must not.
+            entries.check_fees(change, life.terms)
             for account, minor in zip(change.accounts, change.amounts, strict=True):
                 life.booked[account] = life.booked.get(account, 0) + minor
             if {code: minor for code, minor in life.booked.items() if minor} != figures.accounts:

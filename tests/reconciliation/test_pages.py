@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -47,6 +48,30 @@ def send(client: Client, *rows: str, act: str = "take", layout: str = "own", **m
         {"file": file, "layout": layout, "settlement": BATCH, "act": act, **more},
         follow=True,
     )
+
+
+def test_in_a_shop_of_one_person_the_page_says_from_when_on(shop: Shop, ann: Client) -> None:
+    Shop.objects.filter(id=shop.id).update(single_operator=True)
+    forget_caches()
+    send(ann, line("lost"))
+    (each,) = clearing.breaks(shop)
+    address = f"{HOME}breaks/{each.id}/"
+    page = ann.get(address).content.decode()
+    assert (
+        "above ¥100.00: as one person runs the shop, you can agree to it yourself a day after you asked"
+        in page
+    )
+    with clock.pinned(AT):
+        asked = ann.post(
+            f"{address}ask", {"way": "release", "reason": "not ours"}, follow=True
+        ).content.decode()
+    assert "You can agree to it yourself in a day." in asked
+    assert "you can agree to it yourself from" in asked
+    assert "/decide" not in asked
+    with clock.pinned(AT + timedelta(days=1)):
+        assert "/decide" in ann.get(address).content.decode()
+        assert ann.post(f"{address}decide", {"verdict": "approve"}).status_code == 302
+    assert clearing.break_of(shop, each.id).state == "cleared"
 
 
 def test_from_the_file_to_the_bank_by_two_people(shop: Shop, ann: Client, bo: Client) -> None:
@@ -135,7 +160,7 @@ def test_the_pages_speak_chinese(shop: Shop, ann: Client, as_staff: Callable[...
 def test_what_waits_counts_no_request_of_one_s_own(shop: Shop, ann: Client, bo: Client) -> None:
     send(ann, line("p-1"))
     (each,) = clearing.breaks(shop)
-    assert (clearing.count_for(shop, "staff:ann"), clearing.count_for(shop, "staff:bo")) == (1, 1)
+    assert (clearing.count_for(shop, "staff:ann", AT), clearing.count_for(shop, "staff:bo", AT)) == (1, 1)
     clearing.ask(shop, each.id, "accept", "why", actor="staff:ann", at=AT)
-    assert (clearing.count_for(shop, "staff:ann"), clearing.count_for(shop, "staff:bo")) == (0, 1)
+    assert (clearing.count_for(shop, "staff:ann", AT), clearing.count_for(shop, "staff:bo", AT)) == (0, 1)
     assert "Breaks of statements to clear" in bo.get("/console/").content.decode()

@@ -265,10 +265,22 @@ def test_the_database_itself_refuses_whoever_agrees_with_themselves(shop: Shop, 
     take(shop, line("p-1"))
     (each,) = waiting(shop)
     asked = ask(shop, each, "accept")
-    row = [shop.id, each.id, asked.ask_number, "staff:ann", 50_000, 10_000, "approve", "staff:ANN", AT]
+    row = [
+        shop.id,
+        each.id,
+        asked.ask_number,
+        "staff:ann",
+        50_000,
+        10_000,
+        "approve",
+        "staff:ANN",
+        AT,
+        AT,
+        False,
+    ]
     insert = (
         "INSERT INTO reconciliation_decision (shop_id, break_id, number, asked_by, at_stake_minor, limit_minor, verdict,"
-        " decided_by, decided_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " decided_by, decided_at, asked_at, alone) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
     )
     with (
         pytest.raises(IntegrityError, match="two_people"),
@@ -276,8 +288,8 @@ def test_the_database_itself_refuses_whoever_agrees_with_themselves(shop: Shop, 
         connection.cursor() as cursor,
     ):
         cursor.execute(insert, row)
-    # Nor by another limit than the break was opened under, nor by saying that somebody else asked.
-    for place, value in ((5, 90_000), (3, "staff:eve"), (4, 1)):
+    # Nor by another limit than the break was opened under, nor by saying that somebody else asked, or in a shop of one person, or long ago.
+    for place, value in ((5, 90_000), (3, "staff:eve"), (4, 1), (10, True), (9, AT - timedelta(days=2))):
         with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(insert, [*row[:place], value, *row[place + 1 :]])
     for sql in (
@@ -289,6 +301,39 @@ def test_the_database_itself_refuses_whoever_agrees_with_themselves(shop: Shop, 
     for sql in ("UPDATE reconciliation_break SET limit_minor = 90000", "DELETE FROM reconciliation_clearing"):
         with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql)
+
+
+def test_one_person_alone_agrees_a_day_later_and_not_before(shop: Shop, contract: str) -> None:
+    Shop.objects.filter(id=shop.id).update(single_operator=True)
+    shop.refresh_from_db()
+    take(shop, line("p-1"))
+    (each,) = waiting(shop)
+    asked = ask(shop, each, "release")
+    assert (asked.state, asked.waits_until) == ("asked", AT + timedelta(hours=24))
+    soon = AT + timedelta(hours=23, minutes=59)
+    day_later = AT + timedelta(hours=24)
+    assert [clearing.count_for(shop, "staff:ann", at) for at in (soon, day_later)] == [0, 1]
+    with pytest.raises(Refusal, match="own_request") as early:
+        clearing.decide(shop, each.id, "approve", actor="staff:ann", at=soon)
+    assert "a day has to go by" in early.value.text.en
+    assert clearing.decide(shop, each.id, "approve", actor="staff:ann", at=day_later).state == "cleared"
+    assert prove_shop(shop).ok
+
+
+def test_who_asked_while_others_were_there_does_not_agree_alone_later(shop: Shop, contract: str) -> None:
+    take(shop, line("p-1"))
+    (each,) = waiting(shop)
+    ask(shop, each, "release")
+    Shop.objects.filter(id=shop.id).update(single_operator=True)
+    shop.refresh_from_db()
+    with pytest.raises(Refusal, match="own_request"):
+        clearing.decide(shop, each.id, "approve", actor="staff:ann", at=AT + timedelta(days=9))
+    # It is refused and asked for again.
+    clearing.decide(shop, each.id, "refuse", actor="staff:ann", at=AT + timedelta(days=9), note="again")
+    later = AT + timedelta(days=9)
+    clearing.ask(shop, each.id, "release", "theirs", actor="staff:ann", at=later)
+    done = clearing.decide(shop, each.id, "approve", actor="staff:ann", at=later + timedelta(days=1))
+    assert done.state == "cleared"
 
 
 def test_another_shop_sees_none_of_it(shop: Shop, contract: str) -> None:

@@ -191,3 +191,19 @@ def never_newer(postgres: Any) -> Iterator[Any]:
             yield session
     finally:
         postgres.drop(database)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "servicing.migrations.0020_due_in_order",
+        "autopay.migrations.0004_mandate_looks",
+        "reconciliation.migrations.0003_alone",
+    ],
+)
+def test_what_came_since_goes_back_and_forth(committed_db: Any, as_owner: Any, name: str) -> None:
+    there = as_owner.execute(_SCHEMA).fetchall()
+    _go(as_owner, [name], "reverse_sql")
+    assert as_owner.execute(_SCHEMA).fetchall() != there
+    _go(as_owner, [name], "sql")
+    assert as_owner.execute(_SCHEMA).fetchall() == there

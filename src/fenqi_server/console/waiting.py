@@ -104,7 +104,7 @@ def _renewals(staff: Staff, at: datetime) -> Waiting:
 
 def _breaks(staff: Staff, at: datetime) -> Waiting:
     """Breaks of statements that nobody has looked into, or that somebody else asked to clear."""
-    waiting = clearing.count_for(staff.shop, staff.actor)
+    waiting = clearing.count_for(staff.shop, staff.actor, at)
     return Waiting(gettext("Breaks of statements to clear"), waiting, reverse("console:reconciliation"))
 
 

@@ -9,12 +9,13 @@
 | `absorb` | a difference that nobody will claim | out of suspense, to the cost of providers or to other income |
 
 What is asked for up to the break's limit is done at once; above it somebody else has to agree, and the database refuses the
-row of whoever agrees with themselves.
+row of whoever agrees with themselves. A shop run by one person alone (`single_operator`) has nobody else: there the asker may agree once
+it has waited a day, visibly, as with what it gives away and sends out (`fenqi_server.servicing.requests`).
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -55,6 +56,8 @@ __all__ = [
 Action = Literal["accept", "absorb", "link", "suspend", "release"]
 MAX_REASON: Final = 2000
 PAGE: Final = 50
+ALONE_WAITS: Final = timedelta(hours=24)
+"""In a shop of one person, how long what needs a second one waits. The database's check says the same."""
 
 
 class NoBreak(LookupError):
@@ -100,6 +103,7 @@ class BreakRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     asked_by: str | None
     asked_at: datetime | None
+    alone: bool | None
     verdict: str | None
     decided_by: str | None
     note: str | None
@@ -112,6 +116,17 @@ class BreakRow(msgspec.Struct, frozen=True, kw_only=True):
     def needs_second(self) -> bool:
         """Whether one person is not enough."""
         return self.at_stake_minor > self.limit_minor
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """From when on whoever asked may agree themselves; None where only somebody else may, or nobody asked."""
+        return self.asked_at + ALONE_WAITS if self.asked_at and self.alone and self.needs_second else None
+
+    def may_agree(self, actor: str, at: datetime) -> bool:
+        """Whether this person may agree to what was asked now."""
+        if not self.needs_second or actor.lower() != (self.asked_by or "").lower():
+            return True
+        return self.waits_until is not None and at >= self.waits_until
 
     @property
     def lone(self) -> bool:
@@ -138,7 +153,7 @@ _BREAKS: Final = """
 SELECT b.id, b.settlement, b.kind, b.state, b.statement_id, b.number, b.customer_id, b.transaction_id, b.ours_minor,
        b.theirs_minor, b.at_stake_minor, b.limit_minor, b.currency, b.opened_at, b.closed_at, b.cleared_break_id,
        l.reference AS their_reference, l.happened_on AS their_on, t.reference AS our_reference, t.occurred_on AS our_on,
-       c.number AS ask_number, c.action, c.other_id, c.reason, c.asked_by, c.asked_at, d.verdict, d.decided_by, d.note
+       c.number AS ask_number, c.action, c.other_id, c.reason, c.asked_by, c.asked_at, c.alone, d.verdict, d.decided_by, d.note
   FROM reconciliation_break AS b
   LEFT JOIN reconciliation_line AS l ON l.shop_id = b.shop_id AND l.statement_id = b.statement_id AND l.number = b.number
   LEFT JOIN books_transaction AS t ON t.customer_id = b.customer_id AND t.transaction_id = b.transaction_id
@@ -196,15 +211,16 @@ def partners_of(shop: Shop, each: BreakRow) -> list[BreakRow]:
     return _rows(sql, [shop.id, minor, each.currency])
 
 
-def count_for(shop: Shop, actor: str) -> int:
-    """How many breaks wait for this person: those nobody has asked about, and those that somebody else asked to clear."""
+def count_for(shop: Shop, actor: str, at: datetime) -> int:
+    """How many breaks wait for this person: those nobody has asked about, and those that somebody else asked to clear, or they alone
+    a day ago."""
     use_shop(shop.id)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM reconciliation_break AS b WHERE b.shop_id = %s AND (b.state = 'open' OR (b.state = 'asked'"
-            " AND (SELECT lower(c.asked_by) FROM reconciliation_clearing AS c WHERE c.shop_id = b.shop_id"
-            " AND c.break_id = b.id ORDER BY c.number DESC LIMIT 1) <> lower(%s)))",
-            [shop.id, actor],
+            " AND (SELECT lower(c.asked_by) <> lower(%s) OR (c.alone AND c.asked_at <= %s) FROM reconciliation_clearing AS c"
+            " WHERE c.shop_id = b.shop_id AND c.break_id = b.id ORDER BY c.number DESC LIMIT 1)))",
+            [shop.id, actor, at - ALONE_WAITS],
         )
         return int(cursor.fetchone()[0])
 
@@ -268,7 +284,7 @@ def ask(
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO reconciliation_clearing (shop_id, break_id, number, action, other_id, reason, at_stake_minor,"
-                " limit_minor, asked_by, asked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " limit_minor, asked_by, asked_at, alone) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     shop.id,
                     each.id,
@@ -280,6 +296,7 @@ def ask(
                     each.limit_minor,
                     actor,
                     at,
+                    shop.single_operator,
                 ],
             )
             cursor.execute(
@@ -332,22 +349,29 @@ def _decide(shop: Shop, break_id: UUID, verdict: str, note: str, actor: str, at:
     each = break_of(shop, break_id)
     if each.state != "asked" or each.ask_number is None or each.asked_by is None:
         raise Refusal("not_asked", Text("没有等待审批的处理申请。", "Nothing is asked about this break."))
-    if verdict == "approve" and each.needs_second and actor.lower() == each.asked_by.lower():
+    if verdict == "approve" and not each.may_agree(actor, at):
         raise Refusal(
             "own_request",
             Text(
+                "金额超过限额，须由另一人审批；只有一名员工的店铺须等待24小时。",
+                "The amount is above the limit: somebody else has to agree, or, in a shop of one person, a day has to go by.",
+            )
+            if each.alone
+            else Text(
                 "金额超过限额，须由另一人审批。", "The amount is above the limit: somebody else has to agree."
             ),
         )
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO reconciliation_decision (shop_id, break_id, number, asked_by, at_stake_minor, limit_minor, verdict,"
-            " decided_by, decided_at, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO reconciliation_decision (shop_id, break_id, number, asked_by, asked_at, alone, at_stake_minor, limit_minor,"
+            " verdict, decided_by, decided_at, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 shop.id,
                 each.id,
                 each.ask_number,
                 each.asked_by,
+                each.asked_at,
+                each.alone,
                 each.at_stake_minor,
                 each.limit_minor,
                 verdict,

@@ -217,6 +217,9 @@ def _break(request: HttpRequest, each: BreakRow, *, error: str = "", status: int
     voice, money = _voice(staff.shop), each.currency
     own = bool(each.asked_by) and str(each.asked_by).lower() == staff.actor.lower()
     may_act = staff.may("finance")
+    waits = each.waits_until
+    # Whoever asked sees what they wait for, and agrees where there is nobody else.
+    decides = not own or (waits is not None and clock.now() >= waits)
     context = {
         "line": _line(each),
         "theirs": each.statement_id and format_money(each.theirs_minor, money),
@@ -238,8 +241,10 @@ def _break(request: HttpRequest, each: BreakRow, *, error: str = "", status: int
         "needs_second": each.needs_second,
         "limit": format_money(each.limit_minor, money),
         "choices": _choices(staff.shop, each) if may_act and each.state == "open" else (),
-        "may_decide": may_act and each.state == "asked" and not own,
-        "own": may_act and each.state == "asked" and own,
+        "may_decide": may_act and each.state == "asked" and decides,
+        "own": may_act and each.state == "asked" and not decides,
+        "alone": staff.shop.single_operator,
+        "alone_until": voice.instant(waits) if waits is not None else "",
         "error": error,
         "given": request.POST,
     }
@@ -289,9 +294,12 @@ def break_ask(request: HttpRequest, break_id: UUID) -> HttpResponse:
         )
     except clearing.Refusal as refused:
         return _break(request, each, error=_voice(staff.shop).text(refused.text), status=409)
-    said = (
-        gettext("Cleared.") if done.state == "cleared" else gettext("Asked. Someone else has to approve it.")
-    )
+    if done.state == "cleared":
+        said = gettext("Cleared.")
+    elif done.alone:
+        said = gettext("Asked. You can agree to it yourself in a day.")
+    else:
+        said = gettext("Asked. Someone else has to approve it.")
     return _said(request, said, reverse("console:break", args=[each.id]))
 
 

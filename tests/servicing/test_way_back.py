@@ -196,7 +196,6 @@ def never_newer(postgres: Any) -> Iterator[Any]:
 @pytest.mark.parametrize(
     "name",
     [
-        "servicing.migrations.0020_due_in_order",
         "autopay.migrations.0004_mandate_looks",
         "reconciliation.migrations.0003_alone",
     ],

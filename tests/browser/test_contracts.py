@@ -35,12 +35,14 @@ def looked_at(visitor: Any, axe: str, addresses: Iterable[str]) -> list[str]:
 def test_contracts_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str) -> None:
     from fenqi_server.customers import service as customers
     from fenqi_server.demo import clock
+    from fenqi_server.servicing import returns
     from fenqi_server.servicing import service as servicing
     from fenqi_server.shops.service import only_shop
 
     shop, at = only_shop(), clock.now()
     contract = open_one(shop, customers.ensure(shop, "browsed", at), at=at)
     servicing.pay(shop, contract, 60_000, "received", LONG, at)
+    returns.confirm_return(shop, contract, f"rq_{'0123456789' * 5}", 100_000, at)
     # A row with a note beneath its day.
     due = max(row.due_on for row in servicing.get(shop, contract, at=at).state.rows)
     servicing.put_off(shop, due, due, due + timedelta(days=2), "an_browsed", "outage", at)
@@ -48,6 +50,10 @@ def test_contracts_fit_a_phone_and_a_desk(visit: Visit, axe: str, language: str)
     visitor.work_as("qian")
     here = f"/console/contracts/{contract}/"
     assert looked_at(visitor, axe, ("/console/contracts/", here, f"{here}?event=2")) == []
+    # Where the list of what happened is a table still, and has no room to spare.
+    visitor.page.set_viewport_size({"width": 1024, "height": 900})
+    visitor.go(here)
+    assert not visitor.page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -18,7 +18,8 @@ examples:
 
 It starts a database of its own under .fenqi/ (or uses FENQI_DATABASE_URL with FENQI_OWNER_URL), fills it once, and
 writes the address and a test API key to .fenqi/demo.json. Ctrl-C stops everything; what you did is there next time.
-Remove .fenqi/ to begin anew.
+To begin anew, stop it and remove .fenqi/. Where root's data lie below /var/lib/fenqi, the next start names
+the folder to move away as well.
 """
 
 

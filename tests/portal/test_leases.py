@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from tests.servicing.opened import after, open_one
 from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.papers.addresses import token_of
-from fenqi_server.servicing import leases, requests, service
+from fenqi_server.servicing import acts, leases, requests, service
 
 
 @pytest.fixture
@@ -179,3 +180,23 @@ def test_the_papers_of_a_lease_and_of_a_pledge_name_what_is_paid(mall: RealShop,
         pledge = open_one(mall.shop, mall.owner, plan, 59_900, at=AT, order_ref="order-3")
         words(Client().get(f"/papers/{token_of(mall.shop.id, pledge)}/"))
         words(mall.signed_in().get(f"/contracts/{pledge}/"))
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "¥770.00 lapsed"), ("zh", "¥770.00已失效：没有欠款可抵")]
+)
+def test_what_of_a_grant_found_nothing_to_pay_is_said(
+    mall: RealShop, phone: str, language: str, said: str
+) -> None:
+    # Nine rents of 400 are granted; the goods go back in the seventh month, and sending them back costs 30: 3,600 - 2,800 - 30.
+    who = {"actor": "lin", "reason": "the phone was late"}
+    with clock.pinned(after(200)):
+        acts.goodwill(mall.shop, phone, "g-1", 360_000, after(200), **who)
+        leases.take_back(mall.shop, phone, after(200))
+        token = f"/papers/{token_of(mall.shop.id, phone)}"
+        lang = "en" if language == "en" else "zh-CN"
+        assert said in words(mall.signed_in(language=language).get(f"/contracts/{phone}/"))
+        assert said in words(Client().get(f"{token}/?lang={lang}"))
+        shown = Client().get(f"/v1/contracts/{phone}", headers={"Authorization": f"Bearer {mall.key}"})
+        granted = next(each for each in json.loads(shown.content)["payments"] if not each["money"])
+        assert (granted["lapsed_minor"], granted["unapplied_minor"]) == (77_000, 0)

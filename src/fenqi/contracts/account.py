@@ -87,6 +87,7 @@ class Credit:
 
     __slots__ = (
         "amount",
+        "lapsed",
         "lapses",
         "later",
         "money",
@@ -112,7 +113,7 @@ class Credit:
         self.paid: list[tuple[int, int]] = []
         self.later: list[tuple[int, date, int, int]] = []
         self.unapplied = amount
-        self.recovered = 0
+        self.recovered = self.lapsed = 0
         self.reversed_on: date | None = None
 
     @property
@@ -129,7 +130,7 @@ class Credit:
     def copy(self) -> Credit:
         twin = Credit(self.name, self.seq, self.on, self.amount, self.purpose, self.money)
         twin.paid, twin.later = self.paid.copy(), self.later.copy()
-        twin.noted, twin.lapses = self.noted, self.lapses
+        twin.noted, twin.lapses, twin.lapsed = self.noted, self.lapses, self.lapsed
         twin.unapplied, twin.recovered, twin.reversed_on = self.unapplied, self.recovered, self.reversed_on
         return twin
 
@@ -948,6 +949,7 @@ class Account:
         for credit in self.credits.values():
             if credit.unapplied and (credit.lapses or (every and credit.is_goodwill)):
                 self.move(seq, "goodwill_unapplied", -credit.unapplied)
+                credit.lapsed += credit.unapplied
                 credit.unapplied, lapsed = 0, True
         if lapsed:
             self.gather(seq, start)

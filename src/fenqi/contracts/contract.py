@@ -167,7 +167,7 @@ class PaidPart(msgspec.Struct, frozen=True, gc=False):
 class PaymentState(msgspec.Struct, frozen=True):
     """A payment and where its money went: `amount_minor` = the parts + `unapplied_minor`, unless reversed or given back.
 
-    `money` is False for what we granted instead; what of that lapsed is in neither.
+    `money` is False for what we granted instead; what of that found nothing to pay is `lapsed_minor`.
     """
 
     payment_id: str
@@ -180,6 +180,7 @@ class PaymentState(msgspec.Struct, frozen=True):
     purpose: Purpose = "repayment"
     money: bool = True
     recovered_minor: int = 0
+    lapsed_minor: int = 0
 
 
 _GIVEN_BACK: Final = ("fee_returned", "charge_returned", "interest_returned", "penalty_returned")
@@ -630,6 +631,7 @@ def _payment(account: Account, credit: Credit) -> PaymentState:
         credit.purpose,
         credit.money,
         credit.recovered,
+        credit.lapsed,
     )
 
 

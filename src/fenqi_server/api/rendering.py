@@ -146,6 +146,7 @@ def contract_out(view: ContractView, known_at: datetime | None = None) -> Contra
                     getattr(by_seq.get(paid.event_seq), "channel", ""),
                     paid.money,
                     getattr(by_seq.get(paid.event_seq), "operator", ""),
+                    paid.lapsed_minor,
                 )
                 for paid in state.payments
             ]

@@ -245,7 +245,7 @@ class AppliedOut(msgspec.Struct, frozen=True):
 
 class PaymentLineOut(msgspec.Struct, frozen=True):
     """Money that arrived for a contract, and what it paid: `amount_minor` is the parts and `unapplied_minor`, unless it was
-    taken back. `money` is false for what the shop granted instead."""
+    taken back. `money` is false for what the shop granted instead; what of that found nothing to pay is `lapsed_minor`."""
 
     payment_ref: str
     occurred_on: date
@@ -257,6 +257,7 @@ class PaymentLineOut(msgspec.Struct, frozen=True):
     channel: str = ""
     money: bool = True
     operator: str = ""
+    lapsed_minor: int = 0
 
 
 class ContractOut(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from fenqi.contracts.events import Event, GoodsReturned, PaidBack, RefundPaid, U
 from fenqi.money import decimal_text
 from fenqi_server.disclosures.printing import Setter, page_width, put_together
 from fenqi_server.servicing.service import ContractView
-from fenqi_server.servicing.words import no_money, reference_of
+from fenqi_server.servicing.words import lapsed, no_money, reference_of
 from fenqi_server.spreadsheet import ENCODING, no_formula
 from fenqi_server.storefront.selector import row_name
 from fenqi_server.storefront.voice import Voice
@@ -232,6 +232,8 @@ def _paid(payment: PaymentState, names: dict[int, str], voice: Voice) -> str:
             gettext("%(amount)s beyond what was owed, kept for you")
             % {"amount": voice.money(payment.unapplied_minor)}
         )
+    if left := lapsed(payment, voice):
+        said.append(left)
     if payment.reversed_on is not None:
         said.append(gettext("taken back on %(on)s") % {"on": format_date(payment.reversed_on, voice.locale)})
     if paid_by := no_money(payment):

@@ -28,7 +28,7 @@ from fenqi_server.policies import service as policies
 from fenqi_server.reminders.ending import TERM_DAYS
 from fenqi_server.servicing.requests import HardshipAsked, Pause, ReAge, ReAmortise, Request, ReturnAsked
 from fenqi_server.servicing.service import ContractView as Contract
-from fenqi_server.servicing.words import awaited_text, failure_name, no_money, reference_of
+from fenqi_server.servicing.words import awaited_text, failure_name, lapsed, no_money, reference_of
 from fenqi_server.shops.models import Shop
 from fenqi_server.storefront import orders
 from fenqi_server.storefront.selector import option_name, row_name
@@ -500,6 +500,8 @@ def part_words(payment: PaymentState, state: ContractState, voice: Voice) -> tup
         )
     if payment.reversed_on is not None:
         lines.append(gettext("taken back on %(on)s") % {"on": voice.day(payment.reversed_on)})
+    if left := lapsed(payment, voice):
+        lines.append(left)
     if paid_by := no_money(payment):
         lines.append(paid_by)
     return tuple(lines)

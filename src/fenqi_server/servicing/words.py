@@ -63,6 +63,7 @@ __all__ = [
     "event_text",
     "failure_name",
     "kind_name",
+    "lapsed",
     "no_money",
     "part_name",
     "parts_of",
@@ -178,6 +179,15 @@ def reversal_name(reason: str) -> str:
     }.get(reason, reason)
 
 
+def lapsed(payment: PaymentState, voice: Voice) -> str:
+    """What of a grant found nothing to pay; empty where all of it did, and of money."""
+    if not payment.lapsed_minor:
+        return ""
+    return gettext("%(amount)s lapsed: nothing was left for it to pay") % {
+        "amount": voice.money(payment.lapsed_minor)
+    }
+
+
 def no_money(payment: PaymentState) -> str:
     """What paid where no money came, and empty where money did: a lessee's own deposit is nothing that the shop grants."""
     if payment.money:
@@ -213,6 +223,8 @@ def parts_of(payment: PaymentState, rows: tuple[RowState, ...], voice: Voice) ->
     lines = [_part(part, names.get(part.row, str(part.row)), voice) for part in payment.parts]
     if payment.unapplied_minor:
         lines.append(gettext("%(amount)s unapplied") % {"amount": voice.money(payment.unapplied_minor)})
+    if left := lapsed(payment, voice):
+        lines.append(left)
     if payment.recovered_minor:
         lines.append(
             gettext("%(amount)s of what was written off") % {"amount": voice.money(payment.recovered_minor)}

@@ -233,6 +233,8 @@ def test_what_was_granted_and_finds_nothing_to_pay_is_not_granted() -> None:
         days(2), 70_000
     )
     assert (told.state().status, told.state().unapplied_minor) == ("closed", 0)
+    granted = next(each for each in told.state().payments if not each.money)
+    assert (granted.parts[0].total_minor, granted.lapsed_minor) == (20_000, 30_000)
     assert told.booked() == {IN_TRANSIT: 70_000, 4010: -90_000, 5120: 20_000}
     # The transfer bounces: now 500.00 of what was granted find something to pay.
     told.tell(

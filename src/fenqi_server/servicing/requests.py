@@ -13,9 +13,8 @@ house's party that holds it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import date, datetime
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,7 +28,6 @@ from fenqi.contracts.explanation import Difference, explain
 from fenqi.money import format_money
 from fenqi.problems import BadInput
 from fenqi.texts import Text
-from fenqi_server.autopay.asking import midnight
 from fenqi_server.customers import service as customers
 from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import house_party, parse_public_id, public_id, uuid7
@@ -37,6 +35,28 @@ from fenqi_server.outbox.service import enqueue
 from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, outgoing, returns, unapplied
 from fenqi_server.servicing.acts import MAX_REASON, Acted
+from fenqi_server.servicing.asked import (
+    ALONE_WAITS,
+    CUSTOMER,
+    Act,
+    Asked,
+    Concession,
+    HardshipAsked,
+    HardshipReason,
+    Help,
+    Kind,
+    Pause,
+    ReAge,
+    ReAmortise,
+    Request,
+    RequestPage,
+    ReturnAsked,
+    ReturnLine,
+    ReturnReason,
+    State,
+    Taken,
+)
+from fenqi_server.servicing.limits import alone_before, sent_back_before
 from fenqi_server.servicing.outgoing import (
     ChargeAsked,
     HeldRefundAsked,
@@ -48,6 +68,18 @@ from fenqi_server.servicing.outgoing import (
     done_meanwhile,
 )
 from fenqi_server.servicing.refusals import refusal_of
+from fenqi_server.servicing.request_records import (
+    MAX_PAGE,
+    PREFIX,
+    NoRequest,
+    count_open,
+    get,
+    list_requests,
+    of_contract,
+    of_customer,
+    of_money,
+    rows,
+)
 from fenqi_server.servicing.service import Refusal
 from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
@@ -59,6 +91,7 @@ __all__ = [
     "Act",
     "Concession",
     "HardshipAsked",
+    "HardshipReason",
     "Help",
     "NoRequest",
     "Pause",
@@ -68,6 +101,7 @@ __all__ = [
     "RequestPage",
     "ReturnAsked",
     "ReturnLine",
+    "ReturnReason",
     "Taken",
     "alone_before",
     "approve",
@@ -87,311 +121,7 @@ __all__ = [
     "withdraw",
 ]
 
-CUSTOMER: Final = "customer"
-"""Who asked, where it was the customer."""
-MAX_PAGE: Final = 100
 MAX_MONTHS: Final = 12
-ALONE_WAITS: Final = timedelta(hours=24)
-"""In a shop of one person, how long what needs a second one waits. The database's check says the same."""
-_PREFIX: Final = "rq"
-
-Kind = Literal[
-    "return",
-    "hardship",
-    "goodwill",
-    "waiver",
-    "write_off",
-    "refund",
-    "held_refund",
-    "unmatched_refund",
-    "reversal",
-    "charge",
-    "pay_back",
-]
-_GIVEN_AWAY: Final = ("goodwill", "waiver", "write_off")
-State = Literal["open", "approved", "declined", "withdrawn"]
-ReturnReason = Literal["unwanted", "defective", "wrong_item", "late", "other"]
-HardshipReason = Literal["income", "illness", "family", "disaster", "other"]
-
-
-class NoRequest(LookupError):
-    """No request of this shop has the id."""
-
-
-# ------------------------------------------------------------------------------------------------ what is asked
-
-
-class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of the order that is to go back, at the price it was bought for."""
-
-    sku: str
-    title: str
-    quantity: int
-    amount_minor: int
-    other_seller: bool = False
-
-
-class ReturnAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="return"):
-    """Goods are to go back. Without `lines`, goods of `amount_minor` in all."""
-
-    amount_minor: int
-    lines: tuple[ReturnLine, ...] = ()
-    for_other_sellers_minor: int = 0
-    reason: ReturnReason = "other"
-
-
-class HardshipAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hardship"):
-    """Paying is hard: why, in one of a few words, and for how many months help is wished for."""
-
-    reason: HardshipReason
-    months: int
-
-
-class Concession(msgspec.Struct, frozen=True, kw_only=True, tag="concession"):
-    """What staff want to give away: goodwill or a waiver of an amount, or everything that is owed (written off).
-
-    `reference` is the asker's own number for it: the same again is the same concession.
-    """
-
-    reference: str
-    kind: Literal["goodwill", "waiver", "write_off"]
-    reason: str
-    amount_minor: int = 0
-    part: Literal["fee", "penalty", "interest", "rent"] | None = None
-    row: int | None = None
-
-
-Asked = (
-    ReturnAsked
-    | HardshipAsked
-    | Concession
-    | RefundAsked
-    | HeldRefundAsked
-    | UnmatchedRefundAsked
-    | ReversalAsked
-    | ChargeAsked
-    | PayBackAsked
-)
-
-
-# ------------------------------------------------------------------------------------------------ what is done
-
-
-class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pause"):
-    """What falls due later is due so many periods later still."""
-
-    periods: int
-    interest: Literal["stops", "runs"] = "runs"
-
-
-class ReAge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="re_age"):
-    """Everything that is owed is spread over new rows."""
-
-    periods: int
-    first_due_on: date
-
-
-class ReAmortise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="re_amortise"):
-    """What is late is spread over the rows to come."""
-
-
-class Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="taken"):
-    """The goods that came back: all that was asked for, or of another price (None: as asked), on a day (None: today)."""
-
-    amount_minor: int | None = None
-    for_other_sellers_minor: int | None = None
-    on: date | None = None
-
-
-Help = Pause | ReAge | ReAmortise
-Act = Pause | ReAge | ReAmortise | Taken
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and what became of it. `done` is what approving it did, by the contract's event `event_seq`.
-
-    `contract_id` is empty where it is about money of no contract (`unapplied_id`). `alone`: the shop was run by one person then.
-    `taken_by` is who of the staff wrote it down for a customer who called.
-    """
-
-    request_id: str
-    contract_id: str
-    customer_id: UUID
-    kind: Kind
-    asked: Asked
-    said: str
-    at_stake_minor: int
-    limit_minor: int
-    asked_by: str
-    asked_at: datetime
-    state: State = "open"
-    done: Act | None = None
-    event_seq: int | None = None
-    decided_by: str = ""
-    decided_at: datetime | None = None
-    note: str = ""
-    alone: bool = False
-    taken_by: str = ""
-
-    @property
-    def unapplied_id(self) -> str:
-        return self.asked.unapplied_id if isinstance(self.asked, UnmatchedRefundAsked) else ""
-
-    @property
-    def by_customer(self) -> bool:
-        return self.asked_by == CUSTOMER
-
-    @property
-    def before_minor(self) -> int:
-        """What of the stake one person decided before."""
-        asked = self.asked
-        own = 0 if isinstance(asked, HardshipAsked | ReturnAsked) else asked.amount_minor
-        return self.at_stake_minor - own if own else 0
-
-    @property
-    def needs_second(self) -> bool:
-        """Whether whoever asked may not agree."""
-        return self.at_stake_minor > self.limit_minor
-
-    @property
-    def waits_until(self) -> datetime | None:
-        """From when on whoever asked may agree themselves; None where only somebody else may."""
-        return self.asked_at + ALONE_WAITS if self.alone and self.needs_second else None
-
-    def may_agree(self, actor: str, at: datetime) -> bool:
-        """Whether this person may agree to it now."""
-        if not self.needs_second or actor.lower() != self.asked_by.lower():
-            return True
-        return self.waits_until is not None and at >= self.waits_until
-
-
-class RequestPage(msgspec.Struct, frozen=True):
-    """Requests, newest first. `after` is where the next page begins; None at the end."""
-
-    requests: tuple[Request, ...]
-    after: str | None
-
-
-# ------------------------------------------------------------------------------------------------ reading
-
-_COLUMNS: Final = """
-SELECT r.customer_id, r.request_id, r.contract_id, r.kind, r.body::text, r.said, r.at_stake_minor, r.limit_minor, r.asked_by,
-       r.asked_at, d.verdict, d.body::text, d.event_seq, d.decided_by, d.decided_at, d.note, r.alone, r.taken_by
-  FROM servicing_request AS r
-  LEFT JOIN servicing_request_decision AS d USING (customer_id, request_id)
-"""
-_asked: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked)
-_done: Final[msgspec.json.Decoder[Act]] = msgspec.json.Decoder(Act)
-
-
-def _read(row: Sequence[Any]) -> Request:
-    return Request(
-        customer_id=row[0],
-        request_id=public_id(_PREFIX, row[0], row[1]),
-        contract_id="" if row[2] is None else public_id("ct", row[0], row[2]),
-        kind=row[3],
-        asked=_asked.decode(row[4]),
-        said=row[5],
-        at_stake_minor=row[6],
-        limit_minor=row[7],
-        asked_by=row[8],
-        asked_at=row[9],
-        state=row[10] or "open",
-        done=None if row[11] is None else _done.decode(row[11]),
-        event_seq=row[12],
-        decided_by=row[13] or "",
-        decided_at=row[14],
-        note=row[15] or "",
-        alone=row[16],
-        taken_by=row[17],
-    )
-
-
-def _rows(sql: str, values: Sequence[Any]) -> list[Request]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_COLUMNS} {sql}", values)
-        return [_read(row) for row in cursor.fetchall()]
-
-
-def get(shop: Shop, request_id: str) -> Request:
-    """One request. Raises `NoRequest`."""
-    try:
-        key = parse_public_id(request_id, _PREFIX)
-    except ValueError:
-        raise NoRequest(request_id) from None
-    use_shop(shop.id)
-    found = _rows("WHERE r.customer_id = %s AND r.request_id = %s AND r.shop_id = %s", [*key, shop.id])
-    if not found:
-        raise NoRequest(request_id)
-    return found[0]
-
-
-def of_contract(shop: Shop, contract: str) -> list[Request]:
-    """A contract's requests, newest first. Raises `NoContract`."""
-    stored = acts.seen(shop, contract)
-    return _rows(
-        "WHERE r.customer_id = %s AND r.contract_id = %s ORDER BY r.request_id DESC",
-        [stored.customer_id, stored.contract_id],
-    )
-
-
-def of_money(shop: Shop, unapplied_id: str) -> list[Request]:
-    """What was asked about money of no contract, newest first."""
-    use_shop(shop.id)
-    return _rows(
-        "WHERE r.customer_id = %s AND r.kind = 'unmatched_refund' AND r.body ->> 'unapplied_id' = %s"
-        " ORDER BY r.request_id DESC",
-        [house_party(shop.id, "suspense"), unapplied_id],
-    )
-
-
-def of_customer(shop: Shop, customer_id: UUID) -> list[Request]:
-    """What a customer asked for themselves, newest first: what staff ask each other is not among it."""
-    use_shop(shop.id)
-    return _rows(
-        "WHERE r.customer_id = %s AND r.shop_id = %s AND r.asked_by = %s ORDER BY r.request_id DESC",
-        [customer_id, shop.id, CUSTOMER],
-    )
-
-
-def list_requests(
-    shop: Shop, *, state: State | None = None, kind: Kind | None = None, after: str = "", limit: int = 25
-) -> RequestPage:
-    """The shop's requests, newest first, from behind `after`. What is asked meanwhile is in front of every page given out."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise BadInput("limit", limit, f"1 to {MAX_PAGE}")
-    where, values = ["r.shop_id = %s"], [shop.id]
-    if state is not None:
-        where.append("coalesce(d.verdict, 'open') = %s")
-        values.append(state)
-    if kind is not None:
-        where.append("r.kind = %s")
-        values.append(kind)
-    if after:
-        try:
-            _, last = parse_public_id(after, _PREFIX)
-        except ValueError:
-            raise BadInput("after", after[:80], "the `after` of the page before, as it was given") from None
-        where.append("r.request_id < %s")
-        values.append(last)
-    use_shop(shop.id)
-    found = _rows(f"WHERE {' AND '.join(where)} ORDER BY r.request_id DESC LIMIT %s", [*values, limit + 1])
-    page = tuple(found[:limit])
-    return RequestPage(page, page[-1].request_id if len(found) > limit else None)
-
-
-def count_open(shop: Shop, at: datetime, actor: str = "") -> int:
-    """How many requests wait: with `actor`, without those that this person asked and may not agree to at `at`."""
-    use_shop(shop.id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM servicing_request AS r WHERE r.shop_id = %s AND NOT EXISTS ("
-            " SELECT FROM servicing_request_decision AS d WHERE d.customer_id = r.customer_id"
-            " AND d.request_id = r.request_id) AND (r.at_stake_minor <= r.limit_minor OR lower(r.asked_by) <> lower(%s)"
-            " OR (r.alone AND r.asked_at <= %s))",
-            [shop.id, actor, at - ALONE_WAITS],
-        )
-        return int(cursor.fetchone()[0])
 
 
 # ------------------------------------------------------------------------------------------------ asking
@@ -465,7 +195,7 @@ def concede(shop: Shop, contract: str, asked: Concession, at: datetime, *, actor
         stored = acts.hold(shop, contract)
         state = stored.latest(local_date(at, shop.time_zone))
         minor = state.balance_minor if asked.kind == "write_off" else asked.amount_minor
-        for each in _rows(
+        for each in rows(
             "WHERE r.customer_id = %s AND r.contract_id = %s AND r.body ->> 'reference' = %s",
             [stored.customer_id, stored.contract_id, asked.reference],
         ):
@@ -566,7 +296,7 @@ def ask_for_unmatched(
         if unapplied.find(shop, unapplied_id).refunded_by == refund_id:
             return send_back()
         found = outgoing.foreseen(send_back)
-        stake = found.amount_minor + _sent_back_before(shop, at)
+        stake = found.amount_minor + sent_back_before(shop, at)
         if stake <= settings.FENQI_CONCESSION_LIMIT_MINOR:
             return send_back()
         asked = UnmatchedRefundAsked(
@@ -594,50 +324,6 @@ def ask_for_unmatched(
         )
 
     return in_transaction(act)
-
-
-def alone_before(contract: Stored, kind: Kind, at: datetime) -> int:
-    """What counts with another act of a kind: what was given away on the contract without a second person, at any time;
-    or what was sent out of it, taken back or charged today without one.
-    """
-    values: dict[str, object] = {"customer": contract.customer_id, "contract": contract.contract_id}
-    with connection.cursor() as cursor:
-        if kind in _GIVEN_AWAY:
-            cursor.execute(
-                # Of write-offs of before the amount stands with the stake alone.
-                "SELECT coalesce(sum(coalesce(nullif((r.body ->> 'amount_minor')::bigint, 0), r.at_stake_minor)), 0)::bigint"
-                " FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
-                " WHERE r.customer_id = %(customer)s AND r.contract_id = %(contract)s AND r.kind = ANY (%(kinds)s)"
-                " AND d.verdict = 'approved' AND r.at_stake_minor <= r.limit_minor",
-                {**values, "kinds": list(_GIVEN_AWAY)},
-            )
-            return int(cursor.fetchone()[0])
-        cursor.execute(
-            "SELECT d.event_seq FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
-            " WHERE r.customer_id = %(customer)s AND r.contract_id = %(contract)s AND d.event_seq IS NOT NULL",
-            values,
-        )
-        by_two = {seq for (seq,) in cursor.fetchall()}
-    return outgoing.done_on(contract, kind, local_date(at, contract.terms.zone), by_two)
-
-
-def _sent_back_before(shop: Shop, at: datetime) -> int:
-    """What counts with sending back money of no contract: what was sent back so today without a second person."""
-    today = local_date(at, shop.time_zone)
-    sent = unapplied.sent_back_on(shop, today)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum((r.body ->> 'amount_minor')::bigint), 0)::bigint"
-            " FROM servicing_request AS r JOIN servicing_request_decision AS d USING (customer_id, request_id)"
-            " WHERE r.customer_id = %s AND r.kind = 'unmatched_refund' AND d.verdict = 'approved'"
-            " AND d.decided_at >= %s AND d.decided_at < %s",
-            [
-                house_party(shop.id, "suspense"),
-                midnight(today, shop),
-                midnight(today + timedelta(days=1), shop),
-            ],
-        )
-        return sent - int(cursor.fetchone()[0])
 
 
 def _waiting(subject: _Subject, kind: Kind, asked: Asked, actor: str) -> Request | None:
@@ -698,7 +384,7 @@ def _check_return(shop: Shop, asked: ReturnAsked) -> None:
 
 
 def _open_of(subject: _Subject, kind: str) -> list[Request]:
-    return _rows(
+    return rows(
         "WHERE r.customer_id = %s AND r.contract_id = %s AND r.kind = %s AND d.verdict IS NULL",
         [subject.customer_id, subject.contract_id, kind],
     )
@@ -738,7 +424,7 @@ def _insert(
                 taken_by,
             ],
         )
-    made = get(shop, public_id(_PREFIX, subject.customer_id, name))
+    made = get(shop, public_id(PREFIX, subject.customer_id, name))
     _tell(shop, subject, made, "request.opened", at)
     if by != CUSTOMER:
         audit.record(
@@ -964,7 +650,7 @@ def _decide(
 ) -> Request:
     if len(note) > MAX_REASON:
         raise BadInput("note", note[:80], f"at most {MAX_REASON} characters")
-    _, name = parse_public_id(request.request_id, _PREFIX)
+    _, name = parse_public_id(request.request_id, PREFIX)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO servicing_request_decision (customer_id, request_id, shop_id, kind, asked_by, asked_at, alone,"

@@ -366,7 +366,10 @@ class Play:
         path, key = f"/v1/contracts/{lived.contract}/{call}", f"{lived.number}-{lived.asked}"
         sent = json.dumps(body).encode()
         fault = lived.wire.choice(FAULTS) if lived.wire.random() < 0.2 else ""
-        status, _, said = self.client.surely(path, sent, key, fault)
+        try:
+            status, _, said = self.client.surely(path, sent, key, fault)
+        except Differs as unknown:
+            raise self.differs(lived, str(unknown)) from None
         with self._lock:
             self.played.requests += 1
         if lived.wire.random() < 0.1:

@@ -16,7 +16,6 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Final
 
-import msgspec
 from tests.trust.bugs import Bug
 from tests.trust.sales import STARTS
 
@@ -197,24 +196,30 @@ def live(seed: str, steps: int) -> dict[str, int]:
             if state.days_past_due:
                 note("late")
 
-            def wrong(rule: str, said: object) -> Wrong:
-                lines = "\n".join(f"  {each!r}" for each in told)
-                return Wrong(f"{rule}: {said}\nseed {seed}, contract {number}, {terms.plan!r}\n{lines}")
-
+            shown = (seed, number, terms, told)
             try:
                 for rule, said, expected in rules(terms, told, state, start, latest, chance.random() < 0.5):
                     if said != expected:
-                        raise wrong(rule, f"{said}, not {expected}")
+                        raise wrong(rule, shown, f"{said}, not {expected}")
                 if chance.random() < 0.1:
                     mixed = told.copy()
                     chance.shuffle(mixed)
                     if engine.replay(terms, mixed, latest) != state:
-                        raise wrong("order of arrival", "told in another order, it comes to something else")
+                        raise wrong(
+                            "order of arrival", shown, "told in another order, it comes to something else"
+                        )
             except Wrong:
                 raise
             except Exception as problem:
-                raise wrong("crash", repr(problem)) from problem
+                raise wrong("crash", shown, repr(problem)) from problem
     return reached
+
+
+def wrong(rule: str, shown: tuple[str, int, ContractTerms, list[Event]], said: object) -> Wrong:
+    """Names the seed, the contract and what it was told."""
+    seed, number, terms, told = shown
+    lines = "\n".join(f"  {each!r}" for each in told)
+    return Wrong(f"{rule}: {said}\nseed {seed}, contract {number}, {terms.plan!r}\n{lines}")
 
 
 def _next(

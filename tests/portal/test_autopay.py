@@ -246,6 +246,8 @@ def test_an_automatic_payment_that_did_not_work_stands_on_the_contract_s_page(
     with clock.pinned(after(31)):
         client = mall.signed_in(language=language)
         assert failed in parse(client.get(page).content).one("section", data_fq_part="failures").text
+        why = parse(client.get("/account/autopay/").content).one("small", data_fq_part="why").text
+        assert why in failed
     # It is tried again on the next day, and works then.
     closing.run_due(after(32))
     attempts.act_due(after(32))

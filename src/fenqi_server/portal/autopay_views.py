@@ -24,6 +24,7 @@ from fenqi_server.portal.telling import title_of
 from fenqi_server.portal.visitor import PortalVisitor, customer_page
 from fenqi_server.servicing import service as servicing
 from fenqi_server.servicing.service import ContractView as Contract
+from fenqi_server.servicing.words import failure_name
 
 TEXT_VERSION: Final = "portal-autopay-2026-11"
 """The words of this page that are agreed to."""
@@ -53,6 +54,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     amount: str
     state: str
     tone: str
+    why: str
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -292,6 +294,7 @@ def _attempts(contracts: list[Contract], visitor: PortalVisitor) -> list[Attempt
             title_of(each, visitor.shop, voice),
             voice.money(attempt.amount_minor),
             *words[attempt.state],
+            failure_name(attempt.reason) if attempt.state == "failed" else "",
         )
         for attempt, each in found[:10]
     ]

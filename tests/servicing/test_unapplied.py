@@ -75,6 +75,22 @@ def test_money_matched_back_to_where_it_was_has_a_number_of_its_own(shop: Shop, 
     assert totals(shop) == (53_600, -53_600)
 
 
+def test_what_was_matched_in_error_is_no_payment_that_left(shop: Shop, money: str) -> None:
+    contract = open_one(shop, make_customer(shop))
+    unapplied.match(shop, money, contract, after(1))
+    with pytest.raises(Refusal) as refused:
+        service.reverse(shop, contract, "bank-9", "booked_in_error", after(2))
+    assert refused.value.code == "matched"
+    assert refused.value.way_out is not None
+    assert refused.value.way_out.en == "undo the match"
+    unapplied.undo_match(shop, money, after(2), **WHO)
+    assert waiting(shop) == [money]
+    # What the bank took back is gone, however it came.
+    unapplied.match(shop, money, contract, after(3))
+    service.reverse(shop, contract, "bank-9 (2)", "charged_back", after(4))
+    assert totals(shop) == (0, 0)
+
+
 def test_what_is_matched_to_nothing_has_no_match_to_undo(shop: Shop, money: str) -> None:
     with pytest.raises(Refusal) as refused:
         unapplied.undo_match(shop, money, AT, **WHO)

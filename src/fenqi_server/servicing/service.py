@@ -51,6 +51,7 @@ from fenqi_server.shops.models import Shop
 
 __all__ = [
     "LEAVE_A_QUOTE",
+    "MATCHED",
     "STANDING_SQL",
     "ContractView",
     "DueReport",
@@ -86,6 +87,8 @@ PaymentKind = Literal["request", "received"]
 
 DUE_BATCH: Final = 200
 MAX_REFERENCE: Final = 200
+MATCHED: Final = "matched:"
+"""How the settlement of a payment begins that named no contract and was matched to one (`fenqi_server.servicing.unapplied`)."""
 
 
 class NoContract(LookupError):
@@ -556,8 +559,8 @@ def reverse(
 ) -> ContractView:
     """A payment was taken back whole. What it paid is owed again, and later payments are applied anew.
 
-    Reversing twice is one reversal. Raises `NoContract`, `fenqi.contracts.contract.EventRefused`, and `Refusal` (`no_money`) of what pays
-    and is no money: goodwill, a deposit.
+    Reversing twice is one reversal. Raises `NoContract`, `fenqi.contracts.contract.EventRefused`, and `Refusal`: `no_money` of what pays
+    and is no money (goodwill, a deposit), `matched` of money that was matched in error: its match is undone.
     """
     today = local_date(at, shop.time_zone)
 
@@ -572,6 +575,9 @@ def reverse(
         if amount is None and storage.names_no_money(stored, payment_ref):
             raise _no_money(payment_ref, stored.terms.currency)
         paid = storage.has_payment(stored, payment_ref)
+        if reason == "booked_in_error" and paid is not None and paid.settlement.startswith(MATCHED):
+            # The money is here still: taken back as if it had gone, it could neither be matched again nor sent back.
+            raise _was_matched(payment_ref, amount or 0, stored.terms.currency)
         event = PaymentReversed(
             seq=len(stored.events) + 1,
             occurred_on=today,
@@ -860,6 +866,22 @@ def _no_money(name: str, currency: str) -> Refusal:
         way_out=Text(
             "按各自的方式办理", "what was granted stands; a deposit is reversed as the payment that held it"
         ),
+    )
+
+
+def _was_matched(name: str, amount_minor: int, currency: str) -> Refusal:
+    return Refusal(
+        "matched",
+        Text("这笔付款来自匹配", "The payment was matched"),
+        Text(
+            f"付款{name}是匹配到本合同的款项。如匹配有误，请撤销匹配：款项会重新等待匹配。",
+            f"Payment {name} is money that was matched to the contract. If that was wrong, undo the match: the money waits again.",
+        ),
+        asked_minor=amount_minor,
+        currency=currency,
+        state=Text("这笔付款来自匹配", "the payment was matched to the contract"),
+        rule=Text("误匹配的款项按匹配撤销", "what was matched in error is not a payment that left"),
+        way_out=Text("撤销匹配", "undo the match"),
     )
 
 

@@ -463,7 +463,7 @@ def _went(party: UUID, name: UUID, *, undone: bool = False) -> _Went:
 
 
 def _passage(name: UUID, number: int) -> str:
-    return f"matched:{name}" if number == 1 else f"matched:{name}:{number}"
+    return f"{service.MATCHED}{name}" if number == 1 else f"{service.MATCHED}{name}:{number}"
 
 
 def _booked_by(stored: Stored, passage: str) -> PaymentReceived:

@@ -11,6 +11,7 @@ from django.db import connection
 from tests.engine.contracts.test_leases import DEPOSIT, DESK, PHONE, lease_of
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
 
+from fenqi.contracts.events import Instruction
 from fenqi.problems import BadInput
 from fenqi.terms.plan import Plan
 from fenqi.terms.rent import Lease
@@ -139,6 +140,53 @@ def test_a_phone_comes_back_is_inspected_and_the_rest_of_the_deposit_is_refunded
     acts_of = [entry.act for entry in audit.entries(shop)]
     assert {"contract.inspected", "contract.deposit_released"} <= set(acts_of)
     assert prove_shop(shop).problems == ()
+
+
+def test_a_deposit_that_has_less_to_pay_by_a_later_instruction_gives_back_to_its_own_batch(
+    shop: Shop, customer: UUID
+) -> None:
+    frozen = lease_of(deposit=msgspec.structs.replace(DEPOSIT, form="frozen", covers_rent=True))
+    contract = opened(shop, customer, frozen)
+    leases.hold_deposit(shop, contract, "a-1", 100_000, AT)
+    leases.hand_over(shop, contract, AT)
+    first, second = day_of(shop, contract, 1), day_of(shop, contract, 2)
+    closing.close_day(shop, on(first), after(first))
+    # Two rents: the first and, in advance, the third; so the deposit pays the second.
+    service.pay(shop, contract, 80_000, "request", "p-1", after(first))
+    acts.instruct(
+        shop,
+        contract,
+        "p-1",
+        [Instruction(1, "interest", 40_000), Instruction(3, "interest", 40_000)],
+        after(first),
+        **WHO,
+    )
+    closing.close_day(shop, on(second), after(second))
+    leases.apply_deposit(
+        shop, contract, "d-1", 40_000, after(second), settlement="wallet:7", actor="lin", reason="asked"
+    )
+    assert in_batch("wallet:7") == 40_000
+    # The second after all: nothing was left for the deposit to pay.
+    acts.instruct(
+        shop,
+        contract,
+        "p-1",
+        [Instruction(1, "interest", 40_000), Instruction(2, "interest", 40_000)],
+        after(second + 1),
+        **WHO,
+    )
+    assert in_batch("wallet:7") == 0
+    assert state(shop, contract, second + 1).balance_minor == 10 * 40_000
+    assert prove_shop(shop).problems == ()
+
+
+def in_batch(settlement: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(amount_minor), 0) FROM books_entry WHERE account = 1020 AND settlement = %s",
+            [settlement],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_a_deposit_that_paid_rents_is_not_taken_back_as_a_payment(shop: Shop, customer: UUID) -> None:

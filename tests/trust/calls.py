@@ -6,7 +6,7 @@ A call makes of the event that was made up the one that the service makes: of to
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -114,8 +114,8 @@ def _put_off(play: Play, lived: Lived, event: DueMoved) -> None:
     assert life.stands is not None
     days = {row[0]: row[1] for row in life.stands.rows}
     first = days.get(event.row)
-    if first is None or event.to <= first:
-        return
+    if first is None or event.to <= first or event.to < life.today - timedelta(days=360):
+        return  # an outage is not told more than a year late
     moved = [
         row[0]
         for row in life.stands.rows

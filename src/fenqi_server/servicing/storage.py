@@ -22,6 +22,8 @@ from fenqi.contracts.events import (
     Event,
     GoodsReturned,
     GoodwillGranted,
+    Inspected,
+    LeaseReturned,
     PaidBack,
     PaymentReceived,
     Recovered,
@@ -31,6 +33,7 @@ from fenqi.contracts.events import (
     encode_event,
 )
 from fenqi.contracts.terms import ContractTerms
+from fenqi.ledger.accounts import IN_TRANSIT
 from fenqi.ledger.entries import Entries, check_fees, position, posting
 from fenqi.ledger.recognition import running_row
 from fenqi_server.books.posting import balances_of
@@ -230,6 +233,42 @@ def _reference(event: Event, told: Sequence[Event]) -> str:
     return event.reference
 
 
+def _batch_of(contract: Stored, entries: Entries, state: ContractState, today: date) -> str | None:
+    """The batch of the money that the last event changes and does not bring: what was taken of a frozen deposit, where it has less or
+    more to pay by now. None where no money in transit changes. Where what several took changes, it is the first one's batch.
+    """
+    if IN_TRANSIT not in entries.accounts:
+        return None
+    told = contract.events[:-1]
+    before = _used(msgspec.structs.replace(contract, events=told).latest(today))
+    after = _used(state)
+    taken = [event for event in told if isinstance(event, _TAKES_DEPOSIT) and event.settlement]
+    for event in taken:
+        name = event.application_id if isinstance(event, DepositApplied) else f"deposit {event.seq}"
+        if before.get(name) != after.get(name):
+            return event.settlement
+    return taken[-1].settlement if taken else None
+
+
+_TAKES_DEPOSIT: Final = (DepositApplied, BoughtOut, LeaseReturned, Inspected)
+
+
+def _used(state: ContractState) -> dict[str, int]:
+    """How much each payment is used for, whatever for."""
+    return {
+        payment.payment_id: sum(
+            part.fee_minor
+            + part.principal_minor
+            + part.interest_minor
+            + part.penalty_minor
+            + part.rent_minor
+            + part.deposit_minor
+            for part in payment.parts
+        )
+        for payment in state.payments
+    }
+
+
 def append(
     contract: Stored, new: Sequence[Event], at: datetime, today: date, *, booked_from: date = date.min
 ) -> ContractState:
@@ -258,7 +297,7 @@ def append(
         posted.append(
             _Posted(
                 entries,
-                getattr(event, "settlement", None),
+                getattr(event, "settlement", None) or _batch_of(grown, entries, state, today),
                 getattr(event, "payment_id", "") or getattr(event, "refund_id", ""),
                 max(booked_from, day_of_book(grown, event, state, known, today)),
             )

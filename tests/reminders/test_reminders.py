@@ -151,8 +151,8 @@ def test_nobody_is_woken_and_what_falls_into_the_night_goes_at_eight(shop: Shop)
 def test_the_search_for_what_falls_due_reads_each_contract_of_the_day_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However few are queued at a time, and however many contracts fall due on other days."""
-    monkeypatch.setattr(coming, "CHUNK", 3)
+    """However small its parts are, and however many contracts fall due on other days."""
+    monkeypatch.setattr(coming, "CHUNK", 2)
     for number in range(24):
         # Of every three one falls due on the 23rd, in three days, and two on the 26th.
         open_one(shop, reached(shop, f"c-{number}"), FREE_3, 30_000, at=AT if number % 3 == 0 else after(3))
@@ -166,19 +166,8 @@ def test_the_search_for_what_falls_due_reads_each_contract_of_the_day_once(
     while (queued := coming.search(shop, Rules(), reach_of(shop), night(27))) is not None:
         parts.append(queued)
     [(now,)] = rows(read)
-    assert parts == [0, 0, 8], "nothing in one day, nothing in two, and eight in three"
+    assert parts == [0, 0, 2, 2, 2, 2, 0], "nothing in one day, nothing in two, and eight in three"
     assert now - before == 8
-
-
-def test_the_search_goes_on_where_its_last_part_ended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coming, "PART", 3)
-    for number in range(7):
-        open_one(shop, reached(shop, f"c-{number}"), FREE_3, 30_000)
-    parts = []
-    while (queued := coming.search(shop, Rules(), reach_of(shop), night(27))) is not None:
-        parts.append(queued)
-    assert parts == [0, 0, 3, 3, 1]
-    assert rows("SELECT count(DISTINCT contract_id) FROM reminders_notice WHERE stage = 'before'") == [(7,)]
 
 
 def test_several_things_of_one_customer_are_one_message(shop: Shop) -> None:

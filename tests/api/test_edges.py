@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -167,6 +168,34 @@ def test_a_word_in_an_address_that_is_none_of_those_known_is_no_unreadable_body(
     assert (error["value"], error["expected"], error["in"]) == ("frob", known, "query")
     for kept in ("", address.partition("?")[0] + "?" + address.partition("?")[2].partition("=")[0] + "="):
         assert call("GET", kept or address.partition("?")[0], key=mall.key).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["cursor", "as_of", "名字"])
+def test_an_unknown_parameter_in_an_address_is_named_not_ignored(mall: Any, call: Any, name: str) -> None:
+    """A client that asks for the next page by another name than `after` would have the first one for ever."""
+    answer = call("GET", f"/v1/contracts?limit=3&{name}=2026-12-01", key=mall.key)
+    assert (answer.status_code, decoded(answer)["code"]) == (422, "request_invalid")
+    (error,) = decoded(answer)["errors"]
+    assert (error["pointer"], error["value"], error["in"]) == (f"/{name}", "an unknown parameter", "query")
+
+
+def test_every_list_that_takes_parameters_refuses_others_and_says_so_in_its_document(
+    mall: Any, call: Any
+) -> None:
+    document = decoded(call("GET", "/v1/openapi.json", key=mall.key))
+    asked, said = 0, list[str]()
+    for path, methods in document["paths"].items():
+        taken = methods.get("get", {})
+        if not any(each.get("in") == "query" for each in taken.get("parameters", ())):
+            continue
+        asked += 1
+        address = re.sub(r"\{[^}]+\}", "ct_x", path)
+        answer = call("GET", f"{address}?frob=1", key=mall.key)
+        assert answer.status_code == 422, (path, answer.content)
+        assert decoded(answer)["errors"][0]["pointer"] == "/frob", path
+        said = [*said, path] if "422" not in taken["responses"] else said
+    assert asked >= 10
+    assert said == []
 
 
 # What the program itself wrote: cursors, documents that were checked, and a constant.

@@ -591,7 +591,7 @@ class HeldRefundController(ApiController):
 # --------------------------------------------------------------------------------------------- why a figure changed
 
 
-class ExplanationQuery(msgspec.Struct, frozen=True):
+class ExplanationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was known at `since`, and at `until` (now), of the contract as of `as_of` (the day of `until`)."""
 
     since: str | None = None

@@ -144,7 +144,7 @@ class AnnouncementsOut(msgspec.Struct, frozen=True):
     announcements: tuple[AnnouncementOut, ...]
 
 
-class AnnouncementsQuery(msgspec.Struct, frozen=True):
+class AnnouncementsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which ones. `plan` may name a family; `shop` is needed where there are several."""
 
     phase: str = ""
@@ -155,7 +155,7 @@ class AnnouncementsQuery(msgspec.Struct, frozen=True):
     shop: str = ""
 
 
-class ShopQuery(msgspec.Struct, frozen=True):
+class ShopQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose announcement it is, where there are several shops."""
 
     shop: str = ""
@@ -203,7 +203,7 @@ class AnnouncementController(ApiController):
 
     tags: ClassVar[Any] = ["Announcements"]
 
-    @validate(ResponseSpec(AnnouncementOut, status_code=HTTPStatus.OK), *problems(404))
+    @validate(ResponseSpec(AnnouncementOut, status_code=HTTPStatus.OK), *problems(404, 422))
     def get(self, parsed_path: Path[AnnouncementPath], parsed_query: Query[ShopQuery]) -> HttpResponse:
         """One announcement with everything that was said of it. No key is needed."""
         shop = _shop(parsed_query.shop)
@@ -333,7 +333,7 @@ class GrantsOut(msgspec.Struct, frozen=True):
     compensations: tuple[GrantOut, ...]
 
 
-class GrantsQuery(msgspec.Struct, frozen=True):
+class GrantsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose: the shop's own reference of the customer."""
 
     customer: str = ""

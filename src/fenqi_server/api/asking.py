@@ -114,7 +114,7 @@ class ContractRequestsController(ApiController):
         )
 
 
-class RequestsQuery(msgspec.Struct, frozen=True):
+class RequestsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which requests. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
 
     state: str | None = None

@@ -58,7 +58,7 @@ class DebitsOut(msgspec.Struct, frozen=True):
     attempts: tuple[DebitOut, ...]
 
 
-class DebitsQuery(msgspec.Struct, frozen=True):
+class DebitsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose."""
 
     contract_id: str

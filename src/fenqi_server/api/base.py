@@ -21,7 +21,7 @@ from dmr.plugins.msgspec import MsgspecSerializer
 from fenqi.checkout.request import RequestError
 from fenqi_server.api.access import authorize
 from fenqi_server.api.problems import ApiProblem, FieldError, ProblemDetails, problem_response
-from fenqi_server.api.reading import read_body, refused, too_large
+from fenqi_server.api.reading import MAX_SHOWN, read_body, refused, too_large
 from fenqi_server.facts import BadFacts
 from fenqi_server.policies.service import NoPolicy
 from fenqi_server.shops import service as shops
@@ -38,6 +38,9 @@ __all__ = [
 
 # How msgspec says it of the whole of a request: path, query, headers and body.
 _MISSING_IN_QUERY: Final = re.compile(r"Object missing required field `(\w+)` - at `\$\.parsed_query`")
+_UNKNOWN_IN_QUERY: Final = re.compile(
+    r"Object contains unknown field `(.+?)` - at `\$\.parsed_query`", re.DOTALL
+)
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
@@ -161,6 +164,12 @@ def _problem_of(exc: Exception) -> ApiProblem:
     missing = _MISSING_IN_QUERY.search(str(exc)) if isinstance(exc, ValidationError) else None
     if missing:
         return refused(FieldError(f"/{missing[1]}", "missing", "a value", in_="query"))
+    unknown = _UNKNOWN_IN_QUERY.search(str(exc)) if isinstance(exc, ValidationError) else None
+    if unknown:
+        place = f"/{unknown[1][:MAX_SHOWN]}"
+        return refused(
+            FieldError(place, "an unknown parameter", "only those documented", "leave it out", in_="query")
+        )
     if isinstance(exc, RequestSerializationError | ValidationError):
         return ApiProblem(
             400,

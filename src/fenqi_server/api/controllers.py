@@ -334,7 +334,7 @@ class DisclosureController(ApiController):
         return answer(self.request, out)
 
 
-class ContractsQuery(msgspec.Struct, frozen=True):
+class ContractsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which contracts. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
 
     status: str | None = None
@@ -544,7 +544,7 @@ class ContractPath(msgspec.Struct, frozen=True):
     contract_id: str
 
 
-class AsOf(msgspec.Struct, frozen=True):
+class AsOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The day to look at, today in the shop's zone if left out; and the instant whose knowledge counts, now if left out."""
 
     as_of: str | None = None
@@ -717,7 +717,7 @@ def refusal_problem(refusal: servicing.Refusal, *errors: FieldError) -> ApiProbl
     )
 
 
-class UnappliedQuery(msgspec.Struct, frozen=True):
+class UnappliedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A page. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
 
     after: str | None = None

@@ -43,7 +43,7 @@ class AgainOut(msgspec.Struct, frozen=True):
     delivery_id: str
 
 
-class AttemptsQuery(msgspec.Struct, frozen=True):
+class AttemptsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which attempts. `after` is the `after` of the page before; `limit` is 1 to 100 (25)."""
 
     outcome: str | None = None

@@ -77,7 +77,7 @@ class MandatesOut(msgspec.Struct, frozen=True):
     after: str | None
 
 
-class MandatesQuery(msgspec.Struct, frozen=True):
+class MandatesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose. `customer` is your own name for the customer; `after` the `after` of the page before; `limit` 1 to 100 (25)."""
 
     customer: str

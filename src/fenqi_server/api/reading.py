@@ -18,6 +18,7 @@ from fenqi_server.api.problems import ApiProblem, FieldError
 
 __all__ = [
     "MAX_BODY_BYTES",
+    "MAX_SHOWN",
     "check_text",
     "looks_like_card",
     "read_body",

@@ -62,7 +62,7 @@ class DiagnosisPath(msgspec.Struct, frozen=True):
     decision_id: str
 
 
-class DiagnosisQuery(msgspec.Struct, frozen=True):
+class DiagnosisQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which plan the question is about, and the language of the desk's own texts."""
 
     plan: str = ""
@@ -253,7 +253,7 @@ class CasesOut(msgspec.Struct, frozen=True):
     cases: tuple[CaseOut, ...]
 
 
-class CasesQuery(msgspec.Struct, frozen=True):
+class CasesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only cases in this state."""
 
     state: str = ""
@@ -426,7 +426,7 @@ class OverridesOut(msgspec.Struct, frozen=True):
     overrides: tuple[OverrideOut, ...]
 
 
-class OverridesQuery(msgspec.Struct, frozen=True):
+class OverridesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only those of this customer, by the shop's name for them."""
 
     customer: str = ""
@@ -477,7 +477,7 @@ class OverridesController(ApiController):
     scopes: ClassVar[Any] = {"get": "overrides:read", "post": "overrides:write"}
     tags: ClassVar[Any] = ["Support"]
 
-    @validate(ResponseSpec(OverridesOut, status_code=HTTPStatus.OK), *problems(401, 403))
+    @validate(ResponseSpec(OverridesOut, status_code=HTTPStatus.OK), *problems(401, 403, 422))
     def get(self, parsed_query: Query[OverridesQuery]) -> HttpResponse:
         """List special cases."""
         access = access_of(self.request)

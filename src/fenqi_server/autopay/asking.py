@@ -20,7 +20,7 @@ from fenqi.calendars import at_local, local_date
 from fenqi_server.autopay import collectors
 from fenqi_server.autopay.mandates import ACTIVE_SQL
 from fenqi_server.autopay.rules import Suspension, suspensions
-from fenqi_server.db import array_of, array_of_texts, in_transaction, read_by_index, use_shop
+from fenqi_server.db import BY_KEY, array_of, array_of_texts, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id, uuid7
 from fenqi_server.outbox.service import enqueue_many
 from fenqi_server.shops.models import Shop
@@ -268,12 +268,20 @@ def _payload(each: _Attempt, today: date) -> dict[str, Any]:
     }
 
 
+_LEAVE: Final = f"DELETE FROM autopay_due WHERE {BY_KEY}"
+_PUT_OFF: Final = f"""
+UPDATE autopay_due AS d SET ask_at = u.ask_at, first_on = u.first_on,
+       tries = CASE WHEN u.first_on > d.first_on THEN 0 ELSE d.tries END
+  FROM unnest(%s::uuid[], %s::timestamptz[], %s::date[]) AS u (contract, ask_at, first_on)
+ WHERE contract_id = u.contract AND {BY_KEY}
+"""
+
+
 def _leave(keys: list[tuple[UUID, UUID]]) -> None:
     if keys:
         with connection.cursor() as cursor:
             cursor.execute(
-                "DELETE FROM autopay_due AS d USING unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
-                " WHERE d.customer_id = u.customer_id AND d.contract_id = u.contract_id",
+                _LEAVE,
                 [array_of(first for first, _ in keys), array_of(second for _, second in keys)],
             )
 
@@ -282,15 +290,12 @@ def _put_off(later: list[tuple[_Found, datetime, date]]) -> None:
     if later:
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE autopay_due AS d SET ask_at = u.ask_at, first_on = u.first_on,"
-                " tries = CASE WHEN u.first_on > d.first_on THEN 0 ELSE d.tries END"
-                " FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::date[])"
-                " AS u (customer_id, contract_id, ask_at, first_on)"
-                " WHERE d.customer_id = u.customer_id AND d.contract_id = u.contract_id",
+                _PUT_OFF,
                 [
-                    array_of(each.customer_id for each, _, _ in later),
-                    array_of(each.contract_id for each, _, _ in later),
+                    contracts := array_of(each.contract_id for each, _, _ in later),
                     array_of(at for _, at, _ in later),
                     array_of(on for _, _, on in later),
+                    array_of(each.customer_id for each, _, _ in later),
+                    contracts,
                 ],
             )

@@ -14,7 +14,7 @@ from django.db import connection
 
 from fenqi.calendars import local_date
 from fenqi.contracts.lease import LeaseState
-from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
+from fenqi_server.db import BY_KEY, array_of, in_transaction, read_by_index, use_shop
 from fenqi_server.reminders.queueing import Notice, Reach, queue
 from fenqi_server.shops.models import Shop
 
@@ -54,6 +54,13 @@ SELECT customer_id, contract_id, ends_on FROM reminders_term
 """
 
 
+_LEAVE: Final = f"DELETE FROM reminders_term WHERE {BY_KEY}"
+_PUT_OFF: Final = f"""
+UPDATE reminders_term SET look_on = u.later FROM unnest(%s::uuid[], %s::date[]) AS u (contract, later)
+ WHERE contract_id = u.contract AND {BY_KEY}
+"""
+
+
 def search(shop: Shop, reach: Reach, at: datetime) -> int | None:
     """Queue reminders of up to `CHUNK` rentals whose day has come: how many, or None where none waits."""
     today = local_date(at, shop.time_zone)
@@ -82,18 +89,16 @@ def search(shop: Shop, reach: Reach, at: datetime) -> int | None:
         queued = queue(shop, notices, at, reach)
         with connection.cursor() as cursor:
             cursor.execute(
-                "DELETE FROM reminders_term AS t USING unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
-                " WHERE t.customer_id = u.customer_id AND t.contract_id = u.contract_id",
+                _LEAVE,
                 [array_of(first for first, _ in gone), array_of(second for _, second in gone)],
             )
             cursor.execute(
-                "UPDATE reminders_term AS t SET look_on = u.look_on"
-                "  FROM unnest(%s::uuid[], %s::uuid[], %s::date[]) AS u (customer_id, contract_id, look_on)"
-                " WHERE t.customer_id = u.customer_id AND t.contract_id = u.contract_id",
+                _PUT_OFF,
                 [
-                    array_of(first for first, _, _ in later),
-                    array_of(second for _, second, _ in later),
+                    contracts := array_of(second for _, second, _ in later),
                     array_of(on for *_, on in later),
+                    array_of(first for first, _, _ in later),
+                    contracts,
                 ],
             )
         return queued

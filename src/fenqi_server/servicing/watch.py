@@ -19,7 +19,7 @@ from django.db import connection
 from fenqi.calendars import local_date, to_epoch
 from fenqi.contracts.delinquency import penalty_due
 from fenqi.contracts.events import Charged
-from fenqi_server.db import array_of, in_transaction, read_by_index, use_shop
+from fenqi_server.db import BY_KEY, array_of, in_transaction, read_by_index, use_shop
 from fenqi_server.ids import public_id
 from fenqi_server.reminders.queueing import Notice, Reach, queue
 from fenqi_server.reminders.rules import Rules
@@ -221,12 +221,18 @@ def _charge(shop: Shop, customer_id: UUID, contract_id: UUID, today: date, at: d
     return minor
 
 
+_LEAVE: Final = f"DELETE FROM servicing_watch WHERE {BY_KEY}"
+_PUT_OFF: Final = f"""
+UPDATE servicing_watch SET look_on = u.later FROM unnest(%s::uuid[], %s::date[]) AS u (contract, later)
+ WHERE contract_id = u.contract AND {BY_KEY}
+"""
+
+
 def _leave(keys: list[tuple[UUID, UUID]]) -> None:
     if keys:
         with connection.cursor() as cursor:
             cursor.execute(
-                "DELETE FROM servicing_watch AS w USING unnest(%s::uuid[], %s::uuid[]) AS u (customer_id, contract_id)"
-                " WHERE w.customer_id = u.customer_id AND w.contract_id = u.contract_id",
+                _LEAVE,
                 [array_of(first for first, _ in keys), array_of(second for _, second in keys)],
             )
 
@@ -235,12 +241,11 @@ def _put_off(later: list[tuple[UUID, UUID, date]]) -> None:
     if later:
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE servicing_watch AS w SET look_on = u.look_on"
-                " FROM unnest(%s::uuid[], %s::uuid[], %s::date[]) AS u (customer_id, contract_id, look_on)"
-                " WHERE w.customer_id = u.customer_id AND w.contract_id = u.contract_id",
+                _PUT_OFF,
                 [
-                    array_of(first for first, _, _ in later),
-                    array_of(second for _, second, _ in later),
+                    contracts := array_of(second for _, second, _ in later),
                     array_of(on for *_, on in later),
+                    array_of(first for first, _, _ in later),
+                    contracts,
                 ],
             )

@@ -179,6 +179,12 @@ def test_an_unknown_parameter_in_an_address_is_named_not_ignored(mall: Any, call
     assert (error["pointer"], error["value"], error["in"]) == (f"/{name}", "an unknown parameter", "query")
 
 
+def test_a_card_number_that_is_an_unknown_parameter_is_not_told_back(mall: Any, call: Any) -> None:
+    answer = call("GET", "/v1/contracts?4111-1111-1111-1111=1", key=mall.key)
+    assert answer.status_code == 422
+    assert b"4111" not in answer.content
+
+
 def test_every_list_that_takes_parameters_refuses_others_and_says_so_in_its_document(
     mall: Any, call: Any
 ) -> None:

@@ -15,6 +15,7 @@ from tests.servicing.opened import make_customer, open_one
 from fenqi.terms.agreed import PayoffTerms
 from fenqi_server import clock
 from fenqi_server.books.proof import prove_shop
+from fenqi_server.console import people
 from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, requests
 from fenqi_server.servicing.service import Refusal
@@ -418,7 +419,24 @@ def test_what_had_paid_goes_back_and_is_owed_again(mall, send, look):
     assert prove_shop(mall.shop).ok
 
 
+def test_the_key_of_one_who_works_here_no_more_opens_nothing(mall, look):
+    user = people.add("ann")
+    people.grant(mall.shop, user, "support", AT, "cli")
+    key = shops.create_key(mall.shop, "ann's own", at=AT, scopes=("contracts:read",), held_by="ann")
+    assert look(key=key).status_code == 200
+    people.close(user)
+    shops.forget_caches()
+    assert look(key=key).status_code == 401
+    people.open_again(user)
+    assert look(key=key).status_code == 200
+    people.take_away(mall.shop, user, "support")
+    shops.forget_caches()
+    assert look(key=key).status_code == 401
+
+
 def test_nobody_is_two_people_with_a_key_of_their_own(mall, send, look):
+    ann = people.add("ann")
+    people.grant(mall.shop, ann, "support", AT, "cli")
     one, other = (
         shops.create_key(mall.shop, label, at=AT, scopes=("servicing:write", "contracts:read"), held_by="ann")
         for label in ("ann's own", "ann's other")

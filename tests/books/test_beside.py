@@ -65,8 +65,9 @@ def test_both_run_at_once(shop: Shop, as_owner: psycopg.Connection[Any]) -> None
     with one_instant(connection), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(7)")
         with beside(connection, wait) as answer:
-            waiting = 0
+            waiting, ends = 0, time.monotonic() + 20
             while not waiting:
+                assert time.monotonic() < ends, "nothing waits beside"
                 time.sleep(0.01)
                 waiting = as_owner.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]  # type: ignore[index]
             cursor.execute("SELECT pg_advisory_unlock(7)")

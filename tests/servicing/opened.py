@@ -47,6 +47,7 @@ def open_one(
     at: datetime = AT,
     order_ref: str = "order-1",
     allocation: Allocation | None = None,
+    policy_digest: str = "sha256:" + "0" * 64,
     **agreed: Any,
 ) -> str:
     bill, table = offer(plan, amount_minor, at.astimezone(UTC).date())
@@ -58,7 +59,7 @@ def open_one(
             plan=plan,
             schedule=bill,
             disclosure=table,
-            policy_digest="sha256:" + "0" * 64,
+            policy_digest=policy_digest,
             order_ref=order_ref,
             at=at,
             allocation=allocation,

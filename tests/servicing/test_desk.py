@@ -8,7 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from tests.api.world import demo_snapshot
 from tests.engine.contracts.made import FLAT_12
 from tests.engine.contracts.test_leases import PHONE
 from tests.servicing.opened import AT, after, make_customer, make_shop, on, open_one
@@ -16,7 +19,8 @@ from tests.servicing.opened import AT, after, make_customer, make_shop, on, open
 from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.policies import audit
-from fenqi_server.servicing import acts, desk, leases
+from fenqi_server.policies import service as policies
+from fenqi_server.servicing import acts, leases
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -92,14 +96,22 @@ def test_a_page_of_the_list_goes_on_where_it_ended(
     assert re.findall(r">(o-\d\d)<", rest) == ["o-01", "o-00"]
 
 
-def test_a_plan_that_the_policy_in_force_does_not_know_has_its_name_from_the_contract_s_own_policy(
-    shop: Shop, ann: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    open_one(shop, make_customer(shop))
-    monkeypatch.setattr(desk, "_plan_name", lambda found, voice: f"{found.plan.id} as it was called then")
-    assert "as it was called then" in ann.get(HOME).content.decode()
-    monkeypatch.setattr(desk, "_plans", lambda shop, at, voice: {FLAT_12.id: "as it is called now"})
-    assert "as it is called now" in ann.get(HOME).content.decode()
+def test_a_plan_has_its_name_from_the_policy_by_which_it_was_agreed(shop: Shop, ann: Client) -> None:
+    """However many contracts there are, and whatever is in force now: here, nothing."""
+    digest = policies.publish(shop, demo_snapshot(), after(400), "test").digest
+    open_one(shop, make_customer(shop, "c-0"), policy_digest=digest)
+    ann.get(HOME)
+    with CaptureQueriesContext(connection) as one:
+        page = text_of(ann.get(HOME))
+    assert FLAT_12.id not in page
+    assert "order-1 Mall instalments × 12 c-0" in page
+    for number in range(1, 20):
+        open_one(shop, make_customer(shop, f"c-{number}"), policy_digest=digest, order_ref=f"o-{number}")
+    open_one(shop, make_customer(shop, "c-20"), order_ref="of-no-policy")
+    with CaptureQueriesContext(connection) as many:
+        page = text_of(ann.get(HOME))
+    assert FLAT_12.id in page, "a policy that never was names nothing"
+    assert len(many) == len(one) + 1, "one asks for the policy that never was"
 
 
 @pytest.mark.parametrize(

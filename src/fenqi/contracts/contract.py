@@ -184,6 +184,7 @@ class PaymentState(msgspec.Struct, frozen=True):
 
 
 _GIVEN_BACK: Final = ("fee_returned", "charge_returned", "interest_returned", "penalty_returned")
+_REFUNDED: Final = ("refund_due", "refund_due_for_others", *_GIVEN_BACK)
 
 
 class ContractState(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +251,11 @@ class ContractState(msgspec.Struct, frozen=True, kw_only=True):
     def given_back_minor(self) -> int:
         """Fees, interest and charges that were paid and go back to the customer; the rows say still what they were."""
         return sum(movement.amount_minor for movement in self.movements if movement.kind in _GIVEN_BACK)
+
+    @property
+    def refunded_minor(self) -> int:
+        """What was paid and is, or was, to go back to the customer for goods or a sale that was called off."""
+        return sum(movement.amount_minor for movement in self.movements if movement.kind in _REFUNDED)
 
     @property
     def overdue(self) -> bool:

@@ -21,7 +21,7 @@ from dmr.plugins.msgspec import MsgspecSerializer
 from fenqi.checkout.request import RequestError
 from fenqi_server.api.access import authorize
 from fenqi_server.api.problems import ApiProblem, FieldError, ProblemDetails, problem_response
-from fenqi_server.api.reading import MAX_SHOWN, read_body, refused, too_large
+from fenqi_server.api.reading import MAX_SHOWN, read_body, refused, too_large, without_cards
 from fenqi_server.facts import BadFacts
 from fenqi_server.policies.service import NoPolicy
 from fenqi_server.shops import service as shops
@@ -166,7 +166,7 @@ def _problem_of(exc: Exception) -> ApiProblem:
         return refused(FieldError(f"/{missing[1]}", "missing", "a value", in_="query"))
     unknown = _UNKNOWN_IN_QUERY.search(str(exc)) if isinstance(exc, ValidationError) else None
     if unknown:
-        place = f"/{unknown[1][:MAX_SHOWN]}"
+        place = f"/{without_cards(unknown[1])[:MAX_SHOWN]}"
         return refused(
             FieldError(place, "an unknown parameter", "only those documented", "leave it out", in_="query")
         )

@@ -33,10 +33,9 @@ from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
 from fenqi_server.policies.service import Publication
-from fenqi_server.shops.models import Shop
+from fenqi_server.shops.models import ALONE_WAITS, Shop
 
 __all__ = [
-    "ALONE_WAITS",
     "Draft",
     "NoDraft",
     "Refusal",
@@ -59,7 +58,6 @@ __all__ = [
     "withdraw",
 ]
 
-ALONE_WAITS: Final = timedelta(hours=24)
 MAX_TITLE: Final = 200
 MAX_REASON: Final = 2_000
 MAX_FILES: Final = 100

@@ -15,7 +15,7 @@ it has waited a day, visibly, as with what it gives away and sends out (`fenqi_s
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -33,7 +33,7 @@ from fenqi_server.db import in_transaction, use_shop
 from fenqi_server.ids import uuid7
 from fenqi_server.policies import audit
 from fenqi_server.reconciliation.importing import EVENT_KIND, hold, move, settle_down
-from fenqi_server.shops.models import Shop
+from fenqi_server.shops.models import ALONE_WAITS, Shop
 
 __all__ = [
     "PAGE",
@@ -56,8 +56,6 @@ __all__ = [
 Action = Literal["accept", "absorb", "link", "suspend", "release"]
 MAX_REASON: Final = 2000
 PAGE: Final = 50
-ALONE_WAITS: Final = timedelta(hours=24)
-"""In a shop of one person, how long what needs a second one waits. The database's check says the same."""
 
 
 class NoBreak(LookupError):

@@ -66,7 +66,6 @@ __all__ = [
     "MAX_REASON",
     "NOBODYS",
     "PAID_BACK",
-    "TO_BE_REFUNDED",
     "Acted",
     "DueDayPreview",
     "MovedRow",
@@ -90,15 +89,6 @@ __all__ = [
 ]
 
 MAX_REASON: Final = 2000
-TO_BE_REFUNDED: Final = (
-    "refund_due",
-    "refund_due_for_others",
-    "fee_returned",
-    "charge_returned",
-    "interest_returned",
-    "penalty_returned",
-)
-"""The movements of what was paid and is to go back to the customer, for goods or a sale that was called off."""
 PAID_BACK: Final = "back:"
 """Before the number of a transfer by which money that had paid rows went back."""
 DAYS_BETWEEN_DUE_DAYS: Final = 180
@@ -625,8 +615,7 @@ def pay_back(
     def check(stored: Stored, state: ContractState, event: Event) -> None:
         # What goodwill paid was never the customer's money; what goes back for goods, or went, goes back once.
         paid = sum(part.total_minor for each in state.payments if each.money for part in each.parts)
-        refunded = sum(each.amount_minor for each in state.movements if each.kind in TO_BE_REFUNDED)
-        free = max(min(paid, paid + state.recovered_minor - refunded), 0)
+        free = max(min(paid, paid + state.recovered_minor - state.refunded_minor), 0)
         if amount_minor > free:
             said = f"{paid} paid" if free == paid else f"{free} paid that does not go back otherwise"
             more = EventRefused(_kind(event), said, f"no more than that, not {amount_minor}", "pay that back")

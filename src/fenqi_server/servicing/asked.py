@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -16,9 +16,9 @@ from fenqi_server.servicing.outgoing import (
     ReversalAsked,
     UnmatchedRefundAsked,
 )
+from fenqi_server.shops.models import ALONE_WAITS
 
 __all__ = [
-    "ALONE_WAITS",
     "CUSTOMER",
     "GIVEN_AWAY",
     "Act",
@@ -42,8 +42,6 @@ __all__ = [
 
 CUSTOMER: Final = "customer"
 """Who asked, where it was the customer."""
-ALONE_WAITS: Final = timedelta(hours=24)
-"""In a shop of one person, how long what needs a second one waits. The database's check says the same."""
 
 Kind = Literal[
     "return",

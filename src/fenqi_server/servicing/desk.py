@@ -179,22 +179,13 @@ def _names_of(shop: Shop, customer_ids: list[UUID]) -> dict[UUID, str]:
 
 def lines_of(shop: Shop, listed: Sequence[Listed], voice: Voice) -> tuple[ContractLine, ...]:
     """Contracts as a list has them."""
-    plans = _plans(shop, clock.now(), voice)
     names = _names_of(shop, [parse_public_id(each.contract_id, "ct")[0] for each in listed])
+    plans = {of: _plan_name(*of, voice) for of in {(each.policy_digest, each.plan) for each in listed}}
     return tuple(_line(shop, each, names, plans, voice) for each in listed)
 
 
-def _plans(shop: Shop, at: datetime, voice: Voice) -> dict[str, str]:
-    """What the policy in force calls each plan."""
-    try:
-        policy = policies.current(shop.id, at)
-    except policies.NoPolicy:
-        return {}
-    return {plan: option_name(policy, plan, voice) for plan in policy.plan_index}
-
-
 def _line(
-    shop: Shop, each: Listed, names: dict[UUID, str], plans: dict[str, str], voice: Voice
+    shop: Shop, each: Listed, names: dict[UUID, str], plans: dict[tuple[str, str], str], voice: Voice
 ) -> ContractLine:
     if each.status == "closed":
         state, tone = pgettext("contract", "paid off"), "good"
@@ -210,7 +201,7 @@ def _line(
         url=reverse("console:contract", args=[each.contract_id]),
         order=each.order_ref,
         customer=names.get(customer_id, customer_id.hex[-8:].upper()),
-        plan=plans.get(each.plan) or _plan_name(service.get(shop, each.contract_id, at=clock.now()), voice),
+        plan=plans[each.policy_digest, each.plan],
         agreed=voice.day(local_date(each.created_at, shop.time_zone)),
         state=state,
         tone=tone,
@@ -433,7 +424,7 @@ def page_of(
         order=found.order_ref,
         customer=f"{person.display_name} ({customer})" if person and person.display_name else customer,
         customer_url=f"{reverse('console:contracts')}?{urlencode({'customer': customer})}",
-        plan=_plan_name(found, voice),
+        plan=_plan_name(found.terms.policy_digest, found.plan.id, voice),
         agreed=voice.instant(found.created_at),
         state=word,
         tone=tone,
@@ -459,11 +450,12 @@ def page_of(
     )
 
 
-def _plan_name(found: ContractView, voice: Voice) -> str:
+def _plan_name(policy_digest: str, plan: str, voice: Voice) -> str:
+    """What the policy by which it was agreed calls a plan."""
     try:
-        return option_name(policies.by_digest(found.terms.policy_digest), found.plan.id, voice)
+        return option_name(policies.by_digest(policy_digest), plan, voice)
     except (policies.NoPolicy, KeyError):
-        return found.plan.id
+        return plan
 
 
 def _late(state: ContractState, voice: Voice) -> str:

@@ -49,6 +49,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     contract_id: str
     order_ref: str
     plan: str
+    policy_digest: str
     status: Status
     currency: str
     created_at: datetime
@@ -70,7 +71,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 _LIST: Final = """
-SELECT c.customer_id, c.contract_id, c.order_ref, c.terms -> 'plan' ->> 'id', s.status, c.currency, c.created_at,
+SELECT c.customer_id, c.contract_id, c.order_ref, c.terms -> 'plan' ->> 'id', c.terms ->> 'policy_digest', s.status, c.currency, c.created_at,
        s.principal_outstanding_minor, s.balance_minor, coalesce(late.minor, 0)::bigint, late.since,
        s.open_due_on[1], coalesce(s.open_minor[1], 0), held.minor, refund.minor
   FROM servicing_contract AS c
@@ -148,15 +149,16 @@ def _listed(row: tuple[Any, ...]) -> Listed:
         contract_id=public_id("ct", customer_id, row[1]),
         order_ref=row[2],
         plan=row[3],
-        status=row[4],
-        currency=row[5],
-        created_at=row[6],
-        principal_outstanding_minor=row[7],
-        balance_minor=row[8],
-        overdue_minor=row[9],
-        overdue_since=row[10],
-        next_due_on=row[11],
-        next_due_minor=row[12],
-        unapplied_minor=row[13],
-        refund_due_minor=row[14],
+        policy_digest=row[4],
+        status=row[5],
+        currency=row[6],
+        created_at=row[7],
+        principal_outstanding_minor=row[8],
+        balance_minor=row[9],
+        overdue_minor=row[10],
+        overdue_since=row[11],
+        next_due_on=row[12],
+        next_due_minor=row[13],
+        unapplied_minor=row[14],
+        refund_due_minor=row[15],
     )

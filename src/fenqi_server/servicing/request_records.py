@@ -14,8 +14,8 @@ from fenqi.problems import BadInput
 from fenqi_server.db import use_shop
 from fenqi_server.ids import house_party, parse_public_id, public_id
 from fenqi_server.servicing import acts
-from fenqi_server.servicing.asked import ALONE_WAITS, CUSTOMER, Act, Asked, Kind, Request, RequestPage, State
-from fenqi_server.shops.models import Shop
+from fenqi_server.servicing.asked import CUSTOMER, Act, Asked, Kind, Request, RequestPage, State
+from fenqi_server.shops.models import ALONE_WAITS, Shop
 
 __all__ = [
     "MAX_PAGE",

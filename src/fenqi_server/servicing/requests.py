@@ -36,7 +36,6 @@ from fenqi_server.policies import audit
 from fenqi_server.servicing import acts, outgoing, returns, unapplied
 from fenqi_server.servicing.acts import MAX_REASON, Acted
 from fenqi_server.servicing.asked import (
-    ALONE_WAITS,
     CUSTOMER,
     Act,
     Asked,
@@ -85,7 +84,6 @@ from fenqi_server.servicing.storage import Stored
 from fenqi_server.shops.models import Shop
 
 __all__ = [
-    "ALONE_WAITS",
     "CUSTOMER",
     "MAX_PAGE",
     "Act",

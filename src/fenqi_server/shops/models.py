@@ -5,12 +5,17 @@ Small reference tables, read through short-lived caches: see `fenqi_server.shops
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from fenqi.texts import Text
+
+ALONE_WAITS: Final = timedelta(hours=24)
+"""In a shop of one person, how long what needs a second one waits. Checks of the database say the same."""
 
 
 class Shop(models.Model):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
+from django.db import connection
 from django.db.models import Q
 
 from fenqi_server.ids import uuid7
@@ -151,7 +152,7 @@ def revoke_key(key_id: UUID, at: datetime) -> None:
 
 
 def caller_of(key: str, at: datetime) -> Caller | None:
-    """Who presents `key`; None where it is unknown, revoked, expired, or of the other mode."""
+    """Who presents `key`; None where it is unknown, revoked, expired, of the other mode, or of one who works here no more."""
     digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
     known = _keys.get(digest)
     now = time.monotonic()
@@ -165,7 +166,7 @@ def caller_of(key: str, at: datetime) -> Caller | None:
         .filter(Q(expires_at=None) | Q(expires_at__gt=at), key_hash=digest, revoked_at=None)
         .first()
     )
-    if row is not None and row.shop.live == key.startswith("fq_live_"):
+    if row is not None and row.shop.live == key.startswith("fq_live_") and _is_held(row):
         caller = Caller(row.shop, row.id, frozenset(row.scopes), row.held_by)
         if row.last_used_at is None or abs((at - row.last_used_at).total_seconds()) >= TOUCH_SECONDS:
             # Once a minute a key and process: enough to see which keys are in use, too little to be felt.
@@ -176,6 +177,19 @@ def caller_of(key: str, at: datetime) -> Caller | None:
         # A wrong key is not remembered: guesses must not push the real ones out.
         _keys[digest] = (now + CACHE_SECONDS, caller)
     return caller
+
+
+def _is_held(row: ApiKey) -> bool:
+    """Whether the key is the shop's own server's, or whoever holds it still works there."""
+    if not row.held_by:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM console_membership AS m JOIN auth_user AS u ON u.id = m.user_id"
+            " WHERE m.shop_id = %s AND u.username = %s AND u.is_active LIMIT 1",
+            [row.shop_id, row.held_by],
+        )
+        return cursor.fetchone() is not None
 
 
 def by_id(shop_id: UUID) -> Shop:

@@ -10,7 +10,11 @@
 - `body` is kept as it was written.
 """
 
+from importlib import import_module
+
 from django.db import migrations
+
+_APPEND = import_module("fenqi_server.servicing.migrations.0011_month_end")._NEW
 
 _KINDS = (
     "'confirmed', 'due_reached', 'payment_received', 'payment_reversed', 'due_moved', 'cancelled', 'shipped', 'disbursed',"
@@ -155,51 +159,7 @@ BEGIN
      WHERE c.customer_id = customer AND c.contract_id = contract;
     RETURN NEXT;
 END $$;
-
-CREATE FUNCTION servicing_append(
-    shop uuid, customer uuid, contract uuid, recorded timestamptz, in_currency text,
-    -- The events, and of those that are booked, `which`, and what they come to; arrays of arrays travel as text.
-    names uuid[], seqs int[], kinds text[], refs text[], days date[], bodies text[],
-    which int[], transactions uuid[], settlements text[], texts text[], booked date[], accounts text[], amounts text[],
-    -- The cached row then.
-    new_status text, principal_minor bigint, left_minor bigint, open_on date[], open_amounts bigint[], next_on date,
-    held_accounts smallint[], held_amounts bigint[], last_on date, runs_from date, runs_to date, runs_as int, runs_minor bigint,
-    runs_earned bigint)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    nth int;
-BEGIN
-    FOR i IN 1 .. cardinality(names) LOOP
-        INSERT INTO servicing_event (customer_id, contract_id, seq, shop_id, event_id, kind, reference, occurred_on,
-                                     recorded_at, body)
-        VALUES (customer, contract, seqs[i], shop, names[i], kinds[i], refs[i], days[i], recorded, bodies[i]::jsonb);
-    END LOOP;
-    FOR i IN 1 .. cardinality(which) LOOP
-        nth := which[i];
-        -- The day is asked for in the statement that books on it: see fenqi_server.books.posting.
-        INSERT INTO books_transaction (customer_id, transaction_id, shop_id, event_id, event_kind, contract_id, settlement,
-                                       reference, currency, accounts, amounts, occurred_on, recorded_at, booked_on)
-        VALUES (customer, transactions[i], shop, names[nth], kinds[nth], contract, settlements[i], texts[i], in_currency,
-                accounts[i]::smallint[], amounts[i]::bigint[], days[nth], recorded,
-                greatest(booked[i], (SELECT coalesce(max(p.last_on) + 1, '-infinity'::date)
-                                       FROM books_period AS p WHERE p.shop_id = shop)));
-    END LOOP;
-    UPDATE servicing_state AS s
-       SET last_seq = seqs[cardinality(seqs)], status = new_status,
-           principal_outstanding_minor = principal_minor, balance_minor = left_minor,
-           open_due_on = open_on, open_minor = open_amounts, next_due_on = next_on,
-           booked_accounts = held_accounts, booked_amounts = held_amounts, told_on = last_on, accrues_from = runs_from,
-           accrues_to = runs_to, accrues_as = runs_as, accrues_minor = runs_minor, accrues_earned = runs_earned
-     WHERE s.customer_id = customer AND s.contract_id = contract;
-    IF NOT FOUND THEN
-        INSERT INTO servicing_state (customer_id, contract_id, shop_id, last_seq, status, principal_outstanding_minor,
-                                     balance_minor, open_due_on, open_minor, next_due_on, booked_accounts, booked_amounts,
-                                     told_on, accrues_from, accrues_to, accrues_as, accrues_minor, accrues_earned)
-        VALUES (customer, contract, shop, seqs[cardinality(seqs)], new_status, principal_minor, left_minor,
-                open_on, open_amounts, next_on, held_accounts, held_amounts, last_on, runs_from, runs_to, runs_as, runs_minor, runs_earned);
-    END IF;
-END $$;
-"""
+""" + _APPEND
 )
 
 

@@ -43,6 +43,7 @@ _PORT = 5432  # only a part of the socket's name: the server listens on no netwo
 _START_SECONDS = 60
 _STILL_IN_USE = "is still in use"  # the memory that a killed server shared with its sessions
 _BETWEEN_STARTS_SECONDS = 0.1
+_END_SECONDS = 10
 _STOP_SECONDS = 30
 _LOG_BYTES = 10_000_000
 # PostgreSQL's own default would be a hundredth of what a large shop closes a day with. It is taken as it is used.
@@ -478,14 +479,20 @@ def _start(
     while True:
         begins_at = log.stat().st_size if log.exists() else 0
         process = _spawn(binaries, data_dir, log, runner)
-        while process.poll() is None:
-            if _status(data_dir) == (process.pid, "ready"):
-                return process
-            if time.monotonic() >= deadline:
-                process.send_signal(signal.SIGQUIT)
-                process.wait()
-                raise EmbeddedError(f"PostgreSQL was not ready after {_START_SECONDS} s; its log is {log}")
-            time.sleep(0.01)
+        try:
+            while process.poll() is None:
+                if _status(data_dir) == (process.pid, "ready"):
+                    return process
+                if time.monotonic() >= deadline:
+                    raise EmbeddedError(
+                        f"PostgreSQL was not ready after {_START_SECONDS} s; its log is {log}"
+                    )
+                time.sleep(0.01)
+        except BaseException:
+            # Whoever gives up, or is interrupted, leaves no server behind that nobody knows of.
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+            raise
         said = _tail(log, begins_at)
         # Sessions of a server that was killed end by themselves, as soon as they notice. Until then nobody else may start.
         if _STILL_IN_USE not in said or time.monotonic() >= deadline:
@@ -601,19 +608,36 @@ def create_database(session: psycopg.Connection[tuple[object, ...]], name: str) 
 
 
 def _run(command: list[str], runner: Account, cwd: Path) -> None:
-    done = subprocess.run(
+    process = subprocess.Popen(
         command,
         cwd=cwd,
         env=_environment(),
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        start_new_session=True,
         **runner.subprocess_options(),  # type: ignore[call-overload]
     )
-    if done.returncode != 0:
+    try:
+        said, complained = process.communicate()
+    except BaseException:
+        _end_all_of(process)
+        raise
+    if process.returncode != 0:
         raise EmbeddedError(
-            f"{Path(command[0]).name} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
+            f"{Path(command[0]).name} failed ({process.returncode}): {complained.strip() or said.strip()}"
         )
+
+
+def _end_all_of(process: subprocess.Popen[str]) -> None:
+    """End a program with those that it began, which would write on into a folder that somebody removes; wait until they are gone."""
+    deadline = time.monotonic() + _END_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.01)
 
 
 def _environment() -> dict[str, str]:

@@ -20,7 +20,7 @@ from fenqi.terms.plan import Plan
 from fenqi_server import clock
 from fenqi_server.policies import audit
 from fenqi_server.policies import service as policies
-from fenqi_server.servicing import acts, leases
+from fenqi_server.servicing import acts, closing, leases
 from fenqi_server.servicing import service as servicing
 from fenqi_server.shops.models import Shop
 from fenqi_server.shops.service import forget_caches
@@ -115,7 +115,7 @@ def test_a_plan_has_its_name_from_the_policy_by_which_it_was_agreed(shop: Shop, 
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "said", "fell_due"),
     [
         (
             "en",
@@ -125,26 +125,36 @@ def test_a_plan_has_its_name_from_the_policy_by_which_it_was_agreed(shop: Shop, 
                 "from the deposit",
                 "automatic payment",
             ),
+            ("Deposit fell due.", "Rent 1 fell due."),
         ),
-        ("zh-hans", ("押金：押金 ¥1,000.00", "买断款：价款 ¥1,000.00", "押金抵付", "自动还款")),
+        (
+            "zh-hans",
+            ("押金：押金 ¥1,000.00", "买断款：价款 ¥1,000.00", "押金抵付", "自动还款"),
+            ("押金到期。", "第1期租金到期。"),
+        ),
     ],
 )
 def test_what_paid_a_lease_is_told_by_the_names_of_its_rows(
-    shop: Shop, ann: Client, language: str, said: tuple[str, ...]
+    shop: Shop, ann: Client, language: str, said: tuple[str, ...], fell_due: tuple[str, ...]
 ) -> None:
     plan = Plan("rent_12", "rent", "mall", "operating_lease", 12, PHONE)
     contract = open_one(shop, make_customer(shop), plan, 490_000)
     servicing.pay(shop, contract, 100_000, "received", "d-1", AT)
     leases.hand_over(shop, contract, AT)
-    servicing.pay(shop, contract, 40_000, "received", "aa_1", after(31), channel="autopay")
+    closing.close_day(shop, on(40), after(40))
+    servicing.pay(shop, contract, 40_000, "received", "aa_1", after(41), channel="autopay")
     with clock.pinned(after(200)):
         offer = leases.preview_buyout(shop, contract, after(200))
         leases.buy_out(shop, contract, offer.price_minor, "agreed", after(200))
         ann.cookies["fenqi_language"] = language
-        paid = part(ann.get(f"{HOME}{contract}/"), "payments")
+        page = ann.get(f"{HOME}{contract}/")
+        paid, happened = part(page, "payments"), part(page, "events")
     for words in said:
         assert words in paid
-    assert not re.search(r"instalment (0|13)|第 (0|13) 期|deposit \d", paid)
+    assert not re.search(r"instalment (0|13)|第 ?(0|13) ?期|deposit \d", paid)
+    for words in fell_due:
+        assert words in happened
+    assert not re.search(r"Instalment \d|第 ?0 ?期", happened)
 
 
 @pytest.mark.parametrize(("language", "said"), [("en", "nothing to pay"), ("zh-hans", "无须支付")])

@@ -610,7 +610,7 @@ def _events(
     return tuple(
         EventLine(
             seq=event.seq,
-            text=event_text(event, voice),
+            text=event_text(event, found.state.rows, voice),
             why=said_why(event) or who.get(event.seq, ("", ""))[1],
             who=said(getattr(event, "operator", "") or who.get(event.seq, ("", ""))[0]),
             occurred=voice.day(event.occurred_on),
@@ -629,7 +629,7 @@ def _change(found: ContractView, event: Event, voice: Voice) -> ChangeView:
     before = [each for each in found.events if each.seq < event.seq]
     day = found.state.as_of
     difference = explain(replay(found.terms, before, day), replay(found.terms, [*before, event], day))
-    return change_view(event_text(event, voice), difference, voice)
+    return change_view(event_text(event, found.state.rows, voice), difference, voice)
 
 
 def change_view(text: str, difference: Difference, voice: Voice) -> ChangeView:

@@ -262,10 +262,23 @@ def said_why(event: Event) -> str:
     return str(getattr(event, "reason", ""))
 
 
-def event_text(event: Event, voice: Voice) -> str:
-    """What happened, in a sentence."""
+def event_text(event: Event, rows: tuple[RowState, ...], voice: Voice) -> str:
+    """What happened, in a sentence. `rows` are the contract's: what is no instalment has a name, and its number says nothing."""
+    if isinstance(event, DueReached | DueMoved):
+        name = next((row_name(row.kind, row.number) for row in rows if row.number == event.row), "")
+        if name and not name.isdecimal():
+            return _of_named_row(event, name, voice)
     known = _SENTENCES.get(type(event))
     return known(event, voice) if known else str(event.__struct_config__.tag).replace("_", " ")
+
+
+def _of_named_row(event: DueReached | DueMoved, name: str, voice: Voice) -> str:
+    if isinstance(event, DueReached):
+        return gettext("%(row)s fell due.") % {"row": name}
+    return gettext("%(row)s was put off to %(day)s, free of charge.") % {
+        "row": name,
+        "day": voice.day(event.to),
+    }
 
 
 def _received(event: PaymentReceived, voice: Voice) -> str:
